@@ -1,0 +1,195 @@
+-- The registry: which tables are ledgers, their columns and segments.  The
+-- trigger reads it by direct scans, cached per backend; any change to a row
+-- invalidates all caches through the trigger at the end of this file.
+--
+-- Relations are kept by name, not by OID: names survive dump and restore and
+-- can be replicated, and renaming a ledger is refused.
+
+CREATE TABLE llm_audit.environment (
+	name text PRIMARY KEY
+		CHECK (name ~ '^[a-z][a-z0-9_]{0,20}$'),
+	added_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE llm_audit.environment IS
+	'environments, each with a log of its own in every partitioned ledger';
+COMMENT ON COLUMN llm_audit.environment.name IS
+	'value of the environment column, e.g. prod, pilot, test';
+COMMENT ON COLUMN llm_audit.environment.added_at IS 'when it was added';
+
+CREATE TABLE llm_audit.ledger (
+	ledger_id uuid PRIMARY KEY,
+	schema_name name NOT NULL,
+	relation_name name NOT NULL,
+	role text NOT NULL DEFAULT 'plain',
+	builtin boolean NOT NULL DEFAULT false,
+	partitioned boolean NOT NULL,
+	retention interval,
+	segment_width interval NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	created_by name NOT NULL DEFAULT session_user,
+	UNIQUE (schema_name, relation_name)
+);
+COMMENT ON TABLE llm_audit.ledger IS 'tables that are ledgers';
+COMMENT ON COLUMN llm_audit.ledger.ledger_id IS
+	'random identity of the ledger, part of every row''s preimage';
+COMMENT ON COLUMN llm_audit.ledger.schema_name IS 'schema of the ledger';
+COMMENT ON COLUMN llm_audit.ledger.relation_name IS 'name of the ledger';
+COMMENT ON COLUMN llm_audit.ledger.role IS
+	'plain, or the built-in ledger whose rules the trigger applies';
+COMMENT ON COLUMN llm_audit.ledger.builtin IS 'made by setup()';
+COMMENT ON COLUMN llm_audit.ledger.partitioned IS
+	'false: one segment, the table itself';
+COMMENT ON COLUMN llm_audit.ledger.retention IS
+	'stamped into retain_until on insert; NULL: for ever';
+COMMENT ON COLUMN llm_audit.ledger.segment_width IS
+	'width of a segment where the environment has none of its own';
+COMMENT ON COLUMN llm_audit.ledger.created_at IS 'when it became a ledger';
+COMMENT ON COLUMN llm_audit.ledger.created_by IS 'session user who made it one';
+
+CREATE TABLE llm_audit.ledger_environment (
+	ledger_id uuid NOT NULL,
+	environment text NOT NULL,
+	segment_width interval NOT NULL,
+	PRIMARY KEY (ledger_id, environment)
+);
+COMMENT ON TABLE llm_audit.ledger_environment IS
+	'segment widths that differ from the ledger''s own';
+COMMENT ON COLUMN llm_audit.ledger_environment.ledger_id IS 'the ledger';
+COMMENT ON COLUMN llm_audit.ledger_environment.environment IS 'the environment';
+COMMENT ON COLUMN llm_audit.ledger_environment.segment_width IS
+	'width of segments made from now on';
+
+CREATE TABLE llm_audit.ledger_column (
+	ledger_id uuid NOT NULL,
+	column_number int NOT NULL CHECK (column_number BETWEEN 1 AND 65535),
+	column_name name NOT NULL,
+	type_oid oid NOT NULL,
+	erasable boolean NOT NULL DEFAULT false,
+	added_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	PRIMARY KEY (ledger_id, column_number),
+	UNIQUE (ledger_id, column_name)
+);
+COMMENT ON TABLE llm_audit.ledger_column IS
+	'hashed columns of each ledger; numbers are never reused';
+COMMENT ON COLUMN llm_audit.ledger_column.ledger_id IS 'the ledger';
+COMMENT ON COLUMN llm_audit.ledger_column.column_number IS
+	'number of the column in preimages';
+COMMENT ON COLUMN llm_audit.ledger_column.column_name IS 'the column';
+COMMENT ON COLUMN llm_audit.ledger_column.type_oid IS
+	'built-in base type that enters the preimage';
+COMMENT ON COLUMN llm_audit.ledger_column.erasable IS
+	'rows inserted from now on commit to the value instead of hashing it plain';
+COMMENT ON COLUMN llm_audit.ledger_column.added_at IS 'when it was registered';
+
+CREATE TABLE llm_audit.ledger_segment (
+	ledger_id uuid NOT NULL,
+	segment int NOT NULL CHECK (segment >= 1),
+	schema_name name NOT NULL,
+	relation_name name NOT NULL,
+	environment text NOT NULL,
+	lower timestamptz NOT NULL,
+	upper timestamptz NOT NULL,
+	is_default boolean NOT NULL DEFAULT false,
+	state text NOT NULL DEFAULT 'open'
+		CHECK (state IN ('open', 'closed', 'purged')),
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	closed_at timestamptz,
+	PRIMARY KEY (ledger_id, segment),
+	UNIQUE (schema_name, relation_name)
+);
+COMMENT ON TABLE llm_audit.ledger_segment IS
+	'segments of each ledger, numbered without gaps';
+COMMENT ON COLUMN llm_audit.ledger_segment.ledger_id IS 'the ledger';
+COMMENT ON COLUMN llm_audit.ledger_segment.segment IS
+	'number of the segment, part of every row''s preimage';
+COMMENT ON COLUMN llm_audit.ledger_segment.schema_name IS 'schema of the leaf';
+COMMENT ON COLUMN llm_audit.ledger_segment.relation_name IS 'name of the leaf';
+COMMENT ON COLUMN llm_audit.ledger_segment.environment IS
+	'environment whose rows it holds; empty for an unpartitioned ledger';
+COMMENT ON COLUMN llm_audit.ledger_segment.lower IS
+	'first recorded_at, inclusive; -infinity: unbounded';
+COMMENT ON COLUMN llm_audit.ledger_segment.upper IS
+	'last recorded_at, exclusive; infinity: unbounded';
+COMMENT ON COLUMN llm_audit.ledger_segment.is_default IS
+	'holds what no other segment covers';
+COMMENT ON COLUMN llm_audit.ledger_segment.state IS
+	'open: takes rows; closed: ended and summed up in segment_event; purged: its rows have expired and gone';
+COMMENT ON COLUMN llm_audit.ledger_segment.created_at IS 'when it was made';
+COMMENT ON COLUMN llm_audit.ledger_segment.closed_at IS 'when it was closed';
+
+CREATE TABLE llm_audit.action_type (
+	action text PRIMARY KEY CHECK (action ~ '^[a-z0-9_]+\.[a-z0-9_]+$'),
+	category text NOT NULL,
+	high_risk boolean NOT NULL DEFAULT false,
+	description text NOT NULL,
+	builtin boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE llm_audit.action_type IS
+	'actions that admin_event accepts, with category and risk';
+COMMENT ON COLUMN llm_audit.action_type.action IS 'noun.verb in the past tense';
+COMMENT ON COLUMN llm_audit.action_type.category IS
+	'api_key, quota, routing, model, prompt, billing, access, data_export, authentication, authorization, data_access, configuration, incident, retention or disclosure';
+COMMENT ON COLUMN llm_audit.action_type.high_risk IS
+	'an event with this action needs a reason';
+COMMENT ON COLUMN llm_audit.action_type.description IS 'what the action means';
+COMMENT ON COLUMN llm_audit.action_type.builtin IS
+	'installed by setup(), not by a DBA';
+
+CREATE TABLE llm_audit.content_recording (
+	environment text NOT NULL,
+	service_name text NOT NULL,
+	enabled boolean NOT NULL,
+	PRIMARY KEY (environment, service_name)
+);
+COMMENT ON TABLE llm_audit.content_recording IS
+	'where llm_content is written; no row: nowhere';
+COMMENT ON COLUMN llm_audit.content_recording.environment IS
+	'an environment, or * for all';
+COMMENT ON COLUMN llm_audit.content_recording.service_name IS
+	'a service, or * for all; the more specific row wins, service before environment';
+COMMENT ON COLUMN llm_audit.content_recording.enabled IS
+	'whether record_call stores fragments';
+
+CREATE TABLE llm_audit.call_source (
+	source_id text PRIMARY KEY,
+	service_name text,
+	entry_point text,
+	owner text,
+	expect_every interval,
+	registered_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE llm_audit.call_source IS
+	'writers that are expected to report, for gap_report()';
+COMMENT ON COLUMN llm_audit.call_source.source_id IS 'the writer''s name';
+COMMENT ON COLUMN llm_audit.call_source.service_name IS 'service it belongs to';
+COMMENT ON COLUMN llm_audit.call_source.entry_point IS
+	'where requests enter: chat, batch, agent, ...';
+COMMENT ON COLUMN llm_audit.call_source.owner IS 'who answers for it';
+COMMENT ON COLUMN llm_audit.call_source.expect_every IS
+	'longest silence that is normal; NULL: any';
+COMMENT ON COLUMN llm_audit.call_source.registered_at IS 'when it was registered';
+
+CREATE FUNCTION llm_audit.config_changed() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'llm_audit_config_changed';
+COMMENT ON FUNCTION llm_audit.config_changed() IS
+	'trigger on configuration tables: makes all sessions read them again';
+
+DO $$
+DECLARE
+	t text;
+BEGIN
+	FOREACH t IN ARRAY ARRAY['environment', 'ledger', 'ledger_environment',
+		'ledger_column', 'ledger_segment', 'action_type',
+		'content_recording', 'call_source']
+	LOOP
+		EXECUTE pg_catalog.format(
+			'CREATE TRIGGER llm_audit_config AFTER INSERT OR UPDATE OR DELETE
+				ON llm_audit.%I FOR EACH ROW
+				EXECUTE FUNCTION llm_audit.config_changed()', t);
+		EXECUTE pg_catalog.format(
+			'ALTER TABLE llm_audit.%I ENABLE ALWAYS TRIGGER llm_audit_config', t);
+		PERFORM pg_catalog.pg_extension_config_dump(
+			('llm_audit.' || t)::pg_catalog.regclass, '');
+	END LOOP;
+END
+$$;

@@ -1,0 +1,27 @@
+/*
+ * compat.h
+ *	  Every difference between PostgreSQL versions that we support (15 to 18).
+ *
+ * No other file tests PG_VERSION_NUM.
+ */
+#ifndef LLM_AUDIT_COMPAT_H
+#define LLM_AUDIT_COMPAT_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+
+#if PG_VERSION_NUM < 150000
+#error "llm_audit needs PostgreSQL 15 or later"
+#endif
+
+/* 18 added the instrumentation of index searches to the arguments. */
+#if PG_VERSION_NUM >= 180000
+#define IndexBeginScan(heap, index, snapshot, nkeys, norderbys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, norderbys)
+#else
+#define IndexBeginScan(heap, index, snapshot, nkeys, norderbys) \
+	index_beginscan(heap, index, snapshot, nkeys, norderbys)
+#endif
+
+#endif

@@ -1,0 +1,277 @@
+/*
+ * ledger.h
+ *	  What the ledger room offers to the other rooms.
+ *
+ * A ledger is a table (or a partition tree) whose rows can only be added,
+ * each linked to the one before it in its lane by SHA-256.  A segment is a
+ * leaf of that tree: it has chains and a life of its own.
+ */
+#ifndef LLM_AUDIT_LEDGER_H
+#define LLM_AUDIT_LEDGER_H
+
+#include "postgres.h"
+
+#include "access/attnum.h"
+#include "access/htup.h"
+#include "access/tupdesc.h"
+#include "core/rowenc.h"
+#include "datatype/timestamp.h"
+#include "utils/rel.h"
+
+#define LLM_AUDIT_SCHEMA "llm_audit"
+
+/* ---------------- registry.c: what is a ledger, cached ---------------- */
+
+/* How a column's value becomes bytes; encode.c has one function for each. */
+typedef enum EncodeKind
+{
+	ENCODE_NONE = 0,			/* not hashed */
+	ENCODE_TEXT,				/* text, varchar, bpchar, json */
+	ENCODE_JSONB,
+	ENCODE_BOOL,
+	ENCODE_INT2,
+	ENCODE_INT4,
+	ENCODE_INT8,
+	ENCODE_NUMERIC,
+	ENCODE_FLOAT4,
+	ENCODE_FLOAT8,
+	ENCODE_UUID,
+	ENCODE_BYTEA,
+	ENCODE_DATE,
+	ENCODE_TIME,				/* time, timestamp, timestamptz: int64 */
+	ENCODE_INTERVAL,
+	ENCODE_INET,				/* inet, cidr */
+	ENCODE_ARRAY
+} EncodeKind;
+
+typedef struct LedgerColumn
+{
+	NameData	name;
+	AttrNumber	attnum;			/* in the segment's own tuple descriptor */
+	uint16		number;			/* registry number, never reused */
+	Oid			type;			/* built-in base type: enters the preimage */
+	EncodeKind	kind;
+	Oid			element_type;	/* for arrays */
+	EncodeKind	element_kind;
+	int16		element_len;
+	bool		element_byval;
+	char		element_align;
+	bool		erasable;		/* for rows inserted from now on */
+} LedgerColumn;
+
+/* Checks that built-in ledgers need beyond their constraints. */
+typedef enum LedgerRole
+{
+	ROLE_PLAIN = 0,				/* an enrolled table, or no special rule */
+	ROLE_LLM_CALL,
+	ROLE_LLM_CONTENT,
+	ROLE_ADMIN_EVENT,
+	ROLE_SEGMENT_EVENT
+} LedgerRole;
+
+typedef enum SegmentState
+{
+	SEGMENT_OPEN = 'o',
+	SEGMENT_CLOSED = 'c',
+	SEGMENT_PURGED = 'p'
+} SegmentState;
+
+/* attnums of the ledger columns in one segment */
+typedef struct LedgerAttrs
+{
+	AttrNumber	id;
+	AttrNumber	recorded_at;
+	AttrNumber	recorded_by;
+	AttrNumber	retain_until;
+	AttrNumber	chain_lane;
+	AttrNumber	chain_seq;
+	AttrNumber	prev_hash;
+	AttrNumber	row_hash;
+	AttrNumber	salt;
+	AttrNumber	erased;
+	AttrNumber	known_values;	/* InvalidAttrNumber if it has none */
+} LedgerAttrs;
+
+/*
+ * A segment and all that is needed to chain into it or to verify it.  It
+ * lives until the end of the transaction at least, even if an invalidation
+ * arrives meanwhile; do not keep a pointer longer than that.
+ */
+typedef struct Segment
+{
+	Oid			relid;			/* the leaf */
+	Oid			root;			/* the ledger's root (the leaf itself if plain) */
+	NameData	ledger_schema;
+	NameData	ledger_name;
+	uint8		ledger_id[LEDGER_ID_SIZE];
+	LedgerRole	role;
+	uint32		number;
+	SegmentState state;
+	bool		is_default;		/* holds what no other segment covers */
+	TimestampTz lower;			/* DT_NOBEGIN / DT_NOEND when unbounded */
+	TimestampTz upper;
+	NameData	environment;	/* empty for an unpartitioned ledger */
+	bool		has_retention;
+	Interval	retention;
+	Oid			id_index;		/* unique (id) */
+	Oid			lane_index;		/* unique (chain_lane, chain_seq) */
+	LedgerAttrs attrs;
+	int			natts;			/* of the leaf, dropped ones included */
+	int			ncolumns;		/* hashed columns, by ascending number */
+	LedgerColumn *columns;
+	int			nerasable;		/* columns with erasable set */
+} Segment;
+
+/*
+ * SegmentLookup: the segment whose leaf is relid, or NULL if relid is not a
+ * registered leaf.  Reads the configuration as it is committed now (own
+ * changes included), whatever the transaction's snapshot.
+ */
+extern const Segment *SegmentLookup(Oid relid);
+
+/* What kind of ledger object a relation is; for the guard. */
+typedef enum LedgerRelationKind
+{
+	LEDGER_REL_NONE = 0,
+	LEDGER_REL_ROOT,			/* a ledger itself, plain or partitioned */
+	LEDGER_REL_BRANCH,			/* an environment's partition */
+	LEDGER_REL_LEAF,			/* a registered segment below a root */
+	LEDGER_REL_INDEX,			/* an index of one of these */
+	LEDGER_REL_CONFIG			/* one of our configuration tables */
+} LedgerRelationKind;
+
+/*
+ * LedgerRelationClassify: answers without raising for any relid, also when
+ * the extension is not installed in this database.
+ */
+extern LedgerRelationKind LedgerRelationClassify(Oid relid);
+
+/* True if the extension exists in this database (and is not being created). */
+extern bool ExtensionInstalled(void);
+
+/* OID of configuration table name in our schema, or InvalidOid. */
+extern Oid	ConfigTableOid(const char *name);
+
+/*
+ * ConfigScan: calls visit(tuple, desc, arg) for each row of a configuration
+ * table that is visible now and passes the keys (by heap attribute number,
+ * equality; nkeys may be 0).  index may be InvalidOid.  Works for any user:
+ * it checks no privileges, so never pass its rows to a client.
+ */
+typedef void (*ConfigVisitor) (HeapTuple tuple, TupleDesc desc, void *arg);
+struct ScanKeyData;
+extern void ConfigScan(const char *table, struct ScanKeyData *keys, int nkeys,
+					   ConfigVisitor visit, void *arg);
+
+/* End of the newest closed segment of any ledger, or DT_NOBEGIN. */
+extern TimestampTz NewestClosedEnd(void);
+
+/* ---------------- encode.c: values and preimages ---------------- */
+
+/* How a type is encoded; ENCODE_NONE if it is not supported. */
+extern EncodeKind EncodeKindOf(Oid type);
+
+/*
+ * A growing buffer for preimages, kept across rows.  EncodeBuffer.data is in
+ * the memory context that was current at EncodeBufferInit.
+ */
+typedef struct EncodeBuffer
+{
+	uint8	   *data;
+	size_t		len;
+	size_t		size;
+} EncodeBuffer;
+
+extern void EncodeBufferInit(EncodeBuffer *buf);
+
+/*
+ * RowPreimage: leaves the preimage of a row in buf.  values and nulls are
+ * the row's, by the segment's attribute numbers.  The salt and erased
+ * columns say which columns are erasable in this row and what commitments
+ * erased ones have.  Returns false, with *why set to a static text, if salt
+ * or erased cannot belong to the row (wrong length, unknown number, salt
+ * for a NULL column, ...), in which case the row cannot verify.
+ */
+extern bool RowPreimage(EncodeBuffer *buf, const Segment *seg,
+						const RowPosition *pos, const Datum *values,
+						const bool *nulls, const char **why);
+
+/* ---------------- chain.c: lanes ---------------- */
+
+/*
+ * ChainNextPosition: takes (or keeps) a lane of the segment for this
+ * transaction and fills pos with the next position of it.
+ */
+extern void ChainNextPosition(Relation leaf, const Segment *seg,
+							  RowPosition *pos);
+
+/* ChainAdvance: the row at pos has this hash and id; it is now pending. */
+extern void ChainAdvance(const Segment *seg, const RowPosition *pos,
+						 const uint8_t *row_hash, Datum id);
+
+/*
+ * While a collector is set, it is told of every row that ON CONFLICT DO
+ * NOTHING dropped, as soon as that is known (at the lane's next row, at
+ * ChainResolvePending, or at commit).  Returns the collector it replaces.
+ */
+typedef void (*ChainDropCollector) (Oid leaf, Datum id, void *arg);
+typedef struct ChainCollector
+{
+	ChainDropCollector dropped;
+	void	   *arg;
+} ChainCollector;
+extern ChainCollector ChainSetCollector(ChainCollector collector);
+
+/* Resolves what is pending in every lane that this transaction holds. */
+extern void ChainResolvePending(void);
+
+extern void ChainInit(void);
+
+/* ---------------- permit.c: the doors ---------------- */
+
+/*
+ * What our own C functions may do to ledgers while they run.  A permit is
+ * backend-local, belongs to one operation and is withdrawn on error; no
+ * setting can grant one.
+ */
+typedef enum PermitKind
+{
+	PERMIT_NONE = 0,
+	PERMIT_DDL,					/* make, attach, close or drop segments */
+	PERMIT_DROP,				/* drop_ledger, uninstall */
+	PERMIT_PURGE,				/* remove rows; each is rechecked */
+	PERMIT_ERASE				/* empty erasable columns; rechecked */
+} PermitKind;
+
+extern PermitKind PermitCurrent(void);
+
+/*
+ * PermitRun: executes SQL by SPI (which the caller has connected) with a
+ * permit of this kind, whatever happens taking it away again.
+ */
+extern int	PermitRun(PermitKind kind, const char *sql);
+
+/* ---------------- guard.c: append-only, hooks ---------------- */
+
+extern void GuardInit(void);
+
+/*
+ * True if the innermost running statement is known to have no ON CONFLICT
+ * clause, so that every row it chains is stored or the statement fails.
+ */
+extern bool StatementStoresEveryRow(void);
+
+/* ---------------- settings (llm_audit.c) ---------------- */
+
+extern int	llm_audit_max_lanes;
+extern int	llm_audit_seal_grace;	/* seconds */
+extern int	llm_audit_ddl_lock_timeout; /* milliseconds */
+extern bool llm_audit_restore;
+
+/* The lane limit in force: the setting, or its computed default. */
+extern int	MaxLanes(void);
+
+/* True if the library was loaded by shared_preload_libraries. */
+extern bool Preloaded(void);
+
+#endif
