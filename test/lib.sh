@@ -158,6 +158,10 @@ LaCheckPrograms()
 	for program in "$@"; do
 		command -v "$program" >/dev/null 2>&1 || LaDie "$program is missing"
 	done
+}
+
+LaCheckPostgres()
+{
 	[ -x "/usr/lib/postgresql/$PG_MAJOR/bin/postgres" ] ||
 		LaDie "PostgreSQL $PG_MAJOR is missing"
 	[ -f "/usr/lib/postgresql/$PG_MAJOR/lib/pgxs/src/makefiles/pgxs.mk" ] ||
@@ -286,6 +290,7 @@ LaEnter()
 	trap LaOuterExit EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
+	LaCheckPostgres
 	LaCopyPostgres
 	LaCopyTree
 	LaInner "$@"

@@ -1,0 +1,157 @@
+# LlmAudit.pm
+#	  What the TAP tests share: servers with llm_audit, rows to insert, and
+#	  checks of chains that do not depend on verify.
+package LlmAudit;
+
+use strict;
+use warnings;
+use Exporter 'import';
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(make_node make_database call_columns call_values
+  insert_calls chain_faults check_chain check_verify run_pgbench
+  segment_of);
+
+# make_node(NAME, SETTING => VALUE...): an initialized server, not started.
+# Durability is left on where a test says fsync => 'on'.
+sub make_node
+{
+	my ($name, %settings) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	$node->init(
+		allows_streaming => $settings{wal_level} // 1,
+		extra => [ '--encoding=UTF8', '--no-locale' ]);
+	my %all = (
+		shared_preload_libraries => 'llm_audit',
+		max_connections => 100,
+		max_prepared_transactions => 20,
+		timezone => 'UTC',
+		log_min_messages => 'warning',
+		%settings);
+	$node->append_conf('postgresql.conf', "$_ = '$all{$_}'\n")
+	  for sort keys %all;
+	return $node;
+}
+
+# make_database(NODE, NAME): a database with the extension set up, and a table
+# "plain" enrolled as an unpartitioned ledger.
+sub make_database
+{
+	my ($node, $name) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $name")
+	  unless $name eq 'postgres';
+	$node->safe_psql(
+		$name, q{
+		CREATE EXTENSION llm_audit;
+		SELECT count(*) FROM llm_audit.setup();
+		CREATE TABLE plain (n bigint, note text);
+		SELECT llm_audit.create_ledger('plain');
+		});
+	return;
+}
+
+# Columns of llm_audit.llm_call that a minimal row needs, and their values;
+# tag is an SQL expression of type text, for the request_id.
+sub call_columns
+{
+	return 'request_id, occurred_at, utc_offset_minutes, environment,'
+	  . ' service_name, organization_id, actor_id, actor_type,'
+	  . ' operation_name, provider_name, request_model, attempt, is_final,'
+	  . ' status, data_class';
+}
+
+sub call_values
+{
+	my ($tag, $environment) = @_;
+	$environment //= 'prod';
+	return "$tag, now(), 300, '$environment', 'gateway', 'bank', 'clerk',"
+	  . " 'human', 'chat', 'openai', 'gpt-4o', 1, true, 'ok', 'internal'";
+}
+
+# insert_calls(COUNT, TAG, ENVIRONMENT): a statement that inserts rows.
+sub insert_calls
+{
+	my ($count, $tag, $environment) = @_;
+	return
+	    'INSERT INTO llm_audit.llm_call ('
+	  . call_columns()
+	  . ') SELECT '
+	  . call_values("'$tag-' || i", $environment)
+	  . " FROM generate_series(1, $count) AS i";
+}
+
+# Rows that are not the next of their lane, by the chain columns alone: a gap,
+# a fork or a link to another row than the one before.
+sub chain_faults
+{
+	my ($node, $database, $table) = @_;
+	return $node->safe_psql(
+		$database, qq{
+		SELECT count(*) FROM (
+			SELECT chain_seq, prev_hash,
+				   row_number() OVER lane AS position,
+				   lag(row_hash) OVER lane AS before
+			  FROM $table
+			WINDOW lane AS (PARTITION BY tableoid, chain_lane
+							ORDER BY chain_seq)) AS row
+		 WHERE chain_seq <> position
+			OR (position > 1 AND prev_hash IS DISTINCT FROM before)});
+}
+
+# check_chain(NODE, DATABASE, TABLE, ROWS, NAME): the table has that many rows
+# in unbroken lanes.
+sub check_chain
+{
+	my ($node, $database, $table, $rows, $name) = @_;
+	is($node->safe_psql($database, "SELECT count(*) FROM $table"),
+		$rows, "$name: number of rows");
+	is(chain_faults($node, $database, $table),
+		'0', "$name: every row follows the one before it");
+	return;
+}
+
+# check_verify(NODE, DATABASE, NAME): verify finds nothing.
+sub check_verify
+{
+	my ($node, $database, $name) = @_;
+	is( $node->safe_psql(
+			$database,
+			'SELECT ledger, segment, lane, seq, finding, detail'
+			  . ' FROM llm_audit.verify()'),
+		'',
+		"$name: verify finds nothing");
+	return;
+}
+
+# run_pgbench(NODE, DATABASE, SCRIPT, OPTIONS...): output of pgbench; the test
+# fails if pgbench does.
+sub run_pgbench
+{
+	my ($node, $database, $script, @options) = @_;
+	my $file = PostgreSQL::Test::Utils::tempdir() . '/script.sql';
+	append_to_file($file, $script);
+	my ($stdout, $stderr);
+	my $done = IPC::Run::run(
+		[
+			'pgbench', '-n', '-f', $file, '-h', $node->host, '-p',
+			$node->port, @options, $database
+		],
+		'>', \$stdout, '2>', \$stderr);
+	return ($done, $stdout, $stderr);
+}
+
+# The leaf of llm_call that takes rows of an environment now.
+sub segment_of
+{
+	my ($node, $database, $environment) = @_;
+	return $node->safe_psql(
+		$database, qq{
+		SELECT format('%I.%I', s.schema_name, s.relation_name)
+		  FROM llm_audit.ledger_segment s JOIN llm_audit.ledger l USING (ledger_id)
+		 WHERE l.relation_name = 'llm_call' AND s.environment = '$environment'
+		   AND now() >= s.lower AND now() < s.upper AND NOT s.is_default});
+}
+
+1;
