@@ -1,0 +1,79 @@
+# Writers, a backend and the postmaster are killed under load: what was
+# committed is there, in unbroken chains, and writing goes on.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../perl";
+use LlmAudit;
+use IPC::Run ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my $node = make_node('crash', fsync => 'on', restart_after_crash => 'on');
+$node->start;
+make_database($node, 'audit');
+$node->safe_psql('audit', 'CREATE TABLE acknowledged (n bigint)');
+
+my $script = PostgreSQL::Test::Utils::tempdir() . '/load.sql';
+append_to_file($script,
+	    "BEGIN;\n"
+	  . insert_calls(3, 'load')
+	  . ";\nINSERT INTO plain VALUES (1, 'load');\n"
+	  . "INSERT INTO acknowledged VALUES (1);\nCOMMIT;\n");
+
+# Starts writers, calls kill once they have written, waits for their end.
+sub under_load
+{
+	my ($kill) = @_;
+	my $before = $node->safe_psql('audit', 'SELECT count(*) FROM acknowledged');
+	my ($out, $err) = ('', '');
+	my $load = IPC::Run::start(
+		[
+			'pgbench', '-n', '-c', 8, '-j', 2, '-T', 60, '-f', $script,
+			'-h', $node->host, '-p', $node->port, 'audit'
+		],
+		'>', \$out, '2>', \$err);
+	$node->poll_query_until('audit',
+		"SELECT count(*) > $before + 200 FROM acknowledged")
+	  or die 'the writers do not write';
+	$kill->();
+	eval { $load->finish; };
+	return;
+}
+
+sub check_all
+{
+	my ($name) = @_;
+	my $transactions = $node->safe_psql('audit', 'SELECT count(*) FROM acknowledged');
+	check_chain($node, 'audit', 'llm_audit.llm_call', 3 * $transactions, "$name, llm_call");
+	check_chain($node, 'audit', 'plain', $transactions, "$name, plain");
+	check_verify($node, 'audit', $name);
+	return;
+}
+
+under_load(
+	sub {
+		my $pid = $node->safe_psql('audit',
+			"SELECT pid FROM pg_stat_activity WHERE application_name = 'pgbench' LIMIT 1");
+		kill 'KILL', $pid;
+	});
+$node->poll_query_until('postgres', 'SELECT true') or die 'no recovery';
+check_all('backend killed');
+
+under_load(sub { $node->kill9; });
+$node->start;
+check_all('postmaster killed');
+
+under_load(sub { $node->stop('immediate'); });
+$node->start;
+check_all('immediate stop');
+
+$node->safe_psql('audit', insert_calls(10, 'after') . ';'
+	  . "INSERT INTO acknowledged SELECT 1 FROM generate_series(1, 1)");
+is(chain_faults($node, 'audit', 'llm_audit.llm_call'), '0', 'writing goes on');
+check_verify($node, 'audit', 'after writing on');
+
+$node->stop;
+done_testing();
