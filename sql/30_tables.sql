@@ -436,7 +436,7 @@ VALUES
 		'why, masked'),
 
 	('segment_event', 'environment', 'text NOT NULL',
-		'environment of the segment, whose log it is in'),
+		'environment of the segment, whose log it is in; of a segment that has none, that whose log keeps the event'),
 	('segment_event', 'event', 'text NOT NULL',
 		'created, closed or purged'),
 	('segment_event', 'ledger', 'text NOT NULL',
