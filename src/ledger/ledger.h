@@ -16,6 +16,7 @@
 #include "access/tupdesc.h"
 #include "core/rowenc.h"
 #include "datatype/timestamp.h"
+#include "llm_audit.h"
 #include "utils/rel.h"
 
 #define LLM_AUDIT_SCHEMA "llm_audit"
@@ -76,6 +77,20 @@ typedef enum SegmentState
 	SEGMENT_PURGED = 'p'
 } SegmentState;
 
+/* Columns of built-in ledgers that the trigger knows by name. */
+typedef enum RoleAttr
+{
+	ROLE_ATTR_MASKING_STATUS = 0,
+	ROLE_ATTR_MASKING_VERSION,
+	ROLE_ATTR_PII_FOUND,
+	ROLE_ATTR_PII_COUNTS,
+	ROLE_ATTR_ACTION,
+	ROLE_ATTR_CATEGORY,
+	ROLE_ATTR_HIGH_RISK,
+	ROLE_ATTR_REASON,
+	ROLE_ATTR_COUNT
+} RoleAttr;
+
 /* attnums of the ledger columns in one segment */
 typedef struct LedgerAttrs
 {
@@ -116,7 +131,15 @@ typedef struct Segment
 	Oid			id_index;		/* unique (id) */
 	Oid			lane_index;		/* unique (chain_lane, chain_seq) */
 	LedgerAttrs attrs;
+	AttrNumber	role_attrs[ROLE_ATTR_COUNT];	/* Invalid where absent */
 	int			natts;			/* of the leaf, dropped ones included */
+
+	/*
+	 * A column that stands in the table but not in the registry, or the other
+	 * way round, or with another type; empty if all agree.  Rows cannot be
+	 * chained while it is set.
+	 */
+	NameData	mismatch;
 	int			ncolumns;		/* hashed columns, by ascending number */
 	LedgerColumn *columns;
 	int			nerasable;		/* columns with erasable set */
@@ -165,6 +188,32 @@ extern void ConfigScan(const char *table, struct ScanKeyData *keys, int nkeys,
 
 /* End of the newest closed segment of any ledger, or DT_NOBEGIN. */
 extern TimestampTz NewestClosedEnd(void);
+
+/* The registered action: false if action_type does not have it. */
+extern bool ActionTypeLookup(const char *action, size_t len,
+							 char **category, bool *high_risk);
+
+/*
+ * Changes whenever a configuration table may have changed, so that other
+ * caches of configuration know when to read again.
+ */
+extern uint64 ConfigGeneration(void);
+
+extern void RegistryInit(void);
+
+/* ---------------- time.c: the ledger clock ---------------- */
+
+/*
+ * True if llm_audit.now() issued a value in this transaction that allows
+ * recorded_at to be this one: within what it issued and 10 minutes of now.
+ */
+extern bool LedgerTimeIssued(TimestampTz recorded_at);
+
+/* Forgets what was issued; at the end of a transaction. */
+extern void LedgerTimeReset(void);
+
+/* A new version 7 UUID, palloc'd. */
+extern Datum LedgerUuid(void);
 
 /* ---------------- encode.c: values and preimages ---------------- */
 
@@ -260,18 +309,5 @@ extern void GuardInit(void);
  * clause, so that every row it chains is stored or the statement fails.
  */
 extern bool StatementStoresEveryRow(void);
-
-/* ---------------- settings (llm_audit.c) ---------------- */
-
-extern int	llm_audit_max_lanes;
-extern int	llm_audit_seal_grace;	/* seconds */
-extern int	llm_audit_ddl_lock_timeout; /* milliseconds */
-extern bool llm_audit_restore;
-
-/* The lane limit in force: the setting, or its computed default. */
-extern int	MaxLanes(void);
-
-/* True if the library was loaded by shared_preload_libraries. */
-extern bool Preloaded(void);
 
 #endif

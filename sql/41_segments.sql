@@ -1,0 +1,498 @@
+-- Segments: bounds, making them ahead, closing them.
+
+CREATE FUNCTION llm_audit.segment_start(at timestamptz, width interval)
+	RETURNS timestamptz
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+		WHEN extract(year FROM width) * 12 + extract(month FROM width) > 0
+			AND width = make_interval(months => (extract(year FROM width) * 12
+				+ extract(month FROM width))::int)
+		THEN (timestamp '2000-01-01' + make_interval(months => (
+			floor((extract(year FROM at AT TIME ZONE 'UTC') * 12
+				+ extract(month FROM at AT TIME ZONE 'UTC') - 1 - 24000)
+				/ (extract(year FROM width) * 12 + extract(month FROM width)))
+			* (extract(year FROM width) * 12 + extract(month FROM width)))::int))
+			AT TIME ZONE 'UTC'
+		ELSE (timestamp '2000-01-03' + make_interval(secs => (
+			floor(extract(epoch FROM (at AT TIME ZONE 'UTC') - timestamp '2000-01-03')
+				/ extract(epoch FROM width)) * extract(epoch FROM width))::float8))
+			AT TIME ZONE 'UTC'
+	END
+$$;
+COMMENT ON FUNCTION llm_audit.segment_start(timestamptz, interval) IS
+	'start of the period of this width that contains a time: months by the calendar, weeks from Monday, in UTC';
+
+CREATE FUNCTION llm_audit.segment_end(at timestamptz, width interval)
+	RETURNS timestamptz
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT ((llm_audit.segment_start(at, width) AT TIME ZONE 'UTC') + width)
+		AT TIME ZONE 'UTC'
+$$;
+COMMENT ON FUNCTION llm_audit.segment_end(timestamptz, interval) IS
+	'end, exclusive, of the period of this width that contains a time';
+
+CREATE FUNCTION llm_audit.register_segment(for_ledger uuid, leaf_schema name,
+		leaf name, for_environment text, from_time timestamptz,
+		to_time timestamptz, as_default boolean) RETURNS int
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	number int;
+BEGIN
+	-- The ledger's row is the lock that keeps the numbers without gaps.
+	PERFORM 1 FROM llm_audit.ledger WHERE ledger_id = for_ledger FOR UPDATE;
+	SELECT coalesce(max(segment), 0) + 1 INTO number
+		FROM llm_audit.ledger_segment WHERE ledger_id = for_ledger;
+	INSERT INTO llm_audit.ledger_segment (ledger_id, segment, schema_name,
+			relation_name, environment, lower, upper, is_default)
+		VALUES (for_ledger, number, leaf_schema, leaf, for_environment,
+			from_time, to_time, as_default);
+	RETURN number;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.register_segment(uuid, name, name, text, timestamptz, timestamptz, boolean) IS
+	'gives a leaf its segment number; part of make_segment()';
+REVOKE EXECUTE ON FUNCTION llm_audit.register_segment(uuid, name, name, text, timestamptz, timestamptz, boolean)
+	FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.record_segment_event(what text, for_ledger uuid,
+		number int) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	INSERT INTO llm_audit.segment_event (environment, event, ledger, ledger_id,
+			segment, leaf, lower, upper, is_default, actor)
+		SELECT coalesce(nullif(s.environment, ''),
+				(SELECT coalesce(min(name) FILTER (WHERE name = 'prod'), min(name))
+					FROM llm_audit.environment)),
+			what, format('%I.%I', l.schema_name, l.relation_name), l.ledger_id,
+			s.segment, format('%I.%I', s.schema_name, s.relation_name),
+			s.lower, s.upper, s.is_default, session_user
+		FROM llm_audit.ledger_segment s JOIN llm_audit.ledger l USING (ledger_id)
+		WHERE s.ledger_id = for_ledger AND s.segment = number;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.record_segment_event(text, uuid, int) IS
+	'appends the creation of a segment to segment_event';
+REVOKE EXECUTE ON FUNCTION llm_audit.record_segment_event(text, uuid, int) FROM PUBLIC;
+
+-- The name of a leaf, by the start of its period.
+CREATE FUNCTION llm_audit.leaf_name(ledger name, environment text,
+		from_time timestamptz) RETURNS name
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT (ledger || '_' || environment || '_' || CASE
+		WHEN from_time IS NULL THEN 'default'
+		WHEN date_trunc('day', from_time, 'UTC') = from_time
+			THEN to_char(from_time AT TIME ZONE 'UTC', 'YYYYMMDD')
+		ELSE to_char(from_time AT TIME ZONE 'UTC', 'YYYYMMDDHH24') END)::name
+$$;
+COMMENT ON FUNCTION llm_audit.leaf_name(name, text, timestamptz) IS
+	'name of the leaf that begins at a time; NULL: of the default one';
+
+-- Builds and attaches a leaf that has or will have a row in the registry.
+CREATE FUNCTION llm_audit.build_leaf(l llm_audit.ledger, environment text,
+		leaf name, from_time timestamptz, to_time timestamptz) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	c name;
+BEGIN
+	PERFORM llm_audit.attach_segment(
+		format('%I.%I', l.schema_name, l.relation_name || '_' || environment)::regclass,
+		leaf, from_time, to_time);
+	FOR c IN SELECT column_name FROM llm_audit.ledger_column k
+		WHERE k.ledger_id = l.ledger_id AND k.erasable
+	LOOP
+		-- pg_statistic would keep copies of what has been erased
+		EXECUTE format('ALTER TABLE %I.%I ALTER COLUMN %I SET STATISTICS 0',
+			l.schema_name, leaf, c);
+	END LOOP;
+	EXECUTE format('COMMENT ON TABLE %I.%I IS %L', l.schema_name, leaf,
+		CASE WHEN from_time IS NULL
+			THEN format('rows of %s in %s that no other segment covers',
+				l.relation_name, environment)
+			ELSE format('rows of %s in %s recorded from %s to %s',
+				l.relation_name, environment,
+				to_char(from_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+				to_char(to_time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) END);
+END
+$$;
+COMMENT ON FUNCTION llm_audit.build_leaf(llm_audit.ledger, text, name, timestamptz, timestamptz) IS
+	'builds and attaches a leaf; NULL bounds: the default one; part of make_segment() and setup()';
+REVOKE EXECUTE ON FUNCTION llm_audit.build_leaf(llm_audit.ledger, text, name, timestamptz, timestamptz)
+	FROM PUBLIC;
+
+-- Makes a leaf and registers it; bounds NULL: the default one.
+CREATE FUNCTION llm_audit.make_segment(for_ledger uuid, for_environment text,
+		from_time timestamptz, to_time timestamptz) RETURNS int
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	l llm_audit.ledger;
+	leaf name;
+BEGIN
+	SELECT * INTO l FROM llm_audit.ledger WHERE ledger_id = for_ledger FOR UPDATE;
+	leaf := llm_audit.leaf_name(l.relation_name, for_environment, from_time);
+	PERFORM llm_audit.build_leaf(l, for_environment, leaf, from_time, to_time);
+	RETURN llm_audit.register_segment(for_ledger, l.schema_name, leaf, for_environment,
+		coalesce(from_time, '-infinity'), coalesce(to_time, 'infinity'), from_time IS NULL);
+END
+$$;
+COMMENT ON FUNCTION llm_audit.make_segment(uuid, text, timestamptz, timestamptz) IS
+	'makes and registers one segment of a partitioned ledger; NULL bounds: the default one';
+REVOKE EXECUTE ON FUNCTION llm_audit.make_segment(uuid, text, timestamptz, timestamptz)
+	FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.due_segment(ahead interval,
+		OUT ledger_id uuid, OUT environment text,
+		OUT from_time timestamptz, OUT to_time timestamptz) RETURNS SETOF record
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH line AS (
+		SELECT l.ledger_id, e.name AS environment,
+			coalesce(le.segment_width, l.segment_width) AS width,
+			max(s.upper) FILTER (WHERE NOT s.is_default) AS last_end
+		FROM llm_audit.ledger l
+		CROSS JOIN llm_audit.environment e
+		LEFT JOIN llm_audit.ledger_environment le
+			ON le.ledger_id = l.ledger_id AND le.environment = e.name
+		LEFT JOIN llm_audit.ledger_segment s
+			ON s.ledger_id = l.ledger_id AND s.environment = e.name
+		WHERE l.partitioned
+		GROUP BY l.ledger_id, e.name, le.segment_width, l.segment_width
+	), next AS (
+		-- Where maintenance slept, rows may lie in the default segment up to
+		-- now; they stay there, and the next segment starts after today.
+		SELECT line.*, CASE
+			WHEN last_end IS NULL THEN llm_audit.segment_start(clock_timestamp(), width)
+			WHEN last_end > clock_timestamp() THEN last_end
+			ELSE date_trunc('day', clock_timestamp(), 'UTC') + interval '1 day'
+		END AS start
+		FROM line
+	)
+	SELECT n.ledger_id, n.environment, n.start, llm_audit.segment_end(n.start, n.width)
+	FROM next n
+	WHERE n.start < clock_timestamp() + ahead
+$$;
+COMMENT ON FUNCTION llm_audit.due_segment(interval) IS
+	'the next segment of each ledger and environment that lacks segments within this time from now';
+REVOKE EXECUTE ON FUNCTION llm_audit.due_segment(interval) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.make_due_segments(only_ledger uuid, ahead interval)
+	RETURNS int
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	d record;
+	number int;
+	numbers int[];
+	made int := 0;
+BEGIN
+	LOOP
+		numbers := '{}';
+		FOR d IN SELECT * FROM llm_audit.due_segment(ahead) x
+			WHERE x.ledger_id = only_ledger
+		LOOP
+			numbers := numbers
+				|| llm_audit.make_segment(d.ledger_id, d.environment, d.from_time, d.to_time);
+		END LOOP;
+		EXIT WHEN numbers = '{}';
+		made := made + cardinality(numbers);
+		-- after the round: segment_event records its own segments too
+		FOREACH number IN ARRAY numbers LOOP
+			PERFORM llm_audit.record_segment_event('created', only_ledger, number);
+		END LOOP;
+	END LOOP;
+	RETURN made;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.make_due_segments(uuid, interval) IS
+	'makes the segments of a ledger that are due, in one transaction; returns how many';
+REVOKE EXECUTE ON FUNCTION llm_audit.make_due_segments(uuid, interval) FROM PUBLIC;
+
+-- Makes branches and default segments that are missing, then what is due.
+CREATE FUNCTION llm_audit.make_all_segments(relation regclass) RETURNS int
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	l llm_audit.ledger;
+	s llm_audit.ledger_segment;
+	e text;
+	made int := 0;
+	number int;
+	defaults int[] := '{}';
+BEGIN
+	SELECT r.* INTO l FROM llm_audit.ledger r
+		JOIN pg_catalog.pg_class c ON c.relname = r.relation_name
+			AND c.relnamespace = to_regnamespace(quote_ident(r.schema_name))
+		WHERE c.oid = relation;
+	IF NOT l.partitioned THEN
+		IF EXISTS (SELECT FROM llm_audit.ledger_segment r WHERE r.ledger_id = l.ledger_id) THEN
+			RETURN 0;
+		END IF;
+		number := llm_audit.register_segment(l.ledger_id, l.schema_name, l.relation_name,
+			'', '-infinity', 'infinity', true);
+		PERFORM llm_audit.record_segment_event('created', l.ledger_id, number);
+		RETURN 1;
+	END IF;
+
+	IF to_regclass(format('%I.%I', l.schema_name, l.relation_name || '_unknown')) IS NULL THEN
+		PERFORM llm_audit.create_branch(relation, (l.relation_name || '_unknown')::name, NULL);
+		EXECUTE format('COMMENT ON TABLE %I.%I IS %L', l.schema_name,
+			l.relation_name || '_unknown',
+			'refuses rows of ' || l.relation_name || ' with an unknown environment; always empty');
+	END IF;
+	FOR e IN SELECT name FROM llm_audit.environment ORDER BY name LOOP
+		IF to_regclass(format('%I.%I', l.schema_name, l.relation_name || '_' || e)) IS NULL THEN
+			PERFORM llm_audit.create_branch(relation, (l.relation_name || '_' || e)::name, e);
+			EXECUTE format('COMMENT ON TABLE %I.%I IS %L', l.schema_name,
+				l.relation_name || '_' || e,
+				format('rows of %s in %s', l.relation_name, e));
+		END IF;
+		-- Segments that a publisher's registry names keep their numbers.
+		FOR s IN SELECT * FROM llm_audit.ledger_segment r
+			WHERE r.ledger_id = l.ledger_id AND r.environment = e AND r.state <> 'purged'
+				AND to_regclass(format('%I.%I', r.schema_name, r.relation_name)) IS NULL
+			ORDER BY r.segment
+		LOOP
+			PERFORM llm_audit.build_leaf(l, e, s.relation_name,
+				CASE WHEN NOT s.is_default THEN s.lower END,
+				CASE WHEN NOT s.is_default THEN s.upper END);
+			made := made + 1;
+		END LOOP;
+		IF NOT EXISTS (SELECT FROM llm_audit.ledger_segment r
+			WHERE r.ledger_id = l.ledger_id AND r.environment = e AND r.is_default)
+		THEN
+			number := llm_audit.make_segment(l.ledger_id, e, NULL, NULL);
+			defaults := defaults || number;
+			made := made + 1;
+		END IF;
+	END LOOP;
+	made := made + llm_audit.make_due_segments(l.ledger_id, interval '3 months');
+	-- Not before segment_event itself has a segment for today: a row in its
+	-- default segment would stand in the way of attaching that.
+	FOREACH number IN ARRAY defaults LOOP
+		PERFORM llm_audit.record_segment_event('created', l.ledger_id, number);
+	END LOOP;
+	RETURN made;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.make_all_segments(regclass) IS
+	'makes all that a ledger lacks: environments, default segments, segments ahead; returns how many segments';
+REVOKE EXECUTE ON FUNCTION llm_audit.make_all_segments(regclass) FROM PUBLIC;
+
+-- A procedure, to commit after each segment: the lock on the default segment
+-- beside it is then held for that one attach only.  No SET clause, since a
+-- procedure that has one cannot commit; every name is qualified instead.
+CREATE PROCEDURE llm_audit.make_segments(ahead interval DEFAULT '3 months')
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	d record;
+	number pg_catalog.int4;
+BEGIN
+	PERFORM llm_audit.require_superuser();
+	LOOP
+		SELECT * INTO d FROM llm_audit.due_segment(ahead) LIMIT 1;
+		EXIT WHEN NOT FOUND;
+		number := llm_audit.make_segment(d.ledger_id, d.environment, d.from_time, d.to_time);
+		PERFORM llm_audit.record_segment_event('created', d.ledger_id, number);
+		COMMIT;
+	END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE llm_audit.make_segments(interval) IS
+	'makes the segments that begin within this time from now; schedule it daily';
+REVOKE EXECUTE ON PROCEDURE llm_audit.make_segments(interval) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.close_segment(segment regclass) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s llm_audit.ledger_segment;
+	l llm_audit.ledger;
+	has_class boolean;
+BEGIN
+	PERFORM llm_audit.require_superuser();
+	SELECT r.* INTO s FROM llm_audit.ledger_segment r
+		JOIN pg_catalog.pg_class c ON c.relname = r.relation_name
+			AND c.relnamespace = to_regnamespace(quote_ident(r.schema_name))
+		WHERE c.oid = close_segment.segment;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION '"%" is not a ledger segment', close_segment.segment
+			USING ERRCODE = 'wrong_object_type';
+	ELSIF s.upper = 'infinity' THEN
+		RAISE EXCEPTION 'segment "%" has no end', close_segment.segment
+			USING ERRCODE = 'wrong_object_type',
+				HINT = 'Default segments and unpartitioned ledgers stay open.';
+	ELSIF s.state <> 'open' THEN
+		RETURN false;
+	ELSIF s.upper + current_setting('llm_audit.seal_grace')::interval > clock_timestamp() THEN
+		RAISE EXCEPTION 'segment "%" has not ended long enough ago', close_segment.segment
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'It can be closed llm_audit.seal_grace after its end.';
+	END IF;
+
+	-- No writer that has begun, nor a prepared one, can be left behind this.
+	PERFORM set_config('lock_timeout', current_setting('llm_audit.ddl_lock_timeout'), true);
+	EXECUTE format('LOCK TABLE %s IN SHARE MODE', close_segment.segment);
+	SELECT * INTO s FROM llm_audit.ledger_segment r
+		WHERE r.ledger_id = s.ledger_id AND r.segment = s.segment FOR UPDATE;
+	IF s.state <> 'open' THEN
+		RETURN false;
+	END IF;
+	SELECT * INTO l FROM llm_audit.ledger WHERE ledger_id = s.ledger_id;
+	has_class := EXISTS (SELECT FROM pg_catalog.pg_attribute
+		WHERE attrelid = close_segment.segment AND attname = 'data_class' AND NOT attisdropped);
+
+	EXECUTE format($q$
+		INSERT INTO llm_audit.segment_event (environment, event, ledger, ledger_id,
+				segment, leaf, lower, upper, is_default, row_count,
+				max_retain_until, data_classes, lanes, first_seqs, last_seqs,
+				last_hashes, actor)
+			WITH lane AS (
+				SELECT chain_lane, count(*) AS n, min(chain_seq) AS first_seq,
+					max(chain_seq) AS last_seq, max(retain_until) AS retained,
+					bool_or(retain_until IS NULL) AS forever
+				FROM %1$s GROUP BY chain_lane)
+			SELECT $1, 'closed', $2, $3, $4, $5, $6, $7, false,
+				coalesce(sum(lane.n), 0),
+				CASE WHEN bool_or(lane.forever) THEN NULL ELSE max(lane.retained) END,
+				%2$s,
+				coalesce(array_agg(lane.chain_lane ORDER BY lane.chain_lane), '{}'),
+				coalesce(array_agg(lane.first_seq ORDER BY lane.chain_lane), '{}'),
+				coalesce(array_agg(lane.last_seq ORDER BY lane.chain_lane), '{}'),
+				coalesce(array_agg(r.row_hash ORDER BY lane.chain_lane), '{}'),
+				session_user
+			FROM lane JOIN %1$s r ON r.chain_lane = lane.chain_lane
+				AND r.chain_seq = lane.last_seq
+		$q$, close_segment.segment,
+			CASE WHEN has_class
+				THEN format('(SELECT array_agg(DISTINCT data_class ORDER BY data_class) FROM %s)',
+					close_segment.segment)
+				ELSE 'NULL::text[]' END)
+		USING s.environment, format('%I.%I', l.schema_name, l.relation_name), l.ledger_id,
+			s.segment, format('%I.%I', s.schema_name, s.relation_name), s.lower, s.upper;
+	UPDATE llm_audit.ledger_segment r SET state = 'closed', closed_at = clock_timestamp()
+		WHERE r.ledger_id = s.ledger_id AND r.segment = s.segment;
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.close_segment(regclass) IS
+	'closes a segment that has ended: no row can enter, and segment_event holds its counts and heads; false if it is closed already';
+REVOKE EXECUTE ON FUNCTION llm_audit.close_segment(regclass) FROM PUBLIC;
+
+CREATE PROCEDURE llm_audit.close_segments()
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	leaf pg_catalog.regclass;
+	done pg_catalog.regclass[] := '{}';
+BEGIN
+	PERFORM llm_audit.require_superuser();
+	LOOP
+		SELECT pg_catalog.format('%I.%I', s.schema_name, s.relation_name)::pg_catalog.regclass
+			INTO leaf
+			FROM llm_audit.ledger_segment s
+			JOIN llm_audit.ledger l USING (ledger_id)
+			WHERE s.state = 'open' AND s.upper < 'infinity'
+				AND s.upper + pg_catalog.current_setting('llm_audit.seal_grace')::pg_catalog.interval
+					<= pg_catalog.clock_timestamp()
+				AND NOT pg_catalog.format('%I.%I', s.schema_name, s.relation_name)::pg_catalog.regclass
+					OPERATOR(pg_catalog.=) ANY (done)
+			-- closing writes to segment_event, so its own segments come last
+			ORDER BY l.role = 'segment_event', s.upper, s.segment LIMIT 1;
+		EXIT WHEN NOT FOUND;
+		done := done OPERATOR(pg_catalog.||) leaf;
+		BEGIN
+			PERFORM llm_audit.close_segment(leaf);
+		EXCEPTION WHEN lock_not_available THEN
+			RAISE WARNING 'segment "%" is in use and stays open for now', leaf;
+		END;
+		COMMIT;
+	END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE llm_audit.close_segments() IS
+	'closes every segment that ended llm_audit.seal_grace ago; run VACUUM (FREEZE) on them afterwards';
+REVOKE EXECUTE ON PROCEDURE llm_audit.close_segments() FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.add_environment(name text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	l record;
+BEGIN
+	PERFORM llm_audit.require_superuser();
+	IF name IS NULL OR name !~ '^[a-z][a-z0-9_]{0,20}$' OR name IN ('unknown', 'default') THEN
+		RAISE EXCEPTION 'an environment''s name is 1 to 21 lower-case letters, digits or underscores, and neither unknown nor default'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	INSERT INTO llm_audit.environment (name) VALUES (add_environment.name);
+	-- segment_event first: the others' creation is recorded there
+	FOR l IN SELECT format('%I.%I', schema_name, relation_name)::regclass AS relation
+		FROM llm_audit.ledger WHERE partitioned
+		ORDER BY role = 'segment_event' DESC, relation_name
+	LOOP
+		PERFORM llm_audit.make_all_segments(l.relation);
+	END LOOP;
+	PERFORM llm_audit.record_own_event('environment.added', 'environment', name, NULL);
+END
+$$;
+COMMENT ON FUNCTION llm_audit.add_environment(text) IS
+	'adds an environment, with segments of its own in every partitioned ledger';
+REVOKE EXECUTE ON FUNCTION llm_audit.add_environment(text) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.set_segment_interval(ledger regclass,
+		environment text, width interval) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	l llm_audit.ledger;
+BEGIN
+	PERFORM llm_audit.require_superuser();
+	SELECT r.* INTO l FROM llm_audit.ledger r
+		JOIN pg_catalog.pg_class c ON c.relname = r.relation_name
+			AND c.relnamespace = to_regnamespace(quote_ident(r.schema_name))
+		WHERE c.oid = set_segment_interval.ledger;
+	IF NOT FOUND OR NOT l.partitioned THEN
+		RAISE EXCEPTION '"%" is not a partitioned ledger', ledger
+			USING ERRCODE = 'wrong_object_type';
+	ELSIF NOT EXISTS (SELECT FROM llm_audit.environment e
+			WHERE e.name = set_segment_interval.environment) THEN
+		RAISE EXCEPTION 'environment is not known'
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'The environments are in llm_audit.environment.';
+	ELSIF width IS NULL OR width < interval '1 hour' THEN
+		RAISE EXCEPTION 'width must be at least one hour'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	INSERT INTO llm_audit.ledger_environment AS le (ledger_id, environment, segment_width)
+		VALUES (l.ledger_id, set_segment_interval.environment, width)
+		ON CONFLICT ON CONSTRAINT ledger_environment_pkey
+			DO UPDATE SET segment_width = excluded.segment_width;
+	PERFORM llm_audit.record_own_event('segment_interval.changed', 'ledger',
+		set_segment_interval.ledger::text, NULL,
+		jsonb_build_object('environment', environment, 'width', width));
+END
+$$;
+COMMENT ON FUNCTION llm_audit.set_segment_interval(regclass, text, interval) IS
+	'sets the width of segments made from now on in one environment';
+REVOKE EXECUTE ON FUNCTION llm_audit.set_segment_interval(regclass, text, interval)
+	FROM PUBLIC;

@@ -1,0 +1,538 @@
+/*
+ * chain.c
+ *	  Lanes: which chain of a segment a transaction appends to, where that
+ *	  chain ends, and which positions are taken.
+ *
+ * Locking protocol.  A lane is owned through a transaction-level lock on
+ * (database, leaf, lane), taken conditionally, so nobody ever waits for one.
+ * It is held to the end of the transaction, or of the subtransaction that
+ * took it, and moves to the prepared transaction at PREPARE.  Whoever holds
+ * the lock is the only one who can append to the lane, and everything that
+ * earlier holders appended is committed or aborted; so the lane's last
+ * visible row, read through the index with SnapshotSelf after the lock has
+ * been taken, is its head.  The transaction's own snapshot does not matter:
+ * under REPEATABLE READ it may be older than the lock.
+ *
+ * The head is known in memory only while the lock is held in the same
+ * (sub)transaction that learnt it.  A subtransaction's abort forgets what it
+ * touched, and the head is read again.
+ *
+ * A BEFORE trigger also runs for a row that ON CONFLICT DO NOTHING then
+ * drops, so a new position is pending until its row has been seen; see
+ * PendingResolve.
+ */
+#include "postgres.h"
+
+#include "access/itup.h"
+#include "access/relscan.h"
+#include "access/skey.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "compat.h"
+#include "executor/tuptable.h"
+#include "ledger/ledger.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/uuid.h"
+
+/* Marks our locks among LOCKTAG_USERLOCK's, in the last field of the tag. */
+#define LANE_LOCK_MAGIC		0x4C41
+
+/*
+ * So many invisible index entries are skipped before the end of the lane is
+ * sought by bisection instead: a rolled-back bulk insert leaves millions.
+ */
+#define MAX_INVISIBLE		16
+
+/* A lane that this transaction holds. */
+typedef struct LaneHold
+{
+	Oid			leaf;			/* hash key */
+	uint32		lane;
+	SubTransactionId locked_in; /* the subtransaction that took the lock */
+	SubTransactionId touched_in;	/* the last one that changed what follows */
+	bool		head_known;
+	uint64		seq;			/* of the last row, 0 before the first */
+	uint8		hash[SHA256_SIZE];	/* its hash, or the genesis hash */
+
+	bool		pending;		/* the row at seq has not been seen yet */
+	uint8		base_hash[SHA256_SIZE]; /* hash of the row before it */
+	pg_uuid_t	pending_id;
+} LaneHold;
+
+/* A lane's chain while its index is being read. */
+typedef struct LaneReader
+{
+	Relation	leaf;
+	const Segment *seg;
+	uint32		lane;
+	Relation	index;
+	TupleTableSlot *slot;
+} LaneReader;
+
+/* A visible row of a lane. */
+typedef struct LaneRow
+{
+	uint64		seq;
+	uint8		hash[SHA256_SIZE];
+} LaneRow;
+
+static HTAB *holds = NULL;
+static uint32 last_lane = 0;
+static ChainCollector collector = {NULL, NULL};
+
+/* ---------------- reading a lane through its index ---------------- */
+
+static void
+ReaderOpen(LaneReader *reader, Relation leaf, const Segment *seg, uint32 lane)
+{
+	reader->leaf = leaf;
+	reader->seg = seg;
+	reader->lane = lane;
+	reader->index = index_open(seg->lane_index, AccessShareLock);
+	reader->slot = table_slot_create(leaf, NULL);
+}
+
+static void
+ReaderClose(LaneReader *reader)
+{
+	ExecDropSingleTupleTableSlot(reader->slot);
+	index_close(reader->index, AccessShareLock);
+}
+
+/* Begins a scan of the lane's entries, of one seq only if seq is not NULL. */
+static IndexScanDesc
+ReaderScan(LaneReader *reader, const uint64 *seq)
+{
+	IndexScanDesc scan;
+	ScanKeyData keys[2];
+	int			nkeys = (seq != NULL) ? 2 : 1;
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum((int32) reader->lane));
+	if (seq != NULL)
+		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ,
+					Int64GetDatum((int64) *seq));
+	scan = IndexBeginScan(reader->leaf, reader->index, SnapshotSelf, nkeys, 0);
+	index_rescan(scan, keys, nkeys, NULL, 0);
+	return scan;
+}
+
+/* Copies seq and hash out of the slot. */
+static void
+RowFromSlot(LaneReader *reader, LaneRow *row)
+{
+	const LedgerAttrs *attrs = &reader->seg->attrs;
+	bool		isnull;
+	bytea	   *hash;
+
+	row->seq = DatumGetInt64(slot_getattr(reader->slot, attrs->chain_seq,
+										  &isnull));
+	hash = DatumGetByteaPP(slot_getattr(reader->slot, attrs->row_hash,
+										&isnull));
+	if (isnull || VARSIZE_ANY_EXHDR(hash) != SHA256_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("row_hash at the end of lane %u of \"%s\" is malformed",
+						reader->lane, RelationGetRelationName(reader->leaf)),
+				 errhint("Run llm_audit.verify() on the ledger.")));
+	memcpy(row->hash, VARDATA_ANY(hash), SHA256_SIZE);
+}
+
+/* Is there a visible row at seq?  Fills row if so. */
+static bool
+ReaderProbe(LaneReader *reader, uint64 seq, LaneRow *row)
+{
+	IndexScanDesc scan = ReaderScan(reader, &seq);
+	bool		found;
+
+	found = index_getnext_slot(scan, ForwardScanDirection, reader->slot);
+	if (found)
+		RowFromSlot(reader, row);
+	index_endscan(scan);
+	return found;
+}
+
+/*
+ * Finds the last visible row below the invisible entries at seq top and
+ * above.  The visible rows of an open lane are 1 to H without a gap, so
+ * strides that double find a visible row and bisection finds the last one.
+ */
+static bool
+ReaderBisect(LaneReader *reader, uint64 top, LaneRow *row)
+{
+	uint64		visible = 0;
+	uint64		invisible = top + 1;
+	uint64		stride = 1;
+	LaneRow		probe;
+
+	for (uint64 at = top; at >= 1; at = (at > stride) ? at - stride : 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (ReaderProbe(reader, at, &probe))
+		{
+			visible = at;
+			*row = probe;
+			break;
+		}
+		invisible = at;
+		stride *= 2;
+	}
+
+	while (visible + 1 < invisible)
+	{
+		uint64		middle = visible + (invisible - visible) / 2;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ReaderProbe(reader, middle, &probe))
+		{
+			visible = middle;
+			*row = probe;
+		}
+		else
+			invisible = middle;
+	}
+	return visible > 0;
+}
+
+/*
+ * Reads the lane's last visible row; false if it has none.  Backwards, which
+ * normally meets it at once.
+ */
+static bool
+ReaderHead(LaneReader *reader, LaneRow *row)
+{
+	IndexScanDesc scan = ReaderScan(reader, NULL);
+	int			invisible = 0;
+	uint64		seq = 0;
+	bool		found = false;
+	bool		isnull;
+
+	scan->xs_want_itup = true;
+	while (invisible < MAX_INVISIBLE &&
+		   index_getnext_tid(scan, BackwardScanDirection) != NULL)
+	{
+		if (index_fetch_heap(scan, reader->slot))
+		{
+			RowFromSlot(reader, row);
+			found = true;
+			break;
+		}
+		seq = DatumGetInt64(index_getattr(scan->xs_itup, 2,
+										  RelationGetDescr(reader->index),
+										  &isnull));
+		invisible++;
+	}
+	index_endscan(scan);
+
+	if (!found && invisible >= MAX_INVISIBLE)
+		found = ReaderBisect(reader, seq, row);
+	return found;
+}
+
+/* Is there a visible row with this id in the segment? */
+static bool
+IdIsVisible(Relation leaf, const Segment *seg, const pg_uuid_t *id)
+{
+	Relation	index;
+	TupleTableSlot *slot;
+	IndexScanDesc scan;
+	ScanKeyData key;
+	bool		found;
+
+	index = index_open(seg->id_index, AccessShareLock);
+	slot = table_slot_create(leaf, NULL);
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ, UUIDPGetDatum(id));
+	scan = IndexBeginScan(leaf, index, SnapshotSelf, 1, 0);
+	index_rescan(scan, &key, 1, NULL, 0);
+	found = index_getnext_slot(scan, ForwardScanDirection, slot);
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
+	return found;
+}
+
+/* ---------------- taking a lane ---------------- */
+
+/* True if we now own the lane. */
+static bool
+LaneTryLock(Oid leaf, uint32 lane)
+{
+	LOCKTAG		tag;
+
+	tag.locktag_field1 = MyDatabaseId;
+	tag.locktag_field2 = leaf;
+	tag.locktag_field3 = lane;
+	tag.locktag_field4 = LANE_LOCK_MAGIC;
+	tag.locktag_type = LOCKTAG_USERLOCK;
+	tag.locktag_lockmethodid = USER_LOCKMETHOD;
+	return LockAcquire(&tag, ExclusiveLock, false, true) !=
+		LOCKACQUIRE_NOT_AVAIL;
+}
+
+/* Takes a lane that nobody holds: the one held last, else the lowest. */
+static uint32
+LaneTake(Relation leaf)
+{
+	uint32		limit = MaxLanes();
+
+	if (last_lane < limit && LaneTryLock(RelationGetRelid(leaf), last_lane))
+		return last_lane;
+	for (uint32 lane = 0; lane < limit; lane++)
+	{
+		if (lane != last_lane && LaneTryLock(RelationGetRelid(leaf), lane))
+		{
+			last_lane = lane;
+			return lane;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+			 errmsg("all %u lanes of ledger segment \"%s\" are in use",
+					limit, RelationGetRelationName(leaf)),
+			 errhint("Raise \"%s\", or look for idle and prepared transactions that have written to the ledger.",
+					 "llm_audit.max_lanes")));
+	return 0;
+}
+
+/* The hold on the leaf's lane, taken if there is none. */
+static LaneHold *
+HoldGet(Relation leaf)
+{
+	Oid			relid = RelationGetRelid(leaf);
+	LaneHold   *hold;
+	uint32		lane;
+
+	if (holds == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(LaneHold);
+		ctl.hcxt = TopTransactionContext;
+		holds = hash_create("llm_audit lanes", 16, &ctl,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	hold = hash_search(holds, &relid, HASH_FIND, NULL);
+	if (hold != NULL)
+		return hold;
+
+	lane = LaneTake(leaf);
+	hold = hash_search(holds, &relid, HASH_ENTER, NULL);
+	hold->lane = lane;
+	hold->locked_in = GetCurrentSubTransactionId();
+	hold->touched_in = hold->locked_in;
+	hold->head_known = false;
+	hold->pending = false;
+	return hold;
+}
+
+/* Reads the head of a lane that we hold. */
+static void
+HoldReadHead(LaneHold *hold, Relation leaf, const Segment *seg)
+{
+	LaneReader	reader;
+	LaneRow		row;
+
+	ReaderOpen(&reader, leaf, seg, hold->lane);
+	if (ReaderHead(&reader, &row))
+	{
+		hold->seq = row.seq;
+		memcpy(hold->hash, row.hash, SHA256_SIZE);
+	}
+	else
+	{
+		hold->seq = 0;
+		if (!GenesisHash(seg->ledger_id, seg->number, hold->lane, hold->hash))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not compute a SHA-256 hash")));
+	}
+	ReaderClose(&reader);
+	hold->pending = false;
+	hold->head_known = true;
+	hold->touched_in = GetCurrentSubTransactionId();
+}
+
+/* ---------------- pending positions ---------------- */
+
+/*
+ * Finds out what became of the row at the pending position.  It is there:
+ * confirmed.  It is not, but its id is: the row was a retry that ON CONFLICT
+ * DO NOTHING dropped, and the position is free again.  Neither: something
+ * has removed a row that was to be stored, and we stop.
+ */
+static void
+PendingResolve(LaneHold *hold, Relation leaf, const Segment *seg)
+{
+	LaneReader	reader;
+	LaneRow		row;
+	bool		stored;
+
+	ReaderOpen(&reader, leaf, seg, hold->lane);
+	stored = ReaderProbe(&reader, hold->seq, &row);
+	ReaderClose(&reader);
+
+	if (stored && memcmp(row.hash, hold->hash, SHA256_SIZE) == 0)
+		hold->pending = false;
+	else if (!stored && IdIsVisible(leaf, seg, &hold->pending_id))
+	{
+		hold->pending = false;
+		hold->seq--;
+		memcpy(hold->hash, hold->base_hash, SHA256_SIZE);
+		if (collector.dropped != NULL)
+			collector.dropped(seg->relid, UUIDPGetDatum(&hold->pending_id),
+							  collector.arg);
+	}
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("a row of ledger segment \"%s\" has vanished after it was chained",
+						RelationGetRelationName(leaf)),
+				 errdetail("Lane %u, seq " UINT64_FORMAT ".",
+						   hold->lane, hold->seq),
+				 errhint("A trigger or rule that is not part of llm_audit may have removed it.")));
+	hold->touched_in = GetCurrentSubTransactionId();
+}
+
+void
+ChainResolvePending(void)
+{
+	HASH_SEQ_STATUS status;
+	LaneHold   *hold;
+
+	if (holds == NULL)
+		return;
+	hash_seq_init(&status, holds);
+	while ((hold = hash_seq_search(&status)) != NULL)
+	{
+		const Segment *seg;
+		Relation	leaf;
+
+		if (!hold->pending)
+			continue;
+		seg = SegmentLookup(hold->leaf);
+		leaf = try_table_open(hold->leaf, AccessShareLock);
+		if (leaf == NULL)
+			continue;			/* dropped since, through one of our doors */
+		if (seg != NULL)
+			PendingResolve(hold, leaf, seg);
+		table_close(leaf, NoLock);
+	}
+}
+
+ChainCollector
+ChainSetCollector(ChainCollector new_collector)
+{
+	ChainCollector old = collector;
+
+	collector = new_collector;
+	return old;
+}
+
+/* ---------------- what the trigger calls ---------------- */
+
+void
+ChainNextPosition(Relation leaf, const Segment *seg, RowPosition *pos)
+{
+	LaneHold   *hold = HoldGet(leaf);
+
+	if (!hold->head_known)
+		HoldReadHead(hold, leaf, seg);
+	else if (hold->pending)
+		PendingResolve(hold, leaf, seg);
+
+	memcpy(pos->ledger_id, seg->ledger_id, LEDGER_ID_SIZE);
+	pos->segment = seg->number;
+	pos->lane = hold->lane;
+	pos->seq = hold->seq + 1;
+	memcpy(pos->prev_hash, hold->hash, SHA256_SIZE);
+}
+
+void
+ChainAdvance(const Segment *seg, const RowPosition *pos,
+			 const uint8_t *row_hash, Datum id)
+{
+	LaneHold   *hold = hash_search(holds, &seg->relid, HASH_FIND, NULL);
+
+	if (hold == NULL)
+		elog(ERROR, "no lane is held");
+	memcpy(hold->base_hash, hold->hash, SHA256_SIZE);
+	memcpy(hold->hash, row_hash, SHA256_SIZE);
+	hold->seq = pos->seq;
+	hold->pending = !StatementStoresEveryRow();
+	if (hold->pending)
+		hold->pending_id = *DatumGetUUIDP(id);
+	hold->touched_in = GetCurrentSubTransactionId();
+}
+
+/* ---------------- transaction ends ---------------- */
+
+static void
+ChainXactCallback(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			ChainResolvePending();
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			holds = NULL;		/* its memory goes with the transaction */
+			collector.dropped = NULL;
+			LedgerTimeReset();
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * A subtransaction that aborts has released the locks that it took, and its
+ * rows are gone; one that commits leaves both to its parent.
+ */
+static void
+ChainSubXactCallback(SubXactEvent event, SubTransactionId mine,
+					 SubTransactionId parent, void *arg)
+{
+	HASH_SEQ_STATUS status;
+	LaneHold   *hold;
+
+	if (holds == NULL ||
+		(event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB))
+		return;
+	hash_seq_init(&status, holds);
+	while ((hold = hash_seq_search(&status)) != NULL)
+	{
+		if (event == SUBXACT_EVENT_COMMIT_SUB)
+		{
+			if (hold->locked_in == mine)
+				hold->locked_in = parent;
+			if (hold->touched_in == mine)
+				hold->touched_in = parent;
+		}
+		else if (hold->locked_in == mine)
+			hash_search(holds, &hold->leaf, HASH_REMOVE, NULL);
+		else if (hold->touched_in == mine)
+		{
+			hold->head_known = false;
+			hold->pending = false;
+			hold->touched_in = parent;
+		}
+	}
+}
+
+void
+ChainInit(void)
+{
+	RegisterXactCallback(ChainXactCallback, NULL);
+	RegisterSubXactCallback(ChainSubXactCallback, NULL);
+}

@@ -1,0 +1,460 @@
+/*
+ * encode.c
+ *	  From a row's values to the bytes that are hashed.
+ *
+ * The encoding is ours and not the send functions', which depend on the
+ * client's encoding, on array bounds and on the bits of a NaN.  Nothing here
+ * may depend on a setting, a locale, the server version or the machine.
+ */
+#include "postgres.h"
+
+#include <math.h>
+#include <sys/socket.h>
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "ledger/ledger.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/inet.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#define BUFFER_START	4096
+
+/* After a huge row the buffer goes back to a modest size. */
+#define BUFFER_KEEP		(1024 * 1024)
+
+EncodeKind
+EncodeKindOf(Oid type)
+{
+	switch (type)
+	{
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+		case JSONOID:
+			return ENCODE_TEXT;
+		case JSONBOID:
+			return ENCODE_JSONB;
+		case BOOLOID:
+			return ENCODE_BOOL;
+		case INT2OID:
+			return ENCODE_INT2;
+		case INT4OID:
+			return ENCODE_INT4;
+		case INT8OID:
+			return ENCODE_INT8;
+		case NUMERICOID:
+			return ENCODE_NUMERIC;
+		case FLOAT4OID:
+			return ENCODE_FLOAT4;
+		case FLOAT8OID:
+			return ENCODE_FLOAT8;
+		case UUIDOID:
+			return ENCODE_UUID;
+		case BYTEAOID:
+			return ENCODE_BYTEA;
+		case DATEOID:
+			return ENCODE_DATE;
+		case TIMEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return ENCODE_TIME;
+		case INTERVALOID:
+			return ENCODE_INTERVAL;
+		case INETOID:
+		case CIDROID:
+			return ENCODE_INET;
+		default:
+			break;
+	}
+
+	/* An array type of one of the above, by its element. */
+	if (type < FirstGenbkiObjectId)
+	{
+		Oid			element = get_element_type(type);
+
+		if (OidIsValid(element) && get_array_type(element) == type &&
+			EncodeKindOf(element) != ENCODE_NONE)
+			return ENCODE_ARRAY;
+	}
+	return ENCODE_NONE;
+}
+
+void
+EncodeBufferInit(EncodeBuffer *buf)
+{
+	buf->data = palloc(BUFFER_START);
+	buf->size = BUFFER_START;
+	buf->len = 0;
+}
+
+/* Empties the buffer, giving back what a huge row has made it take. */
+static void
+BufferReset(EncodeBuffer *buf)
+{
+	if (buf->size > BUFFER_KEEP)
+	{
+		buf->data = repalloc_huge(buf->data, BUFFER_START);
+		buf->size = BUFFER_START;
+	}
+	buf->len = 0;
+}
+
+/* Makes room for more bytes and returns where they go. */
+static inline uint8 *
+BufferRoom(EncodeBuffer *buf, size_t more)
+{
+	if (buf->len + more > buf->size)
+	{
+		while (buf->len + more > buf->size)
+			buf->size *= 2;
+		buf->data = repalloc_huge(buf->data, buf->size);
+	}
+	return buf->data + buf->len;
+}
+
+static inline void
+BufferPut(EncodeBuffer *buf, const void *bytes, size_t len)
+{
+	memcpy(BufferRoom(buf, len), bytes, len);
+	buf->len += len;
+}
+
+static inline void
+BufferPutU8(EncodeBuffer *buf, uint8 v)
+{
+	*BufferRoom(buf, 1) = v;
+	buf->len += 1;
+}
+
+static inline void
+BufferPutU16(EncodeBuffer *buf, uint16 v)
+{
+	PutU16(BufferRoom(buf, 2), v);
+	buf->len += 2;
+}
+
+static inline void
+BufferPutU32(EncodeBuffer *buf, uint32 v)
+{
+	PutU32(BufferRoom(buf, 4), v);
+	buf->len += 4;
+}
+
+static inline void
+BufferPutU64(EncodeBuffer *buf, uint64 v)
+{
+	PutU64(BufferRoom(buf, 8), v);
+	buf->len += 8;
+}
+
+/* The payload of a varlena: text as it is stored, or bytea. */
+static void
+PutVarlena(EncodeBuffer *buf, Datum value)
+{
+	struct varlena *v = PG_DETOAST_DATUM_PACKED(value);
+
+	BufferPut(buf, VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
+	if ((Pointer) v != DatumGetPointer(value))
+		pfree(v);
+}
+
+/* The canonical text of a jsonb: keys in its own order, one space. */
+static void
+PutJsonb(EncodeBuffer *buf, Datum value)
+{
+	Jsonb	   *jb = DatumGetJsonbP(value);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	JsonbToCString(&text, &jb->root, VARSIZE(jb));
+	BufferPut(buf, text.data, text.len);
+	pfree(text.data);
+}
+
+static void
+PutNumeric(EncodeBuffer *buf, Datum value)
+{
+	char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
+
+	BufferPut(buf, text, strlen(text));
+	pfree(text);
+}
+
+static void
+PutFloat4(EncodeBuffer *buf, float4 value)
+{
+	uint32		bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	BufferPutU32(buf, isnan(value) ? 0x7fc00000 : bits);
+}
+
+static void
+PutFloat8(EncodeBuffer *buf, float8 value)
+{
+	uint64		bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	BufferPutU64(buf, isnan(value) ? UINT64CONST(0x7ff8000000000000) : bits);
+}
+
+static void
+PutInterval(EncodeBuffer *buf, Datum value)
+{
+	Interval   *span = DatumGetIntervalP(value);
+
+	BufferPutU64(buf, (uint64) span->time);
+	BufferPutU32(buf, (uint32) span->day);
+	BufferPutU32(buf, (uint32) span->month);
+}
+
+/* family (2 IPv4, 3 IPv6), bits, is_cidr, address in network order */
+static void
+PutInet(EncodeBuffer *buf, Datum value, Oid type)
+{
+	inet	   *ip = DatumGetInetPP(value);
+
+	BufferPutU8(buf, ip_family(ip) == PGSQL_AF_INET ? 2 : 3);
+	BufferPutU8(buf, ip_bits(ip));
+	BufferPutU8(buf, type == CIDROID ? 1 : 0);
+	BufferPut(buf, ip_addr(ip), ip_family(ip) == PGSQL_AF_INET ? 4 : 16);
+}
+
+/* A value of any kind but an array. */
+static void
+PutScalar(EncodeBuffer *buf, EncodeKind kind, Oid type, Datum value)
+{
+	switch (kind)
+	{
+		case ENCODE_TEXT:
+		case ENCODE_BYTEA:
+			PutVarlena(buf, value);
+			break;
+		case ENCODE_JSONB:
+			PutJsonb(buf, value);
+			break;
+		case ENCODE_BOOL:
+			BufferPutU8(buf, DatumGetBool(value) ? 1 : 0);
+			break;
+		case ENCODE_INT2:
+			BufferPutU16(buf, (uint16) DatumGetInt16(value));
+			break;
+		case ENCODE_INT4:
+		case ENCODE_DATE:
+			BufferPutU32(buf, (uint32) DatumGetInt32(value));
+			break;
+		case ENCODE_INT8:
+		case ENCODE_TIME:
+			BufferPutU64(buf, (uint64) DatumGetInt64(value));
+			break;
+		case ENCODE_NUMERIC:
+			PutNumeric(buf, value);
+			break;
+		case ENCODE_FLOAT4:
+			PutFloat4(buf, DatumGetFloat4(value));
+			break;
+		case ENCODE_FLOAT8:
+			PutFloat8(buf, DatumGetFloat8(value));
+			break;
+		case ENCODE_UUID:
+			BufferPut(buf, DatumGetUUIDP(value)->data, UUID_LEN);
+			break;
+		case ENCODE_INTERVAL:
+			PutInterval(buf, value);
+			break;
+		case ENCODE_INET:
+			PutInet(buf, value, type);
+			break;
+		default:
+			elog(ERROR, "type %u has no encoding", type);
+	}
+}
+
+/*
+ * ndim, then length and lower bound of each dimension, then for each element
+ * whether it is null, its length and its bytes.
+ */
+static void
+PutArray(EncodeBuffer *buf, const LedgerColumn *col, Datum value)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	BufferPutU32(buf, ARR_NDIM(array));
+	for (int i = 0; i < ARR_NDIM(array); i++)
+	{
+		BufferPutU32(buf, ARR_DIMS(array)[i]);
+		BufferPutU32(buf, (uint32) ARR_LBOUND(array)[i]);
+	}
+	deconstruct_array(array, col->element_type, col->element_len,
+					  col->element_byval, col->element_align,
+					  &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		size_t		length_at;
+
+		BufferPutU8(buf, nulls[i] ? 1 : 0);
+		length_at = buf->len;
+		BufferPutU32(buf, 0);
+		if (nulls[i])
+			continue;
+		PutScalar(buf, col->element_kind, col->element_type, elements[i]);
+		PutU32(buf->data + length_at, buf->len - length_at - 4);
+	}
+	pfree(elements);
+	pfree(nulls);
+}
+
+/* salt and erased of a row, detoasted; empty when NULL */
+typedef struct RowGroups
+{
+	const uint8 *salt;
+	size_t		salt_len;
+	const uint8 *erased;
+	size_t		erased_len;
+	size_t		used;			/* groups that belong to a column */
+} RowGroups;
+
+/* The bytes of a bytea attribute, or none if it is NULL. */
+static void
+GroupsRead(Datum value, bool isnull, const uint8 **bytes, size_t *len)
+{
+	struct varlena *v;
+
+	*bytes = NULL;
+	*len = 0;
+	if (isnull)
+		return;
+	v = PG_DETOAST_DATUM_PACKED(value);
+	*bytes = (const uint8 *) VARDATA_ANY(v);
+	*len = VARSIZE_ANY_EXHDR(v);
+}
+
+/* Puts an erased column's entry: its commitment is all that is left. */
+static void
+PutErased(EncodeBuffer *buf, const LedgerColumn *col, const uint8 *commitment)
+{
+	EntryHeaderPut(BufferRoom(buf, ENTRY_HEADER_SIZE), col->number, col->type,
+				   ENTRY_ERASABLE, SHA256_SIZE);
+	buf->len += ENTRY_HEADER_SIZE;
+	BufferPut(buf, commitment, SHA256_SIZE);
+}
+
+/*
+ * Puts a column's entry.  The value is encoded where it would stand; for an
+ * erasable column the commitment to these bytes then takes their place.
+ */
+static void
+PutEntry(EncodeBuffer *buf, const LedgerColumn *col, Datum value,
+		 const uint8 *salt)
+{
+	size_t		header_at = buf->len;
+	size_t		length;
+	uint8		commitment[SHA256_SIZE];
+
+	BufferRoom(buf, ENTRY_HEADER_SIZE);
+	buf->len += ENTRY_HEADER_SIZE;
+	if (col->kind == ENCODE_ARRAY)
+		PutArray(buf, col, value);
+	else
+		PutScalar(buf, col->kind, col->type, value);
+	length = buf->len - header_at - ENTRY_HEADER_SIZE;
+
+	if (salt != NULL)
+	{
+		if (!CommitmentMake(salt, col->number, col->type,
+							buf->data + header_at + ENTRY_HEADER_SIZE,
+							length, commitment))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not compute a SHA-256 hash")));
+		buf->len = header_at + ENTRY_HEADER_SIZE;
+		BufferPut(buf, commitment, SHA256_SIZE);
+		length = SHA256_SIZE;
+	}
+	EntryHeaderPut(buf->data + header_at, col->number, col->type,
+				   salt != NULL ? ENTRY_ERASABLE : ENTRY_PLAIN, length);
+}
+
+/*
+ * Puts the entry of one column, if it has one.  Returns NULL, or why the
+ * row's salt or erased column cannot be right.
+ */
+static const char *
+PutColumn(EncodeBuffer *buf, const LedgerColumn *col, RowGroups *groups,
+		  Datum value, bool isnull)
+{
+	const uint8 *salt = GroupFind(groups->salt, groups->salt_len,
+								  SALT_SIZE, col->number);
+	const uint8 *commitment = GroupFind(groups->erased, groups->erased_len,
+										SHA256_SIZE, col->number);
+
+	if (commitment != NULL)
+	{
+		if (salt != NULL || !isnull)
+			return "an erased column still has a value or a salt";
+		groups->used++;
+		PutErased(buf, col, commitment);
+		return NULL;
+	}
+	if (isnull)
+		return salt != NULL ? "a column with a salt has no value" : NULL;
+	if (salt != NULL)
+		groups->used++;
+	PutEntry(buf, col, value, salt);
+	return NULL;
+}
+
+bool
+RowPreimage(EncodeBuffer *buf, const Segment *seg, const RowPosition *pos,
+			const Datum *values, const bool *nulls, const char **why)
+{
+	RowGroups	groups = {0};
+	uint16		entries = 0;
+	AttrNumber	salt_att = seg->attrs.salt;
+	AttrNumber	erased_att = seg->attrs.erased;
+
+	BufferReset(buf);
+	BufferRoom(buf, ROW_HEADER_SIZE);
+	buf->len = ROW_HEADER_SIZE;
+	GroupsRead(values[salt_att - 1], nulls[salt_att - 1],
+			   &groups.salt, &groups.salt_len);
+	GroupsRead(values[erased_att - 1], nulls[erased_att - 1],
+			   &groups.erased, &groups.erased_len);
+
+	for (int i = 0; i < seg->ncolumns; i++)
+	{
+		const LedgerColumn *col = &seg->columns[i];
+		size_t		before = buf->len;
+
+		if (col->attnum == InvalidAttrNumber || col->kind == ENCODE_NONE)
+			continue;
+		*why = PutColumn(buf, col, &groups, values[col->attnum - 1],
+						 nulls[col->attnum - 1]);
+		if (*why != NULL)
+			return false;
+		if (buf->len > before)
+			entries++;
+	}
+
+	if (groups.salt_len % (2 + SALT_SIZE) != 0 ||
+		groups.erased_len % (2 + SHA256_SIZE) != 0 ||
+		groups.used != groups.salt_len / (2 + SALT_SIZE) +
+		groups.erased_len / (2 + SHA256_SIZE))
+	{
+		*why = "salt or erased names a column that the row does not have";
+		return false;
+	}
+	RowHeaderPut(buf->data, pos, entries);
+	return true;
+}

@@ -1,0 +1,318 @@
+/*
+ * segment.c
+ *	  DDL on ledgers: branches, segments, dropping.
+ *
+ * A segment is built as a table of its own and then attached, because ATTACH
+ * does not lock writers out of the parent; only the default segment beside
+ * it is locked.  Each attempt waits llm_audit.ddl_lock_timeout at most, in a
+ * subtransaction, so that nobody queues behind it for longer.
+ *
+ * These functions are for superusers: they run DDL on tables that a DBA made
+ * and could make the caller run code that is attached to them.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "commands/defrem.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "ledger/ledger.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+PG_FUNCTION_INFO_V1(llm_audit_create_branch);
+PG_FUNCTION_INFO_V1(llm_audit_attach_segment);
+PG_FUNCTION_INFO_V1(llm_audit_drop_relation);
+PG_FUNCTION_INFO_V1(llm_audit_encodable);
+
+/* Attempts to get a lock before an attach gives up: about a minute. */
+#define ATTACH_ATTEMPTS		300
+#define ATTACH_PAUSE_MS		100
+
+/* The guard trigger that every relation of a ledger has. */
+#define GUARD_TRIGGER_SQL \
+	"CREATE TRIGGER llm_audit_guard BEFORE UPDATE OR DELETE OR TRUNCATE ON %s " \
+	"FOR EACH STATEMENT EXECUTE FUNCTION llm_audit.ledger_guard(); " \
+	"ALTER TABLE %s ENABLE ALWAYS TRIGGER llm_audit_guard; " \
+	"ALTER TABLE %s OWNER TO llm_audit_owner; "
+
+static void
+RequireSuperuser(const char *function)
+{
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for function %s", function),
+				 errhint("Only a superuser may change what is a ledger.")));
+}
+
+/* schema.name of a relation, quoted. */
+static char *
+QualifiedName(Oid relid)
+{
+	char	   *name = get_rel_name(relid);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  name);
+}
+
+/* Runs SQL with a permit; SPI must be connected. */
+static void
+RunPermitted(PermitKind kind, const char *sql)
+{
+	int			rc = PermitRun(kind, sql);
+
+	if (rc < 0)
+		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+}
+
+/* One attempt, in a subtransaction; false if a lock could not be had. */
+static bool
+AttachAttempt(const char *sql)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	char		timeout[32];
+	volatile bool done = true;
+
+	snprintf(timeout, sizeof(timeout), "%d", llm_audit_ddl_lock_timeout);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		int			nest = NewGUCNestLevel();
+
+		(void) set_config_option("lock_timeout", timeout, PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+		RunPermitted(PERMIT_DDL, sql);
+		AtEOXact_GUC(true, nest);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+		FreeErrorData(error);
+		done = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return done;
+}
+
+/* Attempts until it succeeds, or gives up with an error. */
+static void
+AttachWithRetry(const char *sql, const char *parent)
+{
+	for (int attempt = 0; attempt < ATTACH_ATTEMPTS; attempt++)
+	{
+		if (AttachAttempt(sql))
+			return;
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 ATTACH_PAUSE_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not get a lock to attach a partition to %s", parent),
+			 errhint("A long transaction holds a lock on it; try again, or raise \"%s\".",
+					 "llm_audit.ddl_lock_timeout")));
+}
+
+/*
+ * llm_audit.create_branch(ledger regclass, branch name, environment text)
+ *		Makes the partition of an environment below a ledger's root.  A NULL
+ *		environment makes the leaf for unknown ones, which refuses every row.
+ */
+Datum
+llm_audit_create_branch(PG_FUNCTION_ARGS)
+{
+	Oid			root;
+	char	   *parent;
+	char	   *branch;
+	StringInfoData sql;
+
+	RequireSuperuser("create_branch");
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("ledger and branch must not be null")));
+	root = PG_GETARG_OID(0);
+	parent = QualifiedName(root);
+	branch = quote_qualified_identifier(get_namespace_name(get_rel_namespace(root)),
+										NameStr(*PG_GETARG_NAME(1)));
+
+	SPI_connect();
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+					 "CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS "
+					 "INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION) %s; ",
+					 branch, parent,
+					 PG_ARGISNULL(2) ? "" : "PARTITION BY RANGE (recorded_at)");
+	appendStringInfo(&sql, GUARD_TRIGGER_SQL, branch, branch, branch);
+	RunPermitted(PERMIT_DDL, sql.data);
+
+	resetStringInfo(&sql);
+	appendStringInfo(&sql, "ALTER TABLE %s ATTACH PARTITION %s ", parent, branch);
+	if (PG_ARGISNULL(2))
+		appendStringInfoString(&sql, "DEFAULT");
+	else
+		appendStringInfo(&sql, "FOR VALUES IN (%s)",
+						 quote_literal_cstr(text_to_cstring(PG_GETARG_TEXT_PP(2))));
+	AttachWithRetry(sql.data, parent);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/* A bound of a partition, as a literal. */
+static char *
+BoundLiteral(Datum bound)
+{
+	return quote_literal_cstr(DatumGetCString(DirectFunctionCall1(timestamptz_out,
+																  bound)));
+}
+
+/*
+ * llm_audit.attach_segment(branch regclass, leaf name, lower timestamptz,
+ *							upper timestamptz)
+ *		Makes a leaf with the two indexes that chaining needs and attaches it
+ *		to an environment's branch; with NULL bounds as its default.  The
+ *		caller registers it.
+ */
+Datum
+llm_audit_attach_segment(PG_FUNCTION_ARGS)
+{
+	Oid			branch;
+	char	   *parent;
+	char	   *leaf;
+	StringInfoData sql;
+
+	RequireSuperuser("attach_segment");
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) != PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("branch and leaf must not be null, and bounds only both")));
+	branch = PG_GETARG_OID(0);
+	parent = QualifiedName(branch);
+	leaf = quote_qualified_identifier(get_namespace_name(get_rel_namespace(branch)),
+									  NameStr(*PG_GETARG_NAME(1)));
+
+	SPI_connect();
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+					 "CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS "
+					 "INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION); "
+					 "CREATE UNIQUE INDEX ON %s (id); "
+					 "CREATE UNIQUE INDEX %s ON %s (chain_lane, chain_seq); "
+					 "ALTER TABLE %s REPLICA IDENTITY USING INDEX %s; ",
+					 leaf, parent, leaf,
+					 quote_identifier(makeObjectName(NameStr(*PG_GETARG_NAME(1)),
+													 NULL, "lane_idx")),
+					 leaf, leaf,
+					 quote_identifier(makeObjectName(NameStr(*PG_GETARG_NAME(1)),
+													 NULL, "lane_idx")));
+	appendStringInfo(&sql, GUARD_TRIGGER_SQL, leaf, leaf, leaf);
+	RunPermitted(PERMIT_DDL, sql.data);
+
+	resetStringInfo(&sql);
+	appendStringInfo(&sql, "ALTER TABLE %s ATTACH PARTITION %s ", parent, leaf);
+	if (PG_ARGISNULL(2))
+		appendStringInfoString(&sql, "DEFAULT");
+	else
+		appendStringInfo(&sql, "FOR VALUES FROM (%s) TO (%s)",
+						 BoundLiteral(PG_GETARG_DATUM(2)),
+						 BoundLiteral(PG_GETARG_DATUM(3)));
+	AttachWithRetry(sql.data, parent);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/* Inserts the admin event that a ledger is dropped, and why. */
+static void
+RecordDrop(const char *name, const char *reason)
+{
+	Oid			types[3] = {TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[3];
+	Oid			schema = get_namespace_oid(LLM_AUDIT_SCHEMA, false);
+
+	ereport(LOG,
+			(errmsg("llm_audit: ledger %s is dropped by \"%s\"",
+					name, GetUserNameFromId(GetSessionUserId(), false))));
+	if (!OidIsValid(get_relname_relid("admin_event", schema)))
+		return;
+	values[0] = CStringGetTextDatum("ledger.dropped");
+	values[1] = CStringGetTextDatum(name);
+	values[2] = CStringGetTextDatum(reason);
+	if (SPI_execute_with_args("SELECT llm_audit.record_own_event($1, 'ledger', $2, $3)",
+							  3, types, values, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not record the event");
+}
+
+/*
+ * llm_audit.drop_relation(relation regclass, reason text)
+ *		The door behind drop_ledger() and uninstall(): records the event, then
+ *		drops a ledger's root with all below it, and its registry rows.
+ */
+Datum
+llm_audit_drop_relation(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	char	   *reason = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *name;
+	StringInfoData sql;
+
+	RequireSuperuser("drop_ledger");
+	if (strspn(reason, " \t\n") == strlen(reason))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a reason is needed to drop a ledger")));
+	if (LedgerRelationClassify(relid) != LEDGER_REL_ROOT)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a ledger", get_rel_name(relid))));
+	name = QualifiedName(relid);
+
+	SPI_connect();
+	RecordDrop(name, reason);
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "DROP TABLE %s", name);
+	RunPermitted(PERMIT_DROP, sql.data);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * llm_audit.encodable(type oid) -> boolean
+ *		Whether values of a base type can be hashed.
+ */
+Datum
+llm_audit_encodable(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(EncodeKindOf(PG_GETARG_OID(0)) != ENCODE_NONE);
+}

@@ -1,0 +1,130 @@
+/*
+ * time.c
+ *	  The ledger clock, and the ids that are ordered by it.
+ *
+ * recorded_at is a column with a default, because rows are routed to their
+ * segment by it before any trigger runs.  So that a writer cannot supply a
+ * value of its own, the clock remembers what it issued in this transaction
+ * and the trigger accepts nothing else.
+ */
+#include "postgres.h"
+
+#include "core/sha256.h"
+#include "fmgr.h"
+#include "ledger/ledger.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+PG_FUNCTION_INFO_V1(llm_audit_now);
+PG_FUNCTION_INFO_V1(llm_audit_uuid7);
+
+#define MAX_CLOCK_SKEW	(10 * USECS_PER_MINUTE)
+#define RANDOM_BATCH	512
+
+static bool issued = false;
+static TimestampTz issued_first;
+static TimestampTz issued_last;
+
+/*
+ * llm_audit.now() -> timestamptz
+ *		The time of recording: the clock, or the end of the newest closed
+ *		segment if the clock has stepped back behind it, so that no row can
+ *		fall into a segment that has been closed.
+ */
+Datum
+llm_audit_now(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz closed = NewestClosedEnd();
+
+	if (closed > now)
+		now = closed;
+	if (!issued || now < issued_first)
+		issued_first = now;
+	if (!issued || now > issued_last)
+		issued_last = now;
+	issued = true;
+	PG_RETURN_TIMESTAMPTZ(now);
+}
+
+bool
+LedgerTimeIssued(TimestampTz recorded_at)
+{
+	TimestampTz now;
+	TimestampTz closed;
+
+	if (!issued || recorded_at < issued_first || recorded_at > issued_last)
+		return false;
+	now = GetCurrentTimestamp();
+	closed = NewestClosedEnd();
+	if (closed > now)
+		now = closed;
+	return recorded_at >= now - MAX_CLOCK_SKEW &&
+		recorded_at <= now + MAX_CLOCK_SKEW;
+}
+
+void
+LedgerTimeReset(void)
+{
+	issued = false;
+}
+
+/* Eight random bytes; drawn in batches, since each call to OpenSSL costs. */
+static void
+RandomBytes8(uint8 *out)
+{
+	static uint8 pool[RANDOM_BATCH];
+	static int	left = 0;
+	static int	owner = 0;
+
+	if (left < 8 || owner != MyProcPid)
+	{
+		if (!StrongRandom(pool, sizeof(pool)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random values")));
+		left = sizeof(pool);
+		owner = MyProcPid;
+	}
+	left -= 8;
+	memcpy(out, pool + left, 8);
+}
+
+/*
+ * A version 7 UUID (RFC 9562, section 5.7), palloc'd: 48 bits of Unix time
+ * in milliseconds, then the fraction of the millisecond in 12 bits (section
+ * 6.2, method 3), then random bits.  Ascending within a backend even if the
+ * clock stands still or steps back.
+ */
+Datum
+LedgerUuid(void)
+{
+	static uint64 last = 0;
+	uint64		micros = (uint64) (GetCurrentTimestamp() +
+								   (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) *
+								   USECS_PER_DAY);
+	uint64		stamp = (micros / 1000) << 12 | (micros % 1000) * 4096 / 1000;
+	pg_uuid_t  *uuid = palloc(sizeof(pg_uuid_t));
+	uint8		random[8];
+
+	if (stamp <= last)
+		stamp = last + 1;
+	last = stamp;
+	RandomBytes8(random);
+	for (int i = 0; i < 6; i++)
+		uuid->data[i] = (stamp >> (52 - 8 * i)) & 0xff;
+	uuid->data[6] = 0x70 | ((stamp >> 8) & 0x0f);
+	uuid->data[7] = stamp & 0xff;
+	memcpy(uuid->data + 8, random, 8);
+	uuid->data[8] = 0x80 | (uuid->data[8] & 0x3f);
+	return UUIDPGetDatum(uuid);
+}
+
+/* llm_audit.uuid7() -> uuid: see LedgerUuid */
+Datum
+llm_audit_uuid7(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_DATUM(LedgerUuid());
+}

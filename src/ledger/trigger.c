@@ -1,0 +1,386 @@
+/*
+ * trigger.c
+ *	  The one BEFORE INSERT trigger of every ledger: refuse, validate, stamp,
+ *	  chain.
+ *
+ * It runs as the writer and once per row, in the executor's per-tuple
+ * memory; only the preimage buffer outlives a row.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "ledger/ledger.h"
+#include "ledger/validate.h"
+#include "miscadmin.h"
+#include "replication/logicalworker.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+PG_FUNCTION_INFO_V1(llm_audit_ledger_insert);
+
+static EncodeBuffer preimage = {NULL, 0, 0};
+
+/* The error for a leaf that the registry does not know. */
+static void
+RefuseUnregistered(Relation leaf)
+{
+	const char *name = RelationGetRelationName(leaf);
+	size_t		len = strlen(name);
+
+	/* setup() and create_ledger() make this leaf for all other values */
+	if (len > 8 && strcmp(name + len - 8, "_unknown") == 0 &&
+		LedgerRelationClassify(RelationGetRelid(leaf)) == LEDGER_REL_BRANCH)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value of column \"environment\" is not an environment of this ledger"),
+				 errhint("The environments are in llm_audit.environment; add one with llm_audit.add_environment().")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" is not a registered ledger segment", name),
+			 errhint("Segments are made by llm_audit.make_segments() only. If a dump is being restored, restore the configuration tables of schema llm_audit first.")));
+}
+
+/* The segment of the leaf, or an error why it takes no rows. */
+static const Segment *
+SegmentForInsert(Relation leaf)
+{
+	const Segment *seg = SegmentLookup(RelationGetRelid(leaf));
+
+	if (seg == NULL)
+		RefuseUnregistered(leaf);
+	if (NameStr(seg->mismatch)[0] != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column \"%s\" of ledger \"%s\" does not agree with the registry",
+						NameStr(seg->mismatch), NameStr(seg->ledger_name)),
+				 errhint("Register a new column with llm_audit.register_columns().")));
+	if (!OidIsValid(seg->lane_index) || !OidIsValid(seg->id_index))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("ledger segment \"%s\" lacks a valid unique index on (%s)",
+						RelationGetRelationName(leaf),
+						OidIsValid(seg->lane_index) ? "id" : "chain_lane, chain_seq"),
+				 errhint("Rebuild it with REINDEX.")));
+	return seg;
+}
+
+/* Refuses a value for a column that only the trigger sets. */
+static void
+RefuseSupplied(const Segment *seg, const bool *nulls, AttrNumber attnum,
+			   const char *name)
+{
+	if (nulls[attnum - 1])
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("column \"%s\" of ledger \"%s\" is set by llm_audit and cannot be supplied",
+					name, NameStr(seg->ledger_name)),
+			 errhint("To restore rows of a dump verbatim, a superuser sets \"%s\".",
+					 "llm_audit.restore")));
+}
+
+/* Refuses what a writer must not supply. */
+static void
+CheckSupplied(const Segment *seg, const Datum *values, const bool *nulls)
+{
+	const LedgerAttrs *attrs = &seg->attrs;
+
+	RefuseSupplied(seg, nulls, attrs->recorded_by, "recorded_by");
+	RefuseSupplied(seg, nulls, attrs->retain_until, "retain_until");
+	RefuseSupplied(seg, nulls, attrs->chain_lane, "chain_lane");
+	RefuseSupplied(seg, nulls, attrs->chain_seq, "chain_seq");
+	RefuseSupplied(seg, nulls, attrs->prev_hash, "prev_hash");
+	RefuseSupplied(seg, nulls, attrs->row_hash, "row_hash");
+	RefuseSupplied(seg, nulls, attrs->salt, "salt");
+	RefuseSupplied(seg, nulls, attrs->erased, "erased");
+
+	if (nulls[attrs->recorded_at - 1] ||
+		!LedgerTimeIssued(DatumGetTimestampTz(values[attrs->recorded_at - 1])))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("column \"%s\" of ledger \"%s\" is set by llm_audit and cannot be supplied",
+						"recorded_at", NameStr(seg->ledger_name)),
+				 errhint("Leave the column out; the time of the event itself belongs in a column of its own.")));
+}
+
+/* The session user's name, looked up once for each user. */
+static Datum
+SessionUserText(void)
+{
+	static Oid	cached_user = InvalidOid;
+	static text *cached_name = NULL;
+	static TransactionId cached_in = InvalidTransactionId;
+
+	/* a role can be renamed: trust the name for one transaction */
+	if (cached_user != GetSessionUserId() || cached_name == NULL ||
+		cached_in != GetTopTransactionIdIfAny() ||
+		cached_in == InvalidTransactionId)
+	{
+		char	   *name = GetUserNameFromId(GetSessionUserId(), false);
+
+		if (cached_name != NULL)
+			pfree(cached_name);
+		cached_name = NULL;
+		cached_name = (text *) MemoryContextAlloc(TopMemoryContext,
+												  VARHDRSZ + strlen(name));
+		SET_VARSIZE(cached_name, VARHDRSZ + strlen(name));
+		memcpy(VARDATA(cached_name), name, strlen(name));
+		cached_user = GetSessionUserId();
+		cached_in = GetTopTransactionIdIfAny();
+	}
+	return PointerGetDatum(cached_name);
+}
+
+/*
+ * recorded_at plus the retention period, in UTC: the session's time zone
+ * must not decide when a row expires.
+ */
+static TimestampTz
+RetainUntil(const Segment *seg, TimestampTz recorded_at)
+{
+	return DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
+												 TimestampGetDatum((Timestamp) recorded_at),
+												 IntervalPGetDatum(&seg->retention)));
+}
+
+/* A bytea of the given bytes, in the current context. */
+static Datum
+MakeBytea(const void *bytes, size_t len)
+{
+	bytea	   *result = palloc(VARHDRSZ + len);
+
+	SET_VARSIZE(result, VARHDRSZ + len);
+	memcpy(VARDATA(result), bytes, len);
+	return PointerGetDatum(result);
+}
+
+/* Fresh salts for the row's erasable columns; NULL if it has none. */
+static void
+StampSalt(const Segment *seg, Datum *values, bool *nulls)
+{
+	int			count = 0;
+	bytea	   *salt;
+	uint8	   *p;
+	uint8	   *random;
+
+	for (int i = 0; i < seg->ncolumns; i++)
+	{
+		if (seg->columns[i].erasable && !nulls[seg->columns[i].attnum - 1])
+			count++;
+	}
+	if (count == 0)
+		return;
+
+	random = palloc(count * SALT_SIZE);
+	if (!StrongRandom(random, count * SALT_SIZE))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	salt = palloc(VARHDRSZ + count * (2 + SALT_SIZE));
+	SET_VARSIZE(salt, VARHDRSZ + count * (2 + SALT_SIZE));
+	p = (uint8 *) VARDATA(salt);
+	for (int i = 0; i < seg->ncolumns; i++)
+	{
+		const LedgerColumn *col = &seg->columns[i];
+
+		if (!col->erasable || nulls[col->attnum - 1])
+			continue;
+		p = PutU16(p, col->number);
+		memcpy(p, random, SALT_SIZE);
+		p += SALT_SIZE;
+		random += SALT_SIZE;
+	}
+	values[seg->attrs.salt - 1] = PointerGetDatum(salt);
+	nulls[seg->attrs.salt - 1] = false;
+}
+
+/* Sets what the trigger knows about the row, but for its place. */
+static void
+StampRow(const Segment *seg, Datum *values, bool *nulls)
+{
+	const LedgerAttrs *attrs = &seg->attrs;
+
+	if (nulls[attrs->id - 1])
+	{
+		values[attrs->id - 1] = LedgerUuid();
+		nulls[attrs->id - 1] = false;
+	}
+	values[attrs->recorded_by - 1] = SessionUserText();
+	nulls[attrs->recorded_by - 1] = false;
+	if (seg->has_retention)
+	{
+		values[attrs->retain_until - 1] =
+			TimestampTzGetDatum(RetainUntil(seg,
+											DatumGetTimestampTz(values[attrs->recorded_at - 1])));
+		nulls[attrs->retain_until - 1] = false;
+	}
+	if (attrs->known_values != InvalidAttrNumber)
+		nulls[attrs->known_values - 1] = true;
+	if (seg->nerasable > 0)
+		StampSalt(seg, values, nulls);
+}
+
+/* Hashes the row at pos; an error if its salt or erased is impossible. */
+static void
+HashRow(const Segment *seg, const RowPosition *pos, const Datum *values,
+		const bool *nulls, uint8 *hash)
+{
+	const char *why;
+
+	if (preimage.data == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		EncodeBufferInit(&preimage);
+		MemoryContextSwitchTo(old);
+	}
+	if (!RowPreimage(&preimage, seg, pos, values, nulls, &why))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("row of ledger \"%s\" cannot be hashed: %s",
+						NameStr(seg->ledger_name), why)));
+	if (!Sha256Digest(preimage.data, preimage.len, hash))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not compute a SHA-256 hash")));
+}
+
+/* Gives the row its place in a lane. */
+static void
+ChainRow(Relation leaf, const Segment *seg, Datum *values, bool *nulls)
+{
+	const LedgerAttrs *attrs = &seg->attrs;
+	RowPosition pos;
+	uint8		hash[SHA256_SIZE];
+
+	ChainNextPosition(leaf, seg, &pos);
+	HashRow(seg, &pos, values, nulls, hash);
+	values[attrs->chain_lane - 1] = Int32GetDatum((int32) pos.lane);
+	values[attrs->chain_seq - 1] = Int64GetDatum((int64) pos.seq);
+	values[attrs->prev_hash - 1] = MakeBytea(pos.prev_hash, SHA256_SIZE);
+	values[attrs->row_hash - 1] = MakeBytea(hash, SHA256_SIZE);
+	nulls[attrs->chain_lane - 1] = false;
+	nulls[attrs->chain_seq - 1] = false;
+	nulls[attrs->prev_hash - 1] = false;
+	nulls[attrs->row_hash - 1] = false;
+	ChainAdvance(seg, &pos, hash, values[attrs->id - 1]);
+}
+
+/* Copies a 32-byte hash out of a value; false if it is not one. */
+static bool
+HashFromDatum(Datum value, bool isnull, uint8 *out)
+{
+	bytea	   *hash;
+
+	if (isnull)
+		return false;
+	hash = DatumGetByteaPP(value);
+	if (VARSIZE_ANY_EXHDR(hash) != SHA256_SIZE)
+		return false;
+	memcpy(out, VARDATA_ANY(hash), SHA256_SIZE);
+	return true;
+}
+
+/*
+ * A row that comes from a dump or from a publisher keeps its place, if its
+ * own hash is right; it is never chained anew.
+ */
+static void
+CheckVerbatim(const Segment *seg, const Datum *values, const bool *nulls)
+{
+	const LedgerAttrs *attrs = &seg->attrs;
+	RowPosition pos;
+	uint8		expected[SHA256_SIZE];
+	uint8		hash[SHA256_SIZE];
+
+	if (nulls[attrs->chain_lane - 1] || nulls[attrs->chain_seq - 1] ||
+		!HashFromDatum(values[attrs->prev_hash - 1],
+					   nulls[attrs->prev_hash - 1], pos.prev_hash) ||
+		!HashFromDatum(values[attrs->row_hash - 1],
+					   nulls[attrs->row_hash - 1], expected))
+		ereport(ERROR,
+				(errcode(ERRCODE_NOT_NULL_VIOLATION),
+				 errmsg("restored row of ledger \"%s\" does not carry its chain columns",
+						NameStr(seg->ledger_name)),
+				 errhint("Reset \"%s\" to record new rows.",
+						 "llm_audit.restore")));
+	memcpy(pos.ledger_id, seg->ledger_id, LEDGER_ID_SIZE);
+	pos.segment = seg->number;
+	pos.lane = (uint32) DatumGetInt32(values[attrs->chain_lane - 1]);
+	pos.seq = (uint64) DatumGetInt64(values[attrs->chain_seq - 1]);
+	HashRow(seg, &pos, values, nulls, hash);
+	if (memcmp(hash, expected, SHA256_SIZE) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("restored row of ledger \"%s\" does not match its hash",
+						NameStr(seg->ledger_name)),
+				 errdetail("Segment %u, lane %u, seq " UINT64_FORMAT ".",
+						   pos.segment, pos.lane, pos.seq),
+				 errhint("The row was altered, or the ledger's id and segments are not those of the dump: restore the configuration tables of schema llm_audit first.")));
+}
+
+/* Refuses calls that are not a row-level BEFORE INSERT trigger's. */
+static TriggerData *
+CheckTriggerCall(FunctionCallInfo fcinfo)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
+		!TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as a BEFORE INSERT ROW trigger",
+						"ledger_insert")));
+	return trigdata;
+}
+
+/*
+ * llm_audit.ledger_insert(): trigger
+ *		Validates, stamps and chains a new row of a ledger.  Errors: 42501 for
+ *		columns that only we set, 22023 for an unknown environment, 55000 for
+ *		a leaf that takes no rows, 53300 if all lanes are in use, and those of
+ *		RowValidate.
+ */
+Datum
+llm_audit_ledger_insert(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = CheckTriggerCall(fcinfo);
+	Relation	leaf = trigdata->tg_relation;
+	TupleTableSlot *slot = trigdata->tg_trigslot;
+	const Segment *seg = SegmentForInsert(leaf);
+	TupleDesc	desc = RelationGetDescr(leaf);
+	Datum	   *values;
+	bool	   *nulls;
+
+	slot_getallattrs(slot);
+	values = palloc(desc->natts * sizeof(Datum));
+	nulls = palloc(desc->natts * sizeof(bool));
+	memcpy(values, slot->tts_values, desc->natts * sizeof(Datum));
+	memcpy(nulls, slot->tts_isnull, desc->natts * sizeof(bool));
+
+	if (llm_audit_restore || IsLogicalWorker())
+	{
+		CheckVerbatim(seg, values, nulls);
+		return PointerGetDatum(trigdata->tg_trigtuple);
+	}
+	if (seg->state != SEGMENT_OPEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("ledger segment \"%s\" is closed",
+						RelationGetRelationName(leaf))));
+
+	CheckSupplied(seg, values, nulls);
+	RowValidate(seg, values, nulls);
+	StampRow(seg, values, nulls);
+	ChainRow(leaf, seg, values, nulls);
+	return PointerGetDatum(heap_form_tuple(desc, values, nulls));
+}

@@ -1,0 +1,100 @@
+/*
+ * validate.c
+ *	  Rules of the built-in ledgers that constraints cannot express.
+ */
+#include "postgres.h"
+
+#include "ledger/validate.h"
+#include "llm_audit.h"
+#include "utils/builtins.h"
+
+/* True if a text value equals a constant. */
+static bool
+TextIs(Datum value, const char *expected)
+{
+	text	   *t = DatumGetTextPP(value);
+
+	return VARSIZE_ANY_EXHDR(t) == strlen(expected) &&
+		memcmp(VARDATA_ANY(t), expected, strlen(expected)) == 0;
+}
+
+/*
+ * This version examines no text, so no row may say that its text was
+ * examined.  A call whose text was withheld stays so: that says that nothing
+ * was stored, not that something was looked at.
+ */
+static void
+ValidateCall(const Segment *seg, Datum *values, bool *nulls)
+{
+	AttrNumber	status = seg->role_attrs[ROLE_ATTR_MASKING_STATUS];
+	AttrNumber	unexamined[] = {
+		seg->role_attrs[ROLE_ATTR_MASKING_VERSION],
+		seg->role_attrs[ROLE_ATTR_PII_FOUND],
+		seg->role_attrs[ROLE_ATTR_PII_COUNTS]
+	};
+
+	for (int i = 0; i < lengthof(unexamined); i++)
+	{
+		if (unexamined[i] != InvalidAttrNumber)
+			nulls[unexamined[i] - 1] = true;
+	}
+	if (status == InvalidAttrNumber ||
+		(!nulls[status - 1] && TextIs(values[status - 1], "withheld")))
+		return;
+	values[status - 1] = CStringGetTextDatum("not_examined");
+	nulls[status - 1] = false;
+}
+
+/*
+ * An action decides its category and whether it is high-risk; a high-risk
+ * one needs a reason.
+ */
+static void
+ValidateAdminEvent(const Segment *seg, Datum *values, bool *nulls)
+{
+	AttrNumber	action = seg->role_attrs[ROLE_ATTR_ACTION];
+	AttrNumber	category = seg->role_attrs[ROLE_ATTR_CATEGORY];
+	AttrNumber	high_risk = seg->role_attrs[ROLE_ATTR_HIGH_RISK];
+	AttrNumber	reason = seg->role_attrs[ROLE_ATTR_REASON];
+	text	   *name;
+	char	   *type_category;
+	bool		type_risk;
+
+	if (nulls[action - 1])
+		return;					/* NOT NULL says it better */
+	name = DatumGetTextPP(values[action - 1]);
+	if (ActionTypeLookup(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name),
+						 &type_category, &type_risk))
+	{
+		values[category - 1] = CStringGetTextDatum(type_category);
+		nulls[category - 1] = false;
+	}
+	else if (llm_audit_allow_unknown_actions)
+		type_risk = false;
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value of column \"%s\" is not a registered action",
+						"action"),
+				 errhint("Register it in llm_audit.action_type, or set \"%s\".",
+						 "llm_audit.allow_unknown_actions")));
+
+	if (nulls[high_risk - 1] || type_risk)
+		values[high_risk - 1] = BoolGetDatum(type_risk);
+	nulls[high_risk - 1] = false;
+	if (DatumGetBool(values[high_risk - 1]) &&
+		(nulls[reason - 1] || TextIs(values[reason - 1], "")))
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("a high-risk action needs a value in column \"%s\"",
+						"reason")));
+}
+
+void
+RowValidate(const Segment *seg, Datum *values, bool *nulls)
+{
+	if (seg->role == ROLE_LLM_CALL)
+		ValidateCall(seg, values, nulls);
+	else if (seg->role == ROLE_ADMIN_EVENT)
+		ValidateAdminEvent(seg, values, nulls);
+}

@@ -1,0 +1,83 @@
+/*
+ * llm_audit.c
+ *	  Loading: settings and hooks, in the order in which they depend on each
+ *	  other.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "access/twophase.h"
+#include "fmgr.h"
+#include "ledger/ledger.h"
+#include "llm_audit.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+PG_MODULE_MAGIC;
+
+int			llm_audit_max_lanes = -1;
+int			llm_audit_seal_grace = 3600;
+int			llm_audit_ddl_lock_timeout = 100;
+bool		llm_audit_restore = false;
+bool		llm_audit_allow_unknown_actions = false;
+
+static bool preloaded = false;
+
+void		_PG_init(void);
+
+int
+MaxLanes(void)
+{
+	if (llm_audit_max_lanes > 0)
+		return llm_audit_max_lanes;
+	return 4 * MaxConnections + max_prepared_xacts;
+}
+
+bool
+Preloaded(void)
+{
+	return preloaded;
+}
+
+/* Defines the settings; docs/settings.md says more about each. */
+static void
+DefineSettings(void)
+{
+	DefineCustomIntVariable("llm_audit.max_lanes",
+							"Most lanes that a ledger segment may have.",
+							"An insert that finds all of them in use fails. -1 means 4 * max_connections + max_prepared_transactions.",
+							&llm_audit_max_lanes, -1, -1, INT_MAX,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("llm_audit.seal_grace",
+							"How long after its end a segment may be closed.",
+							NULL,
+							&llm_audit_seal_grace, 3600, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("llm_audit.ddl_lock_timeout",
+							"How long making or closing a segment waits for a lock before it retries.",
+							"No writer waits longer than this behind maintenance.",
+							&llm_audit_ddl_lock_timeout, 100, 1, INT_MAX,
+							PGC_SUSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomBoolVariable("llm_audit.restore",
+							 "Accepts rows that carry their chain columns, after checking their hash.",
+							 "For pg_restore --data-only; new rows are refused while it is on.",
+							 &llm_audit_restore, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("llm_audit.allow_unknown_actions",
+							 "Accepts admin events whose action is not in llm_audit.action_type.",
+							 NULL,
+							 &llm_audit_allow_unknown_actions, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("llm_audit");
+}
+
+void
+_PG_init(void)
+{
+	preloaded = process_shared_preload_libraries_in_progress;
+	DefineSettings();
+	RegistryInit();
+	ChainInit();
+	GuardInit();
+}

@@ -1,0 +1,22 @@
+/*
+ * llm_audit.h
+ *	  Settings and facts about the library as a whole.
+ */
+#ifndef LLM_AUDIT_H
+#define LLM_AUDIT_H
+
+#include "postgres.h"
+
+extern int	llm_audit_max_lanes;	/* -1: computed, see MaxLanes */
+extern int	llm_audit_seal_grace;	/* seconds */
+extern int	llm_audit_ddl_lock_timeout; /* milliseconds */
+extern bool llm_audit_restore;
+extern bool llm_audit_allow_unknown_actions;
+
+/* The lane limit in force: the setting, or its computed default. */
+extern int	MaxLanes(void);
+
+/* True if the library was loaded by shared_preload_libraries. */
+extern bool Preloaded(void);
+
+#endif
