@@ -106,7 +106,10 @@ ReaderClose(LaneReader *reader)
 	index_close(reader->index, AccessShareLock);
 }
 
-/* Begins a scan of the lane's entries, of one seq only if seq is not NULL. */
+/*
+ * Begins a scan of the lane's entries, of one seq only if seq is not NULL;
+ * without one the entries' own keys are returned too.
+ */
 static IndexScanDesc
 ReaderScan(LaneReader *reader, const uint64 *seq)
 {
@@ -120,6 +123,7 @@ ReaderScan(LaneReader *reader, const uint64 *seq)
 		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ,
 					Int64GetDatum((int64) *seq));
 	scan = IndexBeginScan(reader->leaf, reader->index, SnapshotSelf, nkeys, 0);
+	scan->xs_want_itup = (seq == NULL);
 	index_rescan(scan, keys, nkeys, NULL, 0);
 	return scan;
 }
@@ -214,7 +218,6 @@ ReaderHead(LaneReader *reader, LaneRow *row)
 	bool		found = false;
 	bool		isnull;
 
-	scan->xs_want_itup = true;
 	while (invisible < MAX_INVISIBLE &&
 		   index_getnext_tid(scan, BackwardScanDirection) != NULL)
 	{
