@@ -327,7 +327,7 @@ VALUES
 	('admin_event', 'utc_offset_minutes', 'int2 NOT NULL DEFAULT 0',
 		'minutes that local time was ahead of UTC at that moment; the default says that the writer reports in UTC'),
 	('admin_event', 'category', 'text NOT NULL',
-		'api_key, quota, routing, model, prompt, billing, access, data_export, authentication, authorization, data_access, configuration, incident, retention or disclosure; filled from action_type where the writer leaves it out'),
+		'api_key, quota, routing, model, prompt, billing, access, data_export, authentication, authorization, data_access, configuration, incident, retention or disclosure; what action_type says of the action, if that is listed there'),
 	('admin_event', 'action', 'text NOT NULL',
 		'what was done, noun.verb in the past tense, listed in action_type'),
 	('admin_event', 'actor_id', 'text NOT NULL',
