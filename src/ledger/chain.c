@@ -53,7 +53,7 @@
 /* A lane that this transaction holds. */
 typedef struct LaneHold
 {
-	Oid			leaf;			/* hash key */
+	Oid			leaf;
 	uint32		lane;
 	SubTransactionId locked_in; /* the subtransaction that took the lock */
 	SubTransactionId touched_in;	/* the last one that changed what follows */
@@ -83,7 +83,27 @@ typedef struct LaneRow
 	uint8		hash[SHA256_SIZE];
 } LaneRow;
 
-static HTAB *holds = NULL;
+/*
+ * Where a lane ended when this backend last looked: a place to begin looking
+ * at, never trusted to be the end.
+ */
+typedef struct LaneHint
+{
+	Oid			leaf;			/* hash key */
+	uint32		lane;
+	uint64		seq;
+} LaneHint;
+
+/*
+ * The holds of this transaction, few and mostly one: an array that is kept
+ * from one transaction to the next, since every insert would pay for making
+ * it.
+ */
+static LaneHold *holds = NULL;
+static int	nholds = 0;
+static int	holds_size = 0;
+
+static HTAB *hints = NULL;
 static uint32 last_lane = 0;
 static ChainCollector collector = {NULL, NULL};
 
@@ -107,23 +127,25 @@ ReaderClose(LaneReader *reader)
 }
 
 /*
- * Begins a scan of the lane's entries, of one seq only if seq is not NULL;
- * without one the entries' own keys are returned too.
+ * Begins a scan of the lane's entries: all of them, or those whose seq
+ * stands in this relation (a btree strategy) to the one given.  Only a scan
+ * of all returns the entries' own keys.
  */
 static IndexScanDesc
-ReaderScan(LaneReader *reader, const uint64 *seq)
+ReaderScan(LaneReader *reader, StrategyNumber strategy, uint64 seq)
 {
 	IndexScanDesc scan;
 	ScanKeyData keys[2];
-	int			nkeys = (seq != NULL) ? 2 : 1;
+	int			nkeys = (strategy == InvalidStrategy) ? 1 : 2;
 
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum((int32) reader->lane));
-	if (seq != NULL)
-		ScanKeyInit(&keys[1], 2, BTEqualStrategyNumber, F_INT8EQ,
-					Int64GetDatum((int64) *seq));
+	if (nkeys == 2)
+		ScanKeyInit(&keys[1], 2, strategy,
+					strategy == BTEqualStrategyNumber ? F_INT8EQ : F_INT8GE,
+					Int64GetDatum((int64) seq));
 	scan = IndexBeginScan(reader->leaf, reader->index, SnapshotSelf, nkeys, 0);
-	scan->xs_want_itup = (seq == NULL);
+	scan->xs_want_itup = (strategy == InvalidStrategy);
 	index_rescan(scan, keys, nkeys, NULL, 0);
 	return scan;
 }
@@ -153,7 +175,7 @@ RowFromSlot(LaneReader *reader, LaneRow *row)
 static bool
 ReaderProbe(LaneReader *reader, uint64 seq, LaneRow *row)
 {
-	IndexScanDesc scan = ReaderScan(reader, &seq);
+	IndexScanDesc scan = ReaderScan(reader, BTEqualStrategyNumber, seq);
 	bool		found;
 
 	found = index_getnext_slot(scan, ForwardScanDirection, reader->slot);
@@ -206,13 +228,41 @@ ReaderBisect(LaneReader *reader, uint64 top, LaneRow *row)
 }
 
 /*
+ * Reads the lane's last visible row, looking from a seq on where it may be.
+ * False if that does not settle it: nothing visible is there, or too much
+ * that is invisible.  This is quicker than looking backwards, because the
+ * index reads a page's entries up to the end of the range at once.
+ */
+static bool
+ReaderHeadFrom(LaneReader *reader, uint64 seq, LaneRow *row)
+{
+	IndexScanDesc scan = ReaderScan(reader, BTGreaterEqualStrategyNumber, seq);
+	int			invisible = 0;
+	bool		found = false;
+
+	while (invisible < MAX_INVISIBLE &&
+		   index_getnext_tid(scan, ForwardScanDirection) != NULL)
+	{
+		if (index_fetch_heap(scan, reader->slot))
+		{
+			RowFromSlot(reader, row);
+			found = true;
+		}
+		else
+			invisible++;
+	}
+	index_endscan(scan);
+	return found && invisible < MAX_INVISIBLE;
+}
+
+/*
  * Reads the lane's last visible row; false if it has none.  Backwards, which
  * normally meets it at once.
  */
 static bool
 ReaderHead(LaneReader *reader, LaneRow *row)
 {
-	IndexScanDesc scan = ReaderScan(reader, NULL);
+	IndexScanDesc scan = ReaderScan(reader, InvalidStrategy, 0);
 	int			invisible = 0;
 	uint64		seq = 0;
 	bool		found = false;
@@ -304,30 +354,42 @@ LaneTake(Relation leaf)
 	return 0;
 }
 
+/* The hold on the leaf's lane, or NULL. */
+static LaneHold *
+HoldFind(Oid leaf)
+{
+	for (int i = 0; i < nholds; i++)
+	{
+		if (holds[i].leaf == leaf)
+			return &holds[i];
+	}
+	return NULL;
+}
+
 /* The hold on the leaf's lane, taken if there is none. */
 static LaneHold *
 HoldGet(Relation leaf)
 {
-	Oid			relid = RelationGetRelid(leaf);
-	LaneHold   *hold;
+	LaneHold   *hold = HoldFind(RelationGetRelid(leaf));
 	uint32		lane;
 
-	if (holds == NULL)
-	{
-		HASHCTL		ctl = {0};
-
-		ctl.keysize = sizeof(Oid);
-		ctl.entrysize = sizeof(LaneHold);
-		ctl.hcxt = TopTransactionContext;
-		holds = hash_create("llm_audit lanes", 16, &ctl,
-							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	hold = hash_search(holds, &relid, HASH_FIND, NULL);
 	if (hold != NULL)
 		return hold;
 
+	if (nholds >= holds_size)
+	{
+		int			size = Max(16, holds_size * 2);
+
+		if (holds == NULL)
+			holds = MemoryContextAlloc(TopMemoryContext,
+									   size * sizeof(LaneHold));
+		else
+			holds = repalloc(holds, size * sizeof(LaneHold));
+		holds_size = size;
+	}
 	lane = LaneTake(leaf);
-	hold = hash_search(holds, &relid, HASH_ENTER, NULL);
+	hold = &holds[nholds++];
+	hold->leaf = RelationGetRelid(leaf);
 	hold->lane = lane;
 	hold->locked_in = GetCurrentSubTransactionId();
 	hold->touched_in = hold->locked_in;
@@ -336,15 +398,46 @@ HoldGet(Relation leaf)
 	return hold;
 }
 
+/* The hint about the leaf, made if it is not there. */
+static LaneHint *
+HintGet(Oid leaf)
+{
+	LaneHint   *hint;
+	bool		found;
+
+	if (hints == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(LaneHint);
+		ctl.hcxt = TopMemoryContext;
+		hints = hash_create("llm_audit lane hints", 64, &ctl,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	hint = hash_search(hints, &leaf, HASH_ENTER, &found);
+	if (!found)
+		hint->seq = 0;
+	return hint;
+}
+
 /* Reads the head of a lane that we hold. */
 static void
 HoldReadHead(LaneHold *hold, Relation leaf, const Segment *seg)
 {
+	LaneHint   *hint = HintGet(hold->leaf);
 	LaneReader	reader;
 	LaneRow		row;
+	bool		found = false;
 
 	ReaderOpen(&reader, leaf, seg, hold->lane);
-	if (ReaderHead(&reader, &row))
+	if (hint->seq > 0 && hint->lane == hold->lane)
+		found = ReaderHeadFrom(&reader, hint->seq, &row);
+	if (!found)
+		found = ReaderHead(&reader, &row);
+	ReaderClose(&reader);
+
+	if (found)
 	{
 		hold->seq = row.seq;
 		memcpy(hold->hash, row.hash, SHA256_SIZE);
@@ -357,10 +450,11 @@ HoldReadHead(LaneHold *hold, Relation leaf, const Segment *seg)
 					(errcode(ERRCODE_INTERNAL_ERROR),
 					 errmsg("could not compute a SHA-256 hash")));
 	}
-	ReaderClose(&reader);
 	hold->pending = false;
 	hold->head_known = true;
 	hold->touched_in = GetCurrentSubTransactionId();
+	hint->lane = hold->lane;
+	hint->seq = hold->seq;
 }
 
 /* ---------------- pending positions ---------------- */
@@ -407,25 +501,19 @@ PendingResolve(LaneHold *hold, Relation leaf, const Segment *seg)
 void
 ChainResolvePending(void)
 {
-	HASH_SEQ_STATUS status;
-	LaneHold   *hold;
-
-	if (holds == NULL)
-		return;
-	hash_seq_init(&status, holds);
-	while ((hold = hash_seq_search(&status)) != NULL)
+	for (int i = 0; i < nholds; i++)
 	{
 		const Segment *seg;
 		Relation	leaf;
 
-		if (!hold->pending)
+		if (!holds[i].pending)
 			continue;
-		seg = SegmentLookup(hold->leaf);
-		leaf = try_table_open(hold->leaf, AccessShareLock);
+		seg = SegmentLookup(holds[i].leaf);
+		leaf = try_table_open(holds[i].leaf, AccessShareLock);
 		if (leaf == NULL)
 			continue;			/* dropped since, through one of our doors */
 		if (seg != NULL)
-			PendingResolve(hold, leaf, seg);
+			PendingResolve(&holds[i], leaf, seg);
 		table_close(leaf, NoLock);
 	}
 }
@@ -462,7 +550,7 @@ void
 ChainAdvance(const Segment *seg, const RowPosition *pos,
 			 const uint8_t *row_hash, Datum id)
 {
-	LaneHold   *hold = hash_search(holds, &seg->relid, HASH_FIND, NULL);
+	LaneHold   *hold = HoldFind(seg->relid);
 
 	if (hold == NULL)
 		elog(ERROR, "no lane is held");
@@ -489,7 +577,7 @@ ChainXactCallback(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
-			holds = NULL;		/* its memory goes with the transaction */
+			nholds = 0;
 			collector.dropped = NULL;
 			LedgerTimeReset();
 			break;
@@ -506,31 +594,30 @@ static void
 ChainSubXactCallback(SubXactEvent event, SubTransactionId mine,
 					 SubTransactionId parent, void *arg)
 {
-	HASH_SEQ_STATUS status;
-	LaneHold   *hold;
+	int			kept = 0;
 
-	if (holds == NULL ||
-		(event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB))
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
 		return;
-	hash_seq_init(&status, holds);
-	while ((hold = hash_seq_search(&status)) != NULL)
+	for (int i = 0; i < nholds; i++)
 	{
-		if (event == SUBXACT_EVENT_COMMIT_SUB)
+		LaneHold   *hold = &holds[i];
+
+		if (event == SUBXACT_EVENT_ABORT_SUB && hold->locked_in == mine)
+			continue;			/* its lock is gone */
+		if (hold->locked_in == mine)
+			hold->locked_in = parent;
+		if (hold->touched_in == mine)
 		{
-			if (hold->locked_in == mine)
-				hold->locked_in = parent;
-			if (hold->touched_in == mine)
-				hold->touched_in = parent;
-		}
-		else if (hold->locked_in == mine)
-			hash_search(holds, &hold->leaf, HASH_REMOVE, NULL);
-		else if (hold->touched_in == mine)
-		{
-			hold->head_known = false;
-			hold->pending = false;
 			hold->touched_in = parent;
+			if (event == SUBXACT_EVENT_ABORT_SUB)
+			{
+				hold->head_known = false;
+				hold->pending = false;
+			}
 		}
+		holds[kept++] = *hold;
 	}
+	nholds = kept;
 }
 
 void
