@@ -12,7 +12,8 @@ use Test::More;
 
 our @EXPORT = qw(make_node make_database call_columns call_values
   insert_calls chain_faults check_chain check_verify run_pgbench
-  segment_of);
+  current_leaf fake_clock set_clock
+  start_faked);
 
 # make_node(NAME, SETTING => VALUE...): an initialized server, not started.
 # Durability is left on where a test says fsync => 'on'.
@@ -142,8 +143,9 @@ sub run_pgbench
 	return ($done, $stdout, $stderr);
 }
 
-# The leaf of llm_call that takes rows of an environment now.
-sub segment_of
+# current_leaf(NODE, DATABASE, ENVIRONMENT): the segment of llm_call that takes
+# rows of the environment now.
+sub current_leaf
 {
 	my ($node, $database, $environment) = @_;
 	return $node->safe_psql(
@@ -151,7 +153,46 @@ sub segment_of
 		SELECT format('%I.%I', s.schema_name, s.relation_name)
 		  FROM llm_audit.ledger_segment s JOIN llm_audit.ledger l USING (ledger_id)
 		 WHERE l.relation_name = 'llm_call' AND s.environment = '$environment'
-		   AND now() >= s.lower AND now() < s.upper AND NOT s.is_default});
+		 ORDER BY s.is_default,
+			   NOT (llm_audit.now() >= s.lower AND llm_audit.now() < s.upper)
+		 LIMIT 1});
+}
+
+# fake_clock(NODE): from its next start, the server's clock is what set_clock
+# says.  Returns false if libfaketime is not installed.
+sub fake_clock
+{
+	my ($node) = @_;
+	my ($library) = glob('/usr/lib/*/faketime/libfaketime.so.1');
+	return 0 unless $library;
+	my $file = $node->basedir . '/clock';
+	set_clock($node, 0);
+	$ENV{FAKETIME_TIMESTAMP_FILE} = $file;
+	$ENV{FAKETIME_NO_CACHE} = 1;
+	$ENV{FAKETIME_DONT_FAKE_MONOTONIC} = 1;
+	$node->{fake_clock_library} = $library;
+	return 1;
+}
+
+# set_clock(NODE, SECONDS): that many seconds from the true time.
+sub set_clock
+{
+	my ($node, $seconds) = @_;
+	my $file = $node->basedir . '/clock';
+	open(my $new, '>', "$file.new") or die "$file.new: $!";
+	printf $new "%+d\n", $seconds;
+	close($new);
+	rename("$file.new", $file) or die "$file: $!";
+	return;
+}
+
+# start_faked(NODE): starts the server, and only it, under the fake clock.
+sub start_faked
+{
+	my ($node) = @_;
+	local $ENV{LD_PRELOAD} = $node->{fake_clock_library};
+	$node->start;
+	return;
 }
 
 1;

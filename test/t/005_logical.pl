@@ -1,0 +1,111 @@
+# A logical subscriber keeps the publisher's chain and verifies it there; what
+# does not belong into a ledger is refused there too.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../perl";
+use LlmAudit;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $publisher = make_node('publisher', wal_level => 'logical');
+$publisher->append_conf('postgresql.conf', "wal_level = logical\n");
+$publisher->start;
+make_database($publisher, 'audit');
+$publisher->safe_psql('audit',
+	insert_calls(50, 'before') . "; INSERT INTO plain SELECT i, 'before' FROM generate_series(1, 50) AS i");
+
+my @registry = map { "llm_audit.$_" }
+  qw(environment ledger ledger_environment ledger_column ledger_segment
+  action_type content_recording call_source);
+$publisher->safe_psql('audit',
+	'CREATE PUBLICATION registry FOR TABLE ' . join(', ', @registry));
+$publisher->safe_psql('audit',
+	'CREATE PUBLICATION ledgers FOR TABLE llm_audit.llm_call,'
+	  . ' llm_audit.admin_event, llm_audit.segment_event, plain'
+	  . ' WITH (publish_via_partition_root = true)');
+
+# The subscriber: extension, registry, then the tables that it names.
+my $subscriber = make_node('subscriber');
+$subscriber->start;
+$subscriber->safe_psql('postgres', 'CREATE DATABASE audit');
+$subscriber->safe_psql('audit', 'CREATE EXTENSION llm_audit');
+my $connection = $publisher->connstr('audit');
+$subscriber->safe_psql('audit',
+	"CREATE SUBSCRIPTION registry CONNECTION '$connection' PUBLICATION registry");
+$subscriber->wait_for_subscription_sync($publisher, 'registry', 'audit');
+is( $subscriber->safe_psql('audit', 'SELECT count(*) FROM llm_audit.ledger_segment'),
+	$publisher->safe_psql('audit', 'SELECT count(*) FROM llm_audit.ledger_segment'),
+	'the registry is replicated');
+$subscriber->safe_psql('audit', 'CREATE TABLE plain (n bigint, note text)');
+$subscriber->safe_psql('audit', 'SELECT count(*) FROM llm_audit.setup()');
+$subscriber->safe_psql('audit',
+	"CREATE SUBSCRIPTION ledgers CONNECTION '$connection' PUBLICATION ledgers");
+$subscriber->wait_for_subscription_sync($publisher, 'ledgers', 'audit');
+
+sub same_rows
+{
+	my ($name) = @_;
+	$publisher->wait_for_catchup('ledgers');
+	for my $table (qw(llm_audit.llm_call llm_audit.admin_event llm_audit.segment_event plain))
+	{
+		my $digest = "SELECT count(*), md5(string_agg(tableoid::regclass::text || t::text, ','"
+		  . " ORDER BY tableoid::regclass::text, chain_lane, chain_seq)) FROM $table AS t";
+		is($subscriber->safe_psql('audit', $digest),
+			$publisher->safe_psql('audit', $digest), "$name: $table is the same");
+	}
+	check_verify($subscriber, 'audit', "$name, on the subscriber");
+	return;
+}
+
+same_rows('initial copy');
+
+$publisher->safe_psql('audit',
+	insert_calls(100, 'after') . "; INSERT INTO plain SELECT i, 'after' FROM generate_series(1, 100) AS i");
+my ($done, $out, $err) =
+  run_pgbench($publisher, 'audit', insert_calls(2, 'busy') . ";\n", '-c', 8, '-t', 20);
+ok($done, 'concurrent writers on the publisher') or diag($err);
+same_rows('streamed');
+
+# A segment made later reaches the subscriber by the registry and setup().
+$publisher->safe_psql('audit', "SELECT llm_audit.add_environment('canary')");
+$publisher->wait_for_catchup('registry');
+$subscriber->safe_psql('audit', 'SELECT count(*) FROM llm_audit.setup()');
+$publisher->safe_psql('audit', insert_calls(10, 'canary', 'canary'));
+same_rows('new environment');
+
+# A replicated TRUNCATE must not empty a ledger.
+my $rows = $subscriber->safe_psql('audit', 'SELECT count(*) FROM plain');
+my $from = -s $subscriber->logfile;
+$publisher->safe_psql('audit', 'CREATE TABLE victim (LIKE plain); ALTER PUBLICATION ledgers ADD TABLE victim');
+my $session = $publisher->background_psql('audit', on_error_stop => 0);
+$session->quit;
+$subscriber->safe_psql('audit', 'ALTER SUBSCRIPTION ledgers DISABLE');
+$publisher->safe_psql('postgres', 'CREATE DATABASE careless');
+$publisher->safe_psql('careless',
+	'CREATE TABLE plain (n bigint, note text, id uuid); CREATE PUBLICATION careless FOR TABLE plain');
+my $careless = $publisher->connstr('careless');
+$subscriber->safe_psql('audit',
+	"CREATE SUBSCRIPTION careless CONNECTION '$careless' PUBLICATION careless WITH (copy_data = false)");
+$publisher->safe_psql('careless', 'TRUNCATE plain');
+$subscriber->wait_for_log(qr/llm_audit|append-only|TRUNCATE/i, $from);
+is($subscriber->safe_psql('audit', 'SELECT count(*) FROM plain'),
+	$rows, 'a replicated TRUNCATE is refused');
+
+# So must a replicated row without a chain, or with a wrong one.
+$subscriber->safe_psql('audit', 'DROP SUBSCRIPTION careless');
+$publisher->safe_psql('careless', 'ALTER TABLE plain REPLICA IDENTITY FULL');
+$subscriber->safe_psql('audit',
+	"CREATE SUBSCRIPTION careless CONNECTION '$careless' PUBLICATION careless WITH (copy_data = false)");
+$from = -s $subscriber->logfile;
+$publisher->safe_psql('careless', "INSERT INTO plain VALUES (1, 'no chain')");
+$subscriber->wait_for_log(qr/ERROR/, $from);
+is($subscriber->safe_psql('audit', 'SELECT count(*) FROM plain'),
+	$rows, 'a replicated row without a chain is refused');
+$subscriber->safe_psql('audit', 'DROP SUBSCRIPTION careless');
+check_verify($subscriber, 'audit', 'at the end');
+
+$subscriber->stop;
+$publisher->stop;
+done_testing();
