@@ -565,6 +565,10 @@ ChainAdvance(const Segment *seg, const RowPosition *pos,
 
 /* ---------------- transaction ends ---------------- */
 
+/*
+ * What is pending must be settled while the transaction can still fail; what
+ * is held in memory goes with it.
+ */
 static void
 ChainXactCallback(XactEvent event, void *arg)
 {

@@ -115,7 +115,8 @@ typedef struct LedgerAttrs
 typedef struct Segment
 {
 	Oid			relid;			/* the leaf */
-	Oid			root;			/* the ledger's root (the leaf itself if plain) */
+	Oid			root;			/* the ledger's root (the leaf itself if
+								 * plain) */
 	NameData	ledger_schema;
 	NameData	ledger_name;
 	uint8		ledger_id[LEDGER_ID_SIZE];
