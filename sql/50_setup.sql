@@ -35,21 +35,27 @@ BEGIN
 			PERFORM llm_audit.enroll(relation, r.role, true, r.retention, r.erasable,
 				r.segment_width);
 			RETURN QUERY SELECT 'ledger ' || relation::text, 'made';
-		ELSIF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger
-			WHERE tgrelid = relation AND tgname = 'llm_audit_insert')
-		THEN
-			-- The registry came first, from a publisher: keep its ids.
-			PERFORM llm_audit.install_ledger(relation);
-			RETURN QUERY SELECT 'ledger ' || relation::text, 'completed';
 		END IF;
 	END LOOP;
-	FOR r IN SELECT format('%I.%I', l.schema_name, l.relation_name)::regclass AS relation
+	-- Where the registry came first, from a publisher, its ids are kept.
+	FOR r IN SELECT format('%I.%I', l.schema_name, l.relation_name) AS name
 		FROM llm_audit.ledger l
 		ORDER BY l.role = 'segment_event' DESC, l.relation_name
 	LOOP
-		made := llm_audit.make_all_segments(r.relation);
+		relation := to_regclass(r.name);
+		IF relation IS NULL THEN
+			-- An enrolled table of a publisher, which only its owner can make.
+			RETURN QUERY SELECT 'ledger ' || r.name, 'table is missing';
+			CONTINUE;
+		ELSIF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger
+			WHERE tgrelid = relation AND tgname = 'llm_audit_insert')
+		THEN
+			PERFORM llm_audit.install_ledger(relation);
+			RETURN QUERY SELECT 'ledger ' || r.name, 'completed';
+		END IF;
+		made := llm_audit.make_all_segments(relation);
 		IF made > 0 THEN
-			RETURN QUERY SELECT 'ledger ' || r.relation::text, made || ' segments made';
+			RETURN QUERY SELECT 'ledger ' || r.name, made || ' segments made';
 		END IF;
 	END LOOP;
 END

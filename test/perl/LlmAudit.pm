@@ -13,7 +13,7 @@ use Test::More;
 our @EXPORT = qw(make_node make_database call_columns call_values
   insert_calls chain_faults check_chain check_verify run_pgbench
   current_leaf fake_clock set_clock
-  start_faked);
+  set_clock_at start_faked);
 
 # make_node(NAME, SETTING => VALUE...): an initialized server, not started.
 # Durability is left on where a test says fsync => 'on'.
@@ -183,6 +183,14 @@ sub set_clock
 	printf $new "%+d\n", $seconds;
 	close($new);
 	rename("$file.new", $file) or die "$file: $!";
+	return;
+}
+
+# set_clock_at(NODE, EPOCH): the clock goes on from there.
+sub set_clock_at
+{
+	my ($node, $epoch) = @_;
+	set_clock($node, $epoch - time());
 	return;
 }
 

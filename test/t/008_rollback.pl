@@ -11,7 +11,7 @@ use Test::More;
 
 my $dead = $ENV{ROLLBACK_ROWS} || 200_000;
 
-my $node = make_node('rollback', autovacuum => 'off');
+my $node = make_node('rollback', autovacuum => 'off', fsync => 'on');
 $node->start;
 make_database($node, 'audit');
 
@@ -27,24 +27,39 @@ $session->query_safe(
 		FOR i IN 1 .. times LOOP
 			began := clock_timestamp();
 			INSERT INTO plain VALUES (i, 'timed');
-			taken := taken || extract(epoch FROM clock_timestamp() - began)::float8 * 1000;
 			COMMIT;
+			taken := taken || extract(epoch FROM clock_timestamp() - began)::float8 * 1000;
 		END LOOP;
 		SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t) INTO median FROM unnest(taken) AS t;
 	END $$;});
 
+my $rows = 0;
+
 sub time_inserts
 {
 	my ($times) = @_;
+	$rows += $times;
 	return $session->query_safe("CALL time_inserts($times, NULL)");
 }
 
+# The best of several medians: other processes only make it slower.
+sub best_time
+{
+	my $best;
+	for my $round (1 .. 7)
+	{
+		my $time = time_inserts(31);
+		$best = $time if !defined $best || $time < $best;
+	}
+	return $best;
+}
+
 time_inserts(20);
-my $before = time_inserts(101);
+my $before = best_time();
 $session->query_safe(
 	"BEGIN; INSERT INTO plain SELECT i, 'dead' FROM generate_series(1, $dead) AS i; ROLLBACK");
 my $first = time_inserts(1);
-my $after = time_inserts(101);
+my $after = best_time();
 note("median before $before ms, first after $first ms, median after $after ms");
 cmp_ok($after, '<=', 2 * $before + 0.05, "inserts after $dead dead rows take as long as before");
 cmp_ok($first, '<=', 2 * $before + 5, 'the first one too');
@@ -52,14 +67,14 @@ cmp_ok($first, '<=', 2 * $before + 5, 'the first one too');
 # The same for a subtransaction, and for a backend that never wrote there.
 $session->query_safe(
 	"BEGIN; SAVEPOINT s; INSERT INTO plain SELECT i, 'dead' FROM generate_series(1, 20000) AS i; ROLLBACK TO s; COMMIT");
-cmp_ok(time_inserts(101), '<=', 2 * $before + 0.05, 'after a rolled back savepoint');
+cmp_ok(best_time(), '<=', 2 * $before + 0.05, 'after a rolled back savepoint');
 $session->quit;
 $session = $node->background_psql('audit');
 time_inserts(1);
-cmp_ok(time_inserts(101), '<=', 2 * $before + 0.05, 'from another backend');
+cmp_ok(best_time(), '<=', 2 * $before + 0.05, 'from another backend');
 $session->quit;
 
-check_chain($node, 'audit', 'plain', 20 + 101 + 1 + 101 + 101 + 1 + 101, 'after rollbacks');
+check_chain($node, 'audit', 'plain', $rows, 'after rollbacks');
 check_verify($node, 'audit', 'after rollbacks');
 $node->safe_psql('audit', 'VACUUM plain');
 $node->safe_psql('audit', "INSERT INTO plain VALUES (1, 'after vacuum')");

@@ -47,12 +47,11 @@ is( $node->safe_psql(
 check_verify($node, 'audit', 'after a step back');
 
 # An insert of several rows over a segment's end: the clock moves within it.
-my $upper = $node->safe_psql('audit',
-	q{SELECT extract(epoch FROM s.upper)::bigint - extract(epoch FROM clock_timestamp())::bigint
+my $end = $node->safe_psql('audit',
+	q{SELECT extract(epoch FROM s.upper)::bigint
 	  FROM llm_audit.ledger_segment s WHERE format('%I.%I', schema_name, relation_name) = '}
 	  . current_leaf($node, 'audit', 'prod') . "'");
-my $to_end = -2 * $hour + $upper;
-set_clock($node, $to_end - 2);
+set_clock_at($node, $end - 2);
 my $insert = insert_calls(40, 'boundary');
 $insert =~ s/\bFROM generate_series/FROM (SELECT pg_sleep(0.1)) AS nap, generate_series/;
 $insert =~ s/AS i$/AS i, LATERAL (SELECT pg_sleep(0.1 + 0 * i)) AS pause/;
@@ -64,10 +63,10 @@ check_chain($node, 'audit', 'llm_audit.llm_call', $rows, 'over the boundary');
 check_verify($node, 'audit', 'over the boundary');
 
 # A transaction that is open while the segment ends.
-set_clock($node, $to_end - 2);
+set_clock_at($node, $end - 2);
 my $open = $node->background_psql('audit');
 $open->query_safe('BEGIN; ' . insert_calls(3, 'early'));
-set_clock($node, $to_end + $hour);
+set_clock_at($node, $end + $hour);
 $open->query_safe(insert_calls(3, 'late') . '; COMMIT');
 $open->quit;
 $rows += 6;
@@ -76,13 +75,13 @@ check_chain($node, 'audit', 'llm_audit.llm_call', $rows, 'a transaction over the
 
 # Close what has ended; then the clock steps back behind it.
 my $old = leaf_of('early');
-set_clock($node, $to_end + 2 * $hour);
+set_clock_at($node, $end + 2 * $hour);
 $node->safe_psql('audit', 'CALL llm_audit.close_segments()');
 is( $node->safe_psql('audit',
 		"SELECT state FROM llm_audit.ledger_segment WHERE format('%I.%I', schema_name, relation_name) = '$old'"),
 	'closed', 'the old segment is closed');
 check_verify($node, 'audit', 'after closing');
-set_clock($node, $to_end - $hour);
+set_clock_at($node, $end - $hour);
 write_rows('behind', 5);
 isnt(leaf_of('behind'), $old, 'rows after a step back behind the closing go to the next segment');
 check_verify($node, 'audit', 'after a step back behind the closing');
@@ -104,7 +103,7 @@ check_verify($node, 'audit', 'after segments were made late');
 my $dir = PostgreSQL::Test::Utils::tempdir();
 my @connect = ('-h', $node->host, '-p', $node->port);
 my $digest = 'SELECT tableoid::regclass, count(*), md5(string_agg(row_hash::text, chr(44) ORDER BY chain_lane, chain_seq))'
-  . ' FROM llm_audit.llm_call GROUP BY tableoid ORDER BY 1::text';
+  . ' FROM llm_audit.llm_call GROUP BY tableoid ORDER BY tableoid::regclass::text';
 $node->command_ok([ 'pg_dump', @connect, '-Fc', '-f', "$dir/dump", 'audit' ], 'dump');
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
 $node->command_ok([ 'pg_restore', @connect, '--exit-on-error', '-j', 4, '-d', 'restored', "$dir/dump" ], 'restore');
