@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../perl";
 use LlmAudit;
+use Cwd ();
 use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -53,13 +54,15 @@ sub check_all
 	return;
 }
 
-# Tries until the killed postmaster is gone and its backends have noticed.
-sub start_again
+# Waits until the killed postmaster is gone and its backends have noticed.
+sub wait_for_end
 {
-	for my $try (1 .. 50)
+	my $dir = Cwd::abs_path($node->data_dir);
+	my ($pid) = slurp_file("$dir/postmaster.pid") =~ /\A(\d+)/;
+	for my $try (1 .. 300)
 	{
-		return 1 if $node->start(fail_ok => 1);
-		usleep(200_000);
+		return 1 unless kill(0, $pid) || grep { (readlink("$_/cwd") // '') eq $dir } glob('/proc/[0-9]*');
+		usleep(100_000);
 	}
 	return 0;
 }
@@ -74,7 +77,8 @@ $node->poll_query_until('postgres', 'SELECT true') or die 'no recovery';
 check_all('backend killed');
 
 under_load(sub { $node->kill9; });
-ok(start_again(), 'starts after the postmaster was killed');
+ok(wait_for_end(), 'every backend ends with the postmaster');
+$node->start;
 check_all('postmaster killed');
 
 under_load(sub { $node->stop('immediate'); });
