@@ -10,6 +10,7 @@
 #include "access/twophase.h"
 #include "fmgr.h"
 #include "ledger/ledger.h"
+#include "ledger/verify.h"
 #include "llm_audit.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
@@ -79,5 +80,6 @@ _PG_init(void)
 	DefineSettings();
 	RegistryInit();
 	ChainInit();
+	VerifyShmemInit();
 	GuardInit();
 }
