@@ -128,8 +128,10 @@ ReaderClose(LaneReader *reader)
 
 /*
  * Begins a scan of the lane's entries: all of them, or those whose seq
- * stands in this relation (a btree strategy) to the one given.  Only a scan
- * of all returns the entries' own keys.
+ * stands in this relation (a btree strategy) to the one given.  A scan for
+ * more than one seq returns the entries' own keys, and entries marked dead
+ * too: skipping those unseen could go on for as many pages as a rolled-back
+ * insert has left.
  */
 static IndexScanDesc
 ReaderScan(LaneReader *reader, StrategyNumber strategy, uint64 seq)
@@ -145,7 +147,11 @@ ReaderScan(LaneReader *reader, StrategyNumber strategy, uint64 seq)
 					strategy == BTEqualStrategyNumber ? F_INT8EQ : F_INT8GE,
 					Int64GetDatum((int64) seq));
 	scan = IndexBeginScan(reader->leaf, reader->index, SnapshotSelf, nkeys, 0);
-	scan->xs_want_itup = (strategy == InvalidStrategy);
+	if (strategy != BTEqualStrategyNumber)
+	{
+		scan->xs_want_itup = true;
+		scan->ignore_killed_tuples = false;
+	}
 	index_rescan(scan, keys, nkeys, NULL, 0);
 	return scan;
 }
@@ -227,11 +233,25 @@ ReaderBisect(LaneReader *reader, uint64 top, LaneRow *row)
 	return visible > 0;
 }
 
+/* The seq in the index entry that the scan is at. */
+static uint64
+EntrySeq(LaneReader *reader, IndexScanDesc scan)
+{
+	bool		isnull;
+
+	return DatumGetInt64(index_getattr(scan->xs_itup, 2,
+									   RelationGetDescr(reader->index),
+									   &isnull));
+}
+
 /*
  * Reads the lane's last visible row, looking from a seq on where it may be.
  * False if that does not settle it: nothing visible is there, or too much
  * that is invisible.  This is quicker than looking backwards, because the
  * index reads a page's entries up to the end of the range at once.
+ *
+ * The visible rows have no gap, so the last of them is found as soon as the
+ * entries of the seq after it have all been seen to be invisible.
  */
 static bool
 ReaderHeadFrom(LaneReader *reader, uint64 seq, LaneRow *row)
@@ -247,7 +267,10 @@ ReaderHeadFrom(LaneReader *reader, uint64 seq, LaneRow *row)
 		{
 			RowFromSlot(reader, row);
 			found = true;
+			invisible = 0;
 		}
+		else if (found && EntrySeq(reader, scan) > row->seq + 1)
+			break;
 		else
 			invisible++;
 	}
@@ -266,7 +289,6 @@ ReaderHead(LaneReader *reader, LaneRow *row)
 	int			invisible = 0;
 	uint64		seq = 0;
 	bool		found = false;
-	bool		isnull;
 
 	while (invisible < MAX_INVISIBLE &&
 		   index_getnext_tid(scan, BackwardScanDirection) != NULL)
@@ -277,9 +299,7 @@ ReaderHead(LaneReader *reader, LaneRow *row)
 			found = true;
 			break;
 		}
-		seq = DatumGetInt64(index_getattr(scan->xs_itup, 2,
-										  RelationGetDescr(reader->index),
-										  &isnull));
+		seq = EntrySeq(reader, scan);
 		invisible++;
 	}
 	index_endscan(scan);

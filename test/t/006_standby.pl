@@ -22,7 +22,7 @@ $standby->init_from_backup($primary, 'base', has_streaming => 1);
 $standby->start;
 $primary->wait_for_catchup($standby);
 check_verify($standby, 'audit', 'on the standby');
-is( $standby->safe_psql('audit', 'SELECT rows_checked > 1000 FROM llm_audit.verify_summary()'),
+is( $standby->safe_psql('audit', 'SELECT rows >= 1000 FROM llm_audit.verify_summary()'),
 	't', 'which had rows to read')
   or diag($standby->safe_psql('audit', 'SELECT * FROM llm_audit.verify_summary()'));
 
