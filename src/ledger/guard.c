@@ -1,48 +1,286 @@
 /*
  * guard.c
- *	  The triggers that keep a ledger append-only.
+ *	  Append-only: what is guarded.
+ *
+ * The triggers of guard_trigger.c guard the rows of every ledger, whether
+ * the library is preloaded or not.  The hooks guard what triggers cannot
+ * see: DROP, ALTER, rules, other triggers.  They act in every session that
+ * has loaded the library, for owners and superusers too.
+ *
+ * The hooks see every command of every database of the server, so they do
+ * nothing where the extension is not installed, and ask the registry once
+ * per relation: the answers are cached in this backend until the registry or
+ * the relation changes.
  */
 #include "postgres.h"
 
-#include "commands/trigger.h"
-#include "fmgr.h"
-#include "ledger/ledger.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/index.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_trigger.h"
+#include "commands/extension.h"
+#include "ledger/guard.h"
+#include "miscadmin.h"
+#include "nodes/pg_list.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
-PG_FUNCTION_INFO_V1(llm_audit_ledger_guard);
+typedef struct KindEntry
+{
+	Oid			relid;			/* hash key */
+	LedgerRelationKind kind;
+} KindEntry;
+
+static HTAB *kinds = NULL;
+static uint64 kinds_generation = 0; /* ConfigGeneration of what is in it */
+static Oid	kinds_registry = InvalidOid;	/* table "ledger" of then */
+static uint64 invalidations = 0;
+
+/* Relcache callback: forgets one relation, or all. */
+static void
+ForgetKind(Datum arg, Oid relid)
+{
+	invalidations++;
+	if (kinds == NULL)
+		return;
+	if (OidIsValid(relid))
+		(void) hash_search(kinds, &relid, HASH_REMOVE, NULL);
+	else
+		kinds_generation = 0;
+}
+
+/* True in CREATE or ALTER EXTENSION of ours. */
+static bool
+InOwnScript(void)
+{
+	return creating_extension &&
+		CurrentExtensionObject == get_extension_oid("llm_audit", true);
+}
+
+bool
+GuardInForce(void)
+{
+	return !IsBinaryUpgrade && IsTransactionState() &&
+		OidIsValid(MyDatabaseId) && ExtensionInstalled() && !InOwnScript();
+}
+
+bool
+GuardOwnObject(Oid class_id, Oid object_id)
+{
+	Oid			extension = get_extension_oid("llm_audit", true);
+
+	return OidIsValid(extension) &&
+		getExtensionOfObject(class_id, object_id) == extension;
+}
+
+HeapTuple
+GuardCatalogRow(Oid catalog, Oid index, AttrNumber key, Oid value)
+{
+	Relation	rel = table_open(catalog, AccessShareLock);
+	ScanKeyData skey;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&skey, key, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(value));
+	scan = systable_beginscan(rel, index, true, SnapshotSelf, 1, &skey);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		tuple = heap_copytuple(tuple);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return tuple;
+}
+
+/* llm_audit.ledger_guard(), or InvalidOid. */
+static Oid
+GuardFunction(void)
+{
+	Oid			nspid = get_namespace_oid(LLM_AUDIT_SCHEMA, true);
+	oidvector  *noargs = buildoidvector(NULL, 0);
+
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+						   CStringGetDatum("ledger_guard"),
+						   PointerGetDatum(noargs),
+						   ObjectIdGetDatum(nspid));
+}
+
+/*
+ * True if the table has its guard trigger.  settled: not if this very
+ * transaction has made it, as create_ledger() does before it is done.
+ */
+static bool
+HasGuardTrigger(Oid relid, bool settled)
+{
+	Oid			function = GuardFunction();
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		TransactionId xmin = HeapTupleHeaderGetXmin(tuple->t_data);
+
+		if (((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid != function)
+			continue;
+		if (!settled || !TransactionIdIsCurrentTransactionId(xmin))
+			found = true;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+bool
+GuardIsBare(Oid relid)
+{
+	return !HasGuardTrigger(GuardTable(relid), false);
+}
+
+/* The kind by the registry, else by the trigger. */
+static LedgerRelationKind
+ReadKind(Oid relid)
+{
+	LedgerRelationKind kind = LedgerRelationClassify(relid);
+	char		relkind;
+
+	if (kind != LEDGER_REL_NONE)
+		return kind;
+	relkind = get_rel_relkind(relid);
+	if (relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX)
+	{
+		Oid			table = IndexGetRelation(relid, true);
+
+		return OidIsValid(table) && GuardIsLedger(table) ?
+			LEDGER_REL_INDEX : LEDGER_REL_NONE;
+	}
+	if ((relkind == RELKIND_RELATION || relkind == RELKIND_PARTITIONED_TABLE) &&
+		HasGuardTrigger(relid, true))
+		return LEDGER_REL_LEAF;
+	return LEDGER_REL_NONE;
+}
+
+/* An empty cache if what is in it may be wrong. */
+static void
+PrepareKinds(void)
+{
+	Oid			registry = ConfigTableOid("ledger");
+
+	if (kinds != NULL && kinds_generation == ConfigGeneration() &&
+		kinds_registry == registry)
+		return;
+	if (kinds != NULL)
+		hash_destroy(kinds);
+	else
+		CacheRegisterRelcacheCallback(ForgetKind, (Datum) 0);
+	kinds = NULL;
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(KindEntry);
+		ctl.hcxt = CacheMemoryContext;
+		kinds = hash_create("llm_audit guard", 64, &ctl,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	kinds_generation = ConfigGeneration();
+	kinds_registry = registry;
+}
+
+LedgerRelationKind
+GuardKind(Oid relid)
+{
+	KindEntry  *entry;
+	LedgerRelationKind kind;
+	uint64		before;
+
+	if (!OidIsValid(relid) || relid < FirstNormalObjectId)
+		return LEDGER_REL_NONE;
+	PrepareKinds();
+	entry = hash_search(kinds, &relid, HASH_FIND, NULL);
+	if (entry != NULL)
+		return entry->kind;
+
+	before = invalidations;
+	kind = ReadKind(relid);
+	if (before == invalidations)
+	{
+		PrepareKinds();
+		entry = hash_search(kinds, &relid, HASH_ENTER, NULL);
+		entry->kind = kind;
+	}
+	return kind;
+}
+
+bool
+GuardIsLedger(Oid relid)
+{
+	LedgerRelationKind kind = GuardKind(relid);
+
+	return kind != LEDGER_REL_NONE && kind != LEDGER_REL_CONFIG;
+}
+
+Oid
+GuardTable(Oid relid)
+{
+	char		relkind = get_rel_relkind(relid);
+
+	if (relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX)
+		return IndexGetRelation(relid, true);
+	return relid;
+}
+
+Oid
+GuardRoot(Oid relid)
+{
+	Oid			table = GuardTable(relid);
+	List	   *ancestors;
+
+	if (!get_rel_relispartition(table))
+		return table;
+	ancestors = get_partition_ancestors(table);
+	return ancestors == NIL ? table : llast_oid(ancestors);
+}
+
+/* Visitor: there is a row. */
+static void
+NoteRow(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	*(bool *) arg = true;
+}
+
+bool
+GuardHasLedgers(void)
+{
+	bool		found = false;
+
+	ConfigScan("ledger", NULL, 0, NoteRow, &found);
+	return found;
+}
 
 void
 GuardInit(void)
 {
-}
-
-/* Unknown: every row is looked for before the next one follows it. */
-bool
-StatementStoresEveryRow(void)
-{
-	return false;
-}
-
-/*
- * llm_audit.ledger_guard(), llm_audit.ledger_guard_row(): triggers
- *		Refuse UPDATE, DELETE and TRUNCATE on a ledger.
- */
-Datum
-llm_audit_ledger_guard(PG_FUNCTION_ARGS)
-{
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-
-	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function was not called as a trigger")));
-	if (PermitCurrent() == PERMIT_NONE)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("ledger \"%s\" is append-only",
-						RelationGetRelationName(trigdata->tg_relation))));
-	if (TRIGGER_FIRED_FOR_ROW(trigdata->tg_event))
-		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
-							   trigdata->tg_newtuple : trigdata->tg_trigtuple);
-	return PointerGetDatum(NULL);
+	GuardExecutorInit();
+	GuardUtilityInit();
+	GuardObjectInit();
 }

@@ -1,35 +1,49 @@
 /*
  * permit.c
- *	  What our own functions may do to ledgers while they run.
+ *	  The doors: what our own functions may do to ledgers while they run.
+ *
+ * The permit is a variable of this backend and of nothing else.  It holds
+ * for the statements that PermitRun executes, not for those which they cause
+ * in turn (event triggers, AFTER triggers of others): these run one level
+ * deeper.
  */
 #include "postgres.h"
 
 #include "executor/spi.h"
-#include "ledger/ledger.h"
+#include "ledger/guard.h"
 
-static PermitKind current_permit = PERMIT_NONE;
+typedef struct Permit
+{
+	PermitKind	kind;
+	int			depth;			/* of the statement that asked for it */
+} Permit;
+
+static Permit permit = {PERMIT_NONE, 0};
 
 PermitKind
 PermitCurrent(void)
 {
-	return current_permit;
+	if (GuardDepth() > permit.depth + 1)
+		return PERMIT_NONE;
+	return permit.kind;
 }
 
 int
 PermitRun(PermitKind kind, const char *sql)
 {
-	PermitKind	outer = current_permit;
-	volatile int rc = 0;
+	Permit		outer = permit;
+	int			result;
 
-	current_permit = kind;
+	permit.kind = kind;
+	permit.depth = GuardDepth();
 	PG_TRY();
 	{
-		rc = SPI_execute(sql, false, 0);
+		result = SPI_execute(sql, false, 0);
 	}
 	PG_FINALLY();
 	{
-		current_permit = outer;
+		permit = outer;
 	}
 	PG_END_TRY();
-	return rc;
+	return result;
 }

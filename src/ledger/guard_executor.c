@@ -1,0 +1,267 @@
+/*
+ * guard_executor.c
+ *	  Executor hooks: which statements are running, and an early refusal.
+ *
+ * Every statement that may change rows has a frame while it is in
+ * ExecutorRun or ExecutorFinish; so the innermost frame is the statement
+ * that fires a trigger, also below nested SPI and beside suspended portals.
+ * Frames are on the C stack and are popped on error too.  Statements that
+ * only read have none: they cost a comparison.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "executor/executor.h"
+#include "ledger/guard.h"
+#include "nodes/plannodes.h"
+#include "parser/parsetree.h"
+
+static ExecutorStart_hook_type prev_ExecutorStart = NULL;
+static ExecutorRun_hook_type prev_ExecutorRun = NULL;
+static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
+
+static GuardFrame *innermost = NULL;
+
+int
+GuardDepth(void)
+{
+	return innermost ? innermost->depth : 0;
+}
+
+void
+GuardPush(GuardFrame *frame)
+{
+	frame->outer = innermost;
+	frame->depth = GuardDepth() + 1;
+	innermost = frame;
+}
+
+void
+GuardPop(GuardFrame *frame)
+{
+	innermost = frame->outer;
+}
+
+const GuardFrame *
+GuardUtilityFrame(void)
+{
+	const GuardFrame *frame = innermost;
+
+	while (frame != NULL && !frame->is_utility)
+		frame = frame->outer;
+	return frame;
+}
+
+bool
+StatementStoresEveryRow(void)
+{
+	return innermost != NULL && innermost->stores_every_row;
+}
+
+/* True if the plan changes rows anywhere. */
+static bool
+PlanModifies(const PlannedStmt *stmt)
+{
+	return stmt->commandType != CMD_UTILITY &&
+		(stmt->commandType != CMD_SELECT || stmt->hasModifyingCTE);
+}
+
+typedef void (*ModifyVisitor) (const PlannedStmt *stmt,
+							   const ModifyTable *node, void *arg);
+
+/*
+ * Calls visit for every ModifyTable of a plan.  There is one at the top of
+ * the main plan and one at the top of each modifying CTE, nowhere else.
+ */
+static void
+VisitModifyTables(const PlannedStmt *stmt, ModifyVisitor visit, void *arg)
+{
+	ListCell   *lc;
+
+	if (stmt->planTree != NULL && IsA(stmt->planTree, ModifyTable))
+		visit(stmt, (const ModifyTable *) stmt->planTree, arg);
+	if (!stmt->hasModifyingCTE)
+		return;
+	foreach(lc, stmt->subplans)
+	{
+		Plan	   *plan = lfirst(lc);
+
+		if (plan != NULL && IsA(plan, ModifyTable))
+			visit(stmt, (const ModifyTable *) plan, arg);
+	}
+}
+
+/* Visitor: an ON CONFLICT clause may drop rows after the trigger. */
+static void
+NoteOnConflict(const PlannedStmt *stmt, const ModifyTable *node, void *arg)
+{
+	if (node->onConflictAction != ONCONFLICT_NONE)
+		*(bool *) arg = false;
+}
+
+/* The action that a ModifyTable is, or -1 if it only inserts. */
+static int
+ActionOf(const ModifyTable *node)
+{
+	switch (node->operation)
+	{
+		case CMD_UPDATE:
+			return GUARD_UPDATE;
+		case CMD_DELETE:
+			return GUARD_DELETE;
+		case CMD_MERGE:
+			return GUARD_MERGE;
+		default:
+			return node->onConflictAction == ONCONFLICT_UPDATE ?
+				GUARD_UPSERT : -1;
+	}
+}
+
+/* True if the permit in force is for this kind of statement. */
+static bool
+ActionPermitted(GuardAction action)
+{
+	PermitKind	kind = PermitCurrent();
+
+	return (action == GUARD_DELETE && kind == PERMIT_PURGE) ||
+		(action == GUARD_UPDATE && kind == PERMIT_ERASE);
+}
+
+/* Visitor: refuses a change of a ledger, even if it would touch no row. */
+static void
+RefuseChange(const PlannedStmt *stmt, const ModifyTable *node, void *arg)
+{
+	int			action = ActionOf(node);
+	ListCell   *lc;
+	Oid			relid;
+
+	if (action < 0 || ActionPermitted((GuardAction) action))
+		return;
+	relid = rt_fetch(node->nominalRelation, stmt->rtable)->relid;
+	if (GuardIsLedger(relid))
+		RefuseRelation((GuardAction) action, relid, NULL);
+	foreach(lc, node->resultRelations)
+	{
+		relid = rt_fetch(lfirst_int(lc), stmt->rtable)->relid;
+		if (GuardIsLedger(relid))
+			RefuseRelation((GuardAction) action, relid, NULL);
+	}
+}
+
+/* Refuses a statement that changes a ledger, before anything of it runs. */
+static void
+CheckStatement(const PlannedStmt *stmt)
+{
+	GuardFrame	frame = {0};
+
+	/* a permit is counted as it will be when the statement runs */
+	GuardPush(&frame);
+	PG_TRY();
+	{
+		VisitModifyTables(stmt, RefuseChange, NULL);
+	}
+	PG_FINALLY();
+	{
+		GuardPop(&frame);
+	}
+	PG_END_TRY();
+}
+
+/* EXPLAIN without ANALYZE changes nothing and may show the plan. */
+static void
+GuardExecutorStart(QueryDesc *queryDesc, int eflags)
+{
+	if (PlanModifies(queryDesc->plannedstmt) &&
+		(eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && GuardInForce())
+		CheckStatement(queryDesc->plannedstmt);
+
+	if (prev_ExecutorStart)
+		prev_ExecutorStart(queryDesc, eflags);
+	else
+		standard_ExecutorStart(queryDesc, eflags);
+}
+
+/* Pushes the frame of a statement that changes rows. */
+static void
+PushStatement(GuardFrame *frame, const PlannedStmt *stmt)
+{
+	memset(frame, 0, sizeof(*frame));
+	frame->stores_every_row = true;
+	VisitModifyTables(stmt, NoteOnConflict, &frame->stores_every_row);
+	GuardPush(frame);
+}
+
+static void
+CallExecutorRun(EXECUTOR_RUN_PARAMS)
+{
+	if (prev_ExecutorRun)
+		prev_ExecutorRun(EXECUTOR_RUN_ARGS);
+	else
+		standard_ExecutorRun(EXECUTOR_RUN_ARGS);
+}
+
+/* Keeps the frame of a statement that changes rows while it runs. */
+static void
+GuardExecutorRun(EXECUTOR_RUN_PARAMS)
+{
+	GuardFrame	frame;
+
+	if (!PlanModifies(queryDesc->plannedstmt))
+	{
+		CallExecutorRun(EXECUTOR_RUN_ARGS);
+		return;
+	}
+	PushStatement(&frame, queryDesc->plannedstmt);
+	PG_TRY();
+	{
+		CallExecutorRun(EXECUTOR_RUN_ARGS);
+	}
+	PG_FINALLY();
+	{
+		GuardPop(&frame);
+	}
+	PG_END_TRY();
+}
+
+static void
+CallExecutorFinish(QueryDesc *queryDesc)
+{
+	if (prev_ExecutorFinish)
+		prev_ExecutorFinish(queryDesc);
+	else
+		standard_ExecutorFinish(queryDesc);
+}
+
+/* The same for modifying CTEs that finish here, and AFTER triggers. */
+static void
+GuardExecutorFinish(QueryDesc *queryDesc)
+{
+	GuardFrame	frame;
+
+	if (!PlanModifies(queryDesc->plannedstmt))
+	{
+		CallExecutorFinish(queryDesc);
+		return;
+	}
+	PushStatement(&frame, queryDesc->plannedstmt);
+	PG_TRY();
+	{
+		CallExecutorFinish(queryDesc);
+	}
+	PG_FINALLY();
+	{
+		GuardPop(&frame);
+	}
+	PG_END_TRY();
+}
+
+void
+GuardExecutorInit(void)
+{
+	prev_ExecutorStart = ExecutorStart_hook;
+	ExecutorStart_hook = GuardExecutorStart;
+	prev_ExecutorRun = ExecutorRun_hook;
+	ExecutorRun_hook = GuardExecutorRun;
+	prev_ExecutorFinish = ExecutorFinish_hook;
+	ExecutorFinish_hook = GuardExecutorFinish;
+}

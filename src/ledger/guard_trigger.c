@@ -1,0 +1,294 @@
+/*
+ * guard_trigger.c
+ *	  The triggers that keep a ledger's rows as they are.
+ *
+ * They are ENABLE ALWAYS, so they fire for replication too and whatever
+ * session_replication_role is, and need no preloading.  Even with a permit
+ * each row is checked again: the door's code alone cannot remove a row that
+ * has not expired or change what was hashed.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/tableam.h"
+#include "commands/trigger.h"
+#include "core/sha256.h"
+#include "fmgr.h"
+#include "ledger/guard.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(llm_audit_ledger_guard);
+PG_FUNCTION_INFO_V1(llm_audit_ledger_guard_row);
+
+/* A row as the executor gives it to a trigger, taken apart. */
+typedef struct GuardedRow
+{
+	const Segment *seg;
+	TupleDesc	desc;
+	Datum	   *values;
+	bool	   *nulls;
+} GuardedRow;
+
+/* Refuses calls that are not a trigger's of this kind. */
+static TriggerData *
+CheckCall(FunctionCallInfo fcinfo, const char *name, bool row)
+{
+	TriggerData *trigdata = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_BEFORE(trigdata->tg_event) ||
+		(bool) TRIGGER_FIRED_FOR_ROW(trigdata->tg_event) != row ||
+		TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as a BEFORE %s trigger for changes",
+						name, row ? "ROW" : "STATEMENT")));
+	return trigdata;
+}
+
+/* What the trigger's event is called when it is refused. */
+static GuardAction
+EventAction(TriggerEvent event)
+{
+	if (TRIGGER_FIRED_BY_UPDATE(event))
+		return GUARD_UPDATE;
+	if (TRIGGER_FIRED_BY_DELETE(event))
+		return GUARD_DELETE;
+	return GUARD_TRUNCATE;
+}
+
+/* The row's segment; without one nothing can be said about it. */
+static const Segment *
+SegmentOf(Relation leaf, GuardAction action)
+{
+	const Segment *seg = SegmentLookup(RelationGetRelid(leaf));
+
+	if (seg == NULL)
+		RefuseRelation(action, RelationGetRelid(leaf),
+					   "The table is not a registered segment.");
+	return seg;
+}
+
+/*
+ * A segment gives up rows only when it is closed; a ledger without partitions
+ * is one segment that stays open for life.
+ */
+static void
+CheckSegmentMayShrink(Relation leaf, const Segment *seg, GuardAction action)
+{
+	if (seg->state == SEGMENT_OPEN && seg->root != seg->relid)
+		RefuseRelation(action, RelationGetRelid(leaf),
+					   "The segment is still open.");
+}
+
+/* Refuses to purge a row that has not expired. */
+static void
+CheckRowExpired(Relation leaf, const Segment *seg, HeapTuple tuple)
+{
+	bool		isnull;
+	Datum		until = heap_getattr(tuple, seg->attrs.retain_until,
+									 RelationGetDescr(leaf), &isnull);
+
+	if (isnull)
+		RefuseRelation(GUARD_DELETE, RelationGetRelid(leaf),
+					   "The row is to be kept for ever.");
+	if (DatumGetTimestampTz(until) > GetCurrentTimestamp())
+		RefuseRelation(GUARD_DELETE, RelationGetRelid(leaf),
+					   "The row has not expired.");
+}
+
+/* Everything that a row must satisfy to be purged. */
+static void
+CheckPurge(Relation leaf, HeapTuple tuple)
+{
+	const Segment *seg = SegmentOf(leaf, GUARD_DELETE);
+
+	CheckSegmentMayShrink(leaf, seg, GUARD_DELETE);
+	CheckRowExpired(leaf, seg, tuple);
+}
+
+/* ---------------- erasing ---------------- */
+
+/* Takes a row apart, in the current context. */
+static void
+DeformRow(GuardedRow *row, Relation leaf, const Segment *seg, HeapTuple tuple)
+{
+	row->seg = seg;
+	row->desc = RelationGetDescr(leaf);
+	row->values = palloc(row->desc->natts * sizeof(Datum));
+	row->nulls = palloc(row->desc->natts * sizeof(bool));
+	heap_deform_tuple(tuple, row->desc, row->values, row->nulls);
+}
+
+/* True if the attribute is the same in both rows, to the byte. */
+static bool
+AttrUnchanged(const GuardedRow *a, const GuardedRow *b, int i)
+{
+	Form_pg_attribute att = TupleDescAttr(a->desc, i);
+
+	if (a->nulls[i] != b->nulls[i])
+		return false;
+	return a->nulls[i] || datum_image_eq(a->values[i], b->values[i],
+										 att->attbyval, att->attlen);
+}
+
+/*
+ * True if the attribute may differ: a hashed column that is emptied, and the
+ * two columns that account for that.  Whether the column was erasable in
+ * this row is for the hash to say.
+ */
+static bool
+AttrMayChange(const GuardedRow *new_row, int i)
+{
+	const Segment *seg = new_row->seg;
+
+	if (i + 1 == seg->attrs.salt || i + 1 == seg->attrs.erased)
+		return true;
+	if (!new_row->nulls[i])
+		return false;
+	for (int c = 0; c < seg->ncolumns; c++)
+	{
+		if (seg->columns[c].attnum == i + 1)
+			return true;
+	}
+	return false;
+}
+
+/* The row's hash at its own position; false if the row cannot be hashed. */
+static bool
+HashGuardedRow(const GuardedRow *row, uint8 *hash)
+{
+	const Segment *seg = row->seg;
+	const LedgerAttrs *attrs = &seg->attrs;
+	bytea	   *prev = DatumGetByteaPP(row->values[attrs->prev_hash - 1]);
+	EncodeBuffer buf;
+	RowPosition pos;
+	const char *why;
+
+	if (VARSIZE_ANY_EXHDR(prev) != SHA256_SIZE)
+		return false;
+	memcpy(pos.ledger_id, seg->ledger_id, LEDGER_ID_SIZE);
+	pos.segment = seg->number;
+	pos.lane = (uint32) DatumGetInt32(row->values[attrs->chain_lane - 1]);
+	pos.seq = (uint64) DatumGetInt64(row->values[attrs->chain_seq - 1]);
+	memcpy(pos.prev_hash, VARDATA_ANY(prev), SHA256_SIZE);
+
+	EncodeBufferInit(&buf);
+	return RowPreimage(&buf, seg, &pos, row->values, row->nulls, &why) &&
+		Sha256Digest(buf.data, buf.len, hash);
+}
+
+/* True if the row's hash is the one that it carries. */
+static bool
+HashIsKept(const GuardedRow *row)
+{
+	bytea	   *stored = DatumGetByteaPP(row->values[row->seg->attrs.row_hash - 1]);
+	uint8		hash[SHA256_SIZE];
+
+	return VARSIZE_ANY_EXHDR(stored) == SHA256_SIZE &&
+		HashGuardedRow(row, hash) &&
+		memcmp(hash, VARDATA_ANY(stored), SHA256_SIZE) == 0;
+}
+
+/*
+ * An erasure empties columns that were erasable in this row and nothing
+ * else: the new row has the hash that was chained, since a commitment takes
+ * the place of each value that is gone.  A salt that stayed behind would let
+ * the value be guessed; RowPreimage refuses one for an empty column.
+ */
+static void
+CheckErase(Relation leaf, HeapTuple old_tuple, HeapTuple new_tuple)
+{
+	const Segment *seg = SegmentOf(leaf, GUARD_UPDATE);
+	GuardedRow	old_row;
+	GuardedRow	new_row;
+
+	DeformRow(&old_row, leaf, seg, old_tuple);
+	DeformRow(&new_row, leaf, seg, new_tuple);
+	for (int i = 0; i < old_row.desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(old_row.desc, i);
+
+		if (att->attisdropped || att->attgenerated != '\0' ||
+			AttrUnchanged(&old_row, &new_row, i) ||
+			AttrMayChange(&new_row, i))
+			continue;
+		RefuseRelation(GUARD_UPDATE, RelationGetRelid(leaf),
+					   "An erasure only empties erasable columns.");
+	}
+	if (!HashIsKept(&new_row))
+		RefuseRelation(GUARD_UPDATE, RelationGetRelid(leaf),
+					   "The erasure does not leave the row with the hash that was chained.");
+}
+
+/* ---------------- the triggers ---------------- */
+
+/*
+ * The single place where a row's permit is spent; what else must hold for a
+ * row to go (a legal hold) belongs here.
+ */
+static void
+CheckRow(TriggerData *trigdata)
+{
+	Relation	leaf = trigdata->tg_relation;
+	GuardAction action = EventAction(trigdata->tg_event);
+	PermitKind	permit = PermitCurrent();
+
+	if (permit == PERMIT_PURGE && action == GUARD_DELETE)
+		CheckPurge(leaf, trigdata->tg_trigtuple);
+	else if (permit == PERMIT_ERASE && action == GUARD_UPDATE)
+		CheckErase(leaf, trigdata->tg_trigtuple, trigdata->tg_newtuple);
+	else
+		RefuseRelation(action, RelationGetRelid(leaf), NULL);
+}
+
+/*
+ * llm_audit.ledger_guard_row(): trigger
+ *		BEFORE UPDATE OR DELETE FOR EACH ROW of every ledger.  Raises 42501
+ *		unless a door of llm_audit is open and the row may pass it.
+ */
+Datum
+llm_audit_ledger_guard_row(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = CheckCall(fcinfo, "ledger_guard_row", true);
+
+	CheckRow(trigdata);
+	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
+		return PointerGetDatum(trigdata->tg_newtuple);
+	return PointerGetDatum(trigdata->tg_trigtuple);
+}
+
+/* TRUNCATE has no rows to check, but takes closed segments only. */
+static void
+CheckTruncate(Relation rel)
+{
+	const Segment *seg = SegmentOf(rel, GUARD_TRUNCATE);
+
+	if (seg->state == SEGMENT_OPEN)
+		RefuseRelation(GUARD_TRUNCATE, RelationGetRelid(rel),
+					   "The segment is still open.");
+}
+
+/*
+ * llm_audit.ledger_guard(): trigger
+ *		BEFORE UPDATE OR DELETE OR TRUNCATE FOR EACH STATEMENT of every table
+ *		of a ledger, so that nothing is tried in vain, and for TRUNCATE, which
+ *		has no rows.  Raises 42501 unless a door is open.
+ */
+Datum
+llm_audit_ledger_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigdata = CheckCall(fcinfo, "ledger_guard", false);
+	GuardAction action = EventAction(trigdata->tg_event);
+	PermitKind	permit = PermitCurrent();
+
+	if (permit == PERMIT_PURGE && action == GUARD_TRUNCATE)
+		CheckTruncate(trigdata->tg_relation);
+	else if (!(permit == PERMIT_PURGE && action == GUARD_DELETE) &&
+			 !(permit == PERMIT_ERASE && action == GUARD_UPDATE))
+		RefuseRelation(action, RelationGetRelid(trigdata->tg_relation), NULL);
+	return PointerGetDatum(NULL);
+}
