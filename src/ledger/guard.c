@@ -135,7 +135,8 @@ HasGuardTrigger(Oid relid, bool settled)
 
 	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, NULL, 1, &key);
+	scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, NULL,
+							  1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		TransactionId xmin = HeapTupleHeaderGetXmin(tuple->t_data);
@@ -173,10 +174,9 @@ ReadKind(Oid relid)
 		return OidIsValid(table) && GuardIsLedger(table) ?
 			LEDGER_REL_INDEX : LEDGER_REL_NONE;
 	}
-	if ((relkind == RELKIND_RELATION || relkind == RELKIND_PARTITIONED_TABLE) &&
-		HasGuardTrigger(relid, true))
-		return LEDGER_REL_LEAF;
-	return LEDGER_REL_NONE;
+	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
+		return LEDGER_REL_NONE;
+	return HasGuardTrigger(relid, true) ? LEDGER_REL_LEAF : LEDGER_REL_NONE;
 }
 
 /* An empty cache if what is in it may be wrong. */

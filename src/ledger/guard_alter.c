@@ -252,7 +252,9 @@ GuardCheckAlter(Oid relid, AlterTableStmt *stmt)
 
 	foreach(lc, stmt->cmds)
 	{
-		if (!SubcommandIsAllowed(relid, stmt, (const AlterTableCmd *) lfirst(lc)))
+		const AlterTableCmd *cmd = lfirst(lc);
+
+		if (!SubcommandIsAllowed(relid, stmt, cmd))
 			RefuseRelation(GUARD_ALTER, relid, NULL);
 	}
 }

@@ -38,7 +38,7 @@
 
 static object_access_hook_type prev_object_access_hook = NULL;
 
-/* The trigger of configuration tables; only the extension's script makes it. */
+/* The trigger of configuration tables; only the extension makes it. */
 #define CONFIG_TRIGGER "llm_audit_config"
 
 /* The triggers that every ledger has, as create_ledger() makes them. */

@@ -185,7 +185,8 @@ HashGuardedRow(const GuardedRow *row, uint8 *hash)
 static bool
 HashIsKept(const GuardedRow *row)
 {
-	bytea	   *stored = DatumGetByteaPP(row->values[row->seg->attrs.row_hash - 1]);
+	Datum		value = row->values[row->seg->attrs.row_hash - 1];
+	bytea	   *stored = DatumGetByteaPP(value);
 	uint8		hash[SHA256_SIZE];
 
 	return VARSIZE_ANY_EXHDR(stored) == SHA256_SIZE &&
