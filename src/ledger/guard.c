@@ -119,19 +119,23 @@ GuardFunction(void)
 						   ObjectIdGetDatum(nspid));
 }
 
-/*
- * True if the table has its guard trigger.  settled: not if this very
- * transaction has made it, as create_ledger() does before it is done.
- */
-static bool
-HasGuardTrigger(Oid relid, bool settled)
+typedef enum GuardState
+{
+	GUARD_ABSENT = 0,
+	GUARD_NEW,					/* made by this very transaction */
+	GUARD_SETTLED
+} GuardState;
+
+/* Whether the table has its guard trigger, and since when. */
+static GuardState
+ReadGuardState(Oid relid)
 {
 	Oid			function = GuardFunction();
 	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	bool		found = false;
+	GuardState	state = GUARD_ABSENT;
 
 	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relid));
@@ -143,40 +147,40 @@ HasGuardTrigger(Oid relid, bool settled)
 
 		if (((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid != function)
 			continue;
-		if (!settled || !TransactionIdIsCurrentTransactionId(xmin))
-			found = true;
+		if (!TransactionIdIsCurrentTransactionId(xmin))
+			state = GUARD_SETTLED;
+		else if (state == GUARD_ABSENT)
+			state = GUARD_NEW;
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return found;
+	return state;
 }
 
-bool
-GuardIsBare(Oid relid)
-{
-	return !HasGuardTrigger(GuardTable(relid), false);
-}
-
-/* The kind by the registry, else by the trigger. */
+/*
+ * The kind of a table.  What the registry calls a ledger is guarded from the
+ * commit that put the guard trigger on it: before, setup(), create_ledger()
+ * or a restored dump are still at work.  What has the trigger is guarded even
+ * if the registry has lost it.
+ */
 static LedgerRelationKind
-ReadKind(Oid relid)
+ReadKind(Oid relid, bool *may_cache)
 {
 	LedgerRelationKind kind = LedgerRelationClassify(relid);
 	char		relkind;
+	GuardState	state;
 
-	if (kind != LEDGER_REL_NONE)
+	*may_cache = true;
+	if (kind == LEDGER_REL_CONFIG)
 		return kind;
 	relkind = get_rel_relkind(relid);
-	if (relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX)
-	{
-		Oid			table = IndexGetRelation(relid, true);
-
-		return OidIsValid(table) && GuardIsLedger(table) ?
-			LEDGER_REL_INDEX : LEDGER_REL_NONE;
-	}
 	if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE)
 		return LEDGER_REL_NONE;
-	return HasGuardTrigger(relid, true) ? LEDGER_REL_LEAF : LEDGER_REL_NONE;
+	state = ReadGuardState(relid);
+	*may_cache = (state != GUARD_NEW);
+	if (state != GUARD_SETTLED)
+		return LEDGER_REL_NONE;
+	return kind == LEDGER_REL_NONE ? LEDGER_REL_LEAF : kind;
 }
 
 /* An empty cache if what is in it may be wrong. */
@@ -206,29 +210,46 @@ PrepareKinds(void)
 	kinds_registry = registry;
 }
 
-LedgerRelationKind
-GuardKind(Oid relid)
+/* The kind of a table, from the cache if it is there. */
+static LedgerRelationKind
+TableKind(Oid relid)
 {
 	KindEntry  *entry;
 	LedgerRelationKind kind;
+	bool		may_cache;
 	uint64		before;
 
-	if (!OidIsValid(relid) || relid < FirstNormalObjectId)
-		return LEDGER_REL_NONE;
 	PrepareKinds();
 	entry = hash_search(kinds, &relid, HASH_FIND, NULL);
 	if (entry != NULL)
 		return entry->kind;
 
 	before = invalidations;
-	kind = ReadKind(relid);
-	if (before == invalidations)
+	kind = ReadKind(relid, &may_cache);
+	if (may_cache && before == invalidations)
 	{
 		PrepareKinds();
 		entry = hash_search(kinds, &relid, HASH_ENTER, NULL);
 		entry->kind = kind;
 	}
 	return kind;
+}
+
+LedgerRelationKind
+GuardKind(Oid relid)
+{
+	Oid			table;
+	LedgerRelationKind kind;
+
+	if (!OidIsValid(relid) || relid < FirstNormalObjectId)
+		return LEDGER_REL_NONE;
+	table = GuardTable(relid);
+	if (!OidIsValid(table))
+		return LEDGER_REL_NONE;
+	kind = TableKind(table);
+	if (table == relid || kind == LEDGER_REL_NONE || kind == LEDGER_REL_CONFIG)
+		return kind;
+	return LEDGER_REL_INDEX;
 }
 
 bool

@@ -72,9 +72,9 @@ extern void RefuseRelation(GuardAction action, Oid relid,
 extern bool GuardInForce(void);
 
 /*
- * The kind of a relation, by the registry or, should that have lost it, by
- * the guard trigger on it.  Indexes have the kind LEDGER_REL_INDEX, those of
- * configuration tables LEDGER_REL_CONFIG.  Never raises; cached.
+ * The kind of a relation: none unless its guard trigger stands, committed.
+ * Indexes have the kind LEDGER_REL_INDEX, those of configuration tables
+ * LEDGER_REL_CONFIG.  Never raises; cached.
  */
 extern LedgerRelationKind GuardKind(Oid relid);
 
@@ -86,9 +86,6 @@ extern Oid	GuardTable(Oid relid);
 
 /* The root of the partition tree that the relation's table is in. */
 extern Oid	GuardRoot(Oid relid);
-
-/* True while the table lacks its guard trigger: a dump is being restored. */
-extern bool GuardIsBare(Oid relid);
 
 /* True if a ledger is registered. */
 extern bool GuardHasLedgers(void);

@@ -4,8 +4,9 @@
  *
  * Three kinds of subcommand are allowed: those that touch neither rows nor
  * what protects them; those that only bring protection back, which is what a
- * dump being restored does; and, while a table still lacks its guard trigger
- * or with llm_audit.restore set, the constraints of a dump.
+ * dump being restored does; and, with llm_audit.restore set, any constraint
+ * of a dump.  (Until a table has its guard trigger, it is not guarded at all;
+ * a parallel restore may make the trigger first.)
  */
 #include "postgres.h"
 
@@ -156,7 +157,7 @@ GuardKeyIsImplied(Oid table, const AttrNumber *attnums, int n)
 	return has_id || (has_lane && has_seq);
 }
 
-/* A constraint of a dump, on a table that is being restored. */
+/* A constraint of a dump whose guard trigger has been restored before it. */
 static bool
 ConstraintIsAllowed(Oid relid, const Constraint *constraint)
 {
@@ -164,7 +165,7 @@ ConstraintIsAllowed(Oid relid, const Constraint *constraint)
 	int			n = 0;
 	ListCell   *lc;
 
-	if (llm_audit_restore || GuardIsBare(relid))
+	if (llm_audit_restore)
 		return true;
 	if ((constraint->contype != CONSTR_UNIQUE &&
 		 constraint->contype != CONSTR_PRIMARY) ||

@@ -31,6 +31,7 @@
 #include "catalog/pg_trigger.h"
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
+#include "commands/trigger.h"
 #include "ledger/guard.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -198,7 +199,21 @@ IndexIsProtected(Oid index)
 
 /* ---------------- creation ---------------- */
 
-/* No BEFORE trigger but ours, and ours exactly as they should be. */
+/*
+ * True if the trigger stood before the running command, which replaces it:
+ * the command's own changes are not visible to a catalog snapshot yet.
+ */
+static bool
+TriggerIsReplaced(Form_pg_trigger trigger)
+{
+	return get_trigger_oid(trigger->tgrelid, NameStr(trigger->tgname), true)
+		== trigger->oid;
+}
+
+/*
+ * No BEFORE trigger but ours, and ours exactly as they should be.  Not even
+ * the same again: CREATE OR REPLACE would turn ENABLE ALWAYS into ORIGIN.
+ */
 static void
 CheckTriggerCreated(Oid trigger)
 {
@@ -210,7 +225,7 @@ CheckTriggerCreated(Oid trigger)
 		return;
 	form = (Form_pg_trigger) GETSTRUCT(tuple);
 	if (GuardKind(form->tgrelid) == LEDGER_REL_NONE || form->tgisinternal ||
-		GuardTriggerIsOurs(tuple))
+		(GuardTriggerIsOurs(tuple) && !TriggerIsReplaced(form)))
 		return;
 	if (TRIGGER_FOR_BEFORE(form->tgtype) || TRIGGER_FOR_INSTEAD(form->tgtype))
 		RefuseRelation(GUARD_TRIGGER, form->tgrelid,
@@ -235,7 +250,6 @@ CheckIndexCreated(Oid index)
 	form = (Form_pg_index) GETSTRUCT(tuple);
 	if ((form->indisunique || form->indisexclusion) &&
 		GuardIsLedger(form->indrelid) && !llm_audit_restore &&
-		!GuardIsBare(form->indrelid) &&
 		(form->indisexclusion ||
 		 !GuardKeyIsImplied(form->indrelid, form->indkey.values,
 							form->indnkeyatts)))

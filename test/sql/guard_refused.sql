@@ -320,6 +320,8 @@ SELECT s, app.try(s) FROM unnest(ARRAY[
 	'CREATE TRIGGER mine BEFORE INSERT ON app.trail FOR EACH ROW EXECUTE FUNCTION llm_audit.ledger_insert()',
 	'CREATE TRIGGER mine AFTER INSERT ON app.trail FOR EACH ROW EXECUTE FUNCTION llm_audit.ledger_insert()',
 	'CREATE OR REPLACE TRIGGER llm_audit_guard AFTER INSERT ON app.trail FOR EACH STATEMENT EXECUTE FUNCTION app.after_insert()',
+	'CREATE OR REPLACE TRIGGER llm_audit_guard BEFORE UPDATE OR DELETE OR TRUNCATE ON app.trail FOR EACH STATEMENT EXECUTE FUNCTION llm_audit.ledger_guard()',
+	'CREATE OR REPLACE TRIGGER llm_audit_insert BEFORE INSERT ON llm_audit.llm_call FOR EACH ROW EXECUTE FUNCTION llm_audit.ledger_insert()',
 	'CREATE OR REPLACE TRIGGER llm_audit_guard_row BEFORE UPDATE ON app.trail FOR EACH ROW WHEN (false) EXECUTE FUNCTION llm_audit.ledger_guard_row()',
 	'CREATE OR REPLACE TRIGGER llm_audit_guard_row BEFORE UPDATE OF n ON app.trail FOR EACH ROW EXECUTE FUNCTION llm_audit.ledger_guard_row()',
 	'CREATE OR REPLACE TRIGGER llm_audit_config AFTER INSERT ON llm_audit.ledger FOR EACH ROW EXECUTE FUNCTION app.after_insert()',
