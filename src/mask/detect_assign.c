@@ -1,0 +1,621 @@
+/*
+ * detect_assign.c
+ *	  Secrets by the name of what they are assigned to: password=…,
+ *	  "apiKey": "…", X-Api-Key: …, <token>…</token>.
+ *
+ * The name tells how much the value has to look like a secret: a password
+ * may be anything, a token has digits and entropy, and a vendor's name needs
+ * more of both.
+ */
+#include "mask/scan.h"
+#include "mask/validate.h"
+
+#include <string.h>
+
+#define KEY_ROOM 80
+#define VALUE_ROOM 512
+
+/* ---------------- names of keys ---------------- */
+
+/* A key in small letters without separators; its length. */
+static size_t
+CompactKey(const unsigned char *key, size_t len, char *out)
+{
+	unsigned char folded[KEY_ROOM];
+	size_t		n = 0;
+
+	if (len > KEY_ROOM)
+	{
+		key += len - KEY_ROOM;
+		len = KEY_ROOM;
+	}
+	FoldCopy(key, len, folded);
+	for (size_t i = 0; i < len; i++)
+		if (folded[i] > ' ' && folded[i] != '_' && folded[i] != '-' &&
+			folded[i] != '.')
+			out[n++] = (char) folded[i];
+	out[n] = '\0';
+	return n;
+}
+
+/* The last occurrence of one of the words (separated by '|'); its end. */
+static const char *
+LastOf(const char *key, const char *list)
+{
+	const char *best = NULL;
+
+	while (*list)
+	{
+		const char *bar = strchr(list, '|');
+		size_t		len = bar ? (size_t) (bar - list) : strlen(list);
+		char		word[32];
+		const char *at = key;
+
+		memcpy(word, list, len);
+		word[len] = '\0';
+		while ((at = strstr(at, word)) != NULL)
+		{
+			at += len;
+			if (best == NULL || at > best)
+				best = at;
+		}
+		list += len + (bar != NULL);
+	}
+	return best;
+}
+
+/* True if what follows the word in the key says that it's no secret. */
+static bool
+HarmlessSuffix(const char *rest)
+{
+	static const char suffixes[] =
+		"|s|count|counts|limit|limits|type|types|name|names|id|ids|url|uri|"
+		"endpoint|size|length|len|expiry|expires|expiresin|expiresat|"
+		"expiration|ttl|policy|reset|field|label|izer|ize|ized|ization|"
+		"version|path|file|filename|dir|regex|pattern|usage|used|budget|rate|"
+		"price|cost|minute|perminute|ary|aries|variable|ref|arn|provider|"
+		"strength|hint|rotation|lifetime|manager|details|stream|logprobs|"
+		"index|source|required|enabled|changed|changedat|createdat|"
+		"algorithm|header|prefix|format|class|status|position|sused|slimit|"
+		"spersecond|sperminute|spermin|scount|smax|sremaining|susage|stotal|sid|"
+		"sids|";
+	char		framed[24];
+	size_t		len = strlen(rest);
+
+	if (len == 0 || len > 20)
+		return false;
+	framed[0] = '|';
+	memcpy(framed + 1, rest, len);
+	framed[len + 1] = '|';
+	framed[len + 2] = '\0';
+	return strstr(suffixes, framed) != NULL;
+}
+
+static const char password_words[] =
+"password|passwd|passphrase|passcode|passwort|motdepasse|contrase|парол|"
+"құпиясөз|құпиясоз";
+
+static const char secret_words[] =
+"secret|token|apikey|accesskey|privatekey|privkey|authkey|signingkey|"
+"encryptionkey|masterkey|accountkey|sharedkey|licensekey|subscriptionkey|"
+"sshkey|servicekey|adminkey|storagekey|clientkey|insertkey|ingestkey|"
+"credential|bearer|authtoken|sessionkey|webhookkey|consumerkey|appkey|"
+"connectionstring|mnemonic|seedphrase|cookie|accesskeyid|seckey|"
+"signature|securitykey|hmackey|writekey|readkey|deploykey|cryptkey|"
+"ключ|токен|секрет|slkey|cloudiamkey|softlayerkey|iamkey|awskey|gcpkey|"
+"azurekey|openaikey|anthropickey|alibabakey|publickeytoken|sessionid|"
+"integrationkey|routingkey|projectkey|ocpapimsubscription|apim";
+
+/* Vendors whose keys have no prefix; the key's name is their sign. */
+static const char vendor_words[] =
+"adafruit|adobe|airtable|algolia|alibaba|asana|atlassian|confluence|jira|"
+"authress|azure|beamer|bitbucket|bittrex|cisco|clickhouse|clojars|"
+"cloudflare|codecov|cohere|coinbase|confluent|contentful|contribsys|"
+"databricks|datadog|defined|digitalocean|discord|doppler|droneci|dropbox|"
+"duffel|dynatrace|easypost|etsy|facebook|fastly|finicity|finnhub|flickr|"
+"flutterwave|frameio|freshbooks|github|gitlab|gitter|gocardless|grafana|"
+"harness|hashicorp|heroku|hubspot|huggingface|infracost|intercom|intra42|"
+"jfrog|artifactory|bintray|xray|kraken|kucoin|launchdarkly|linear|linkedin|"
+"lob|looker|mailchimp|mailgun|mapbox|mattermost|maxmind|meraki|messagebird|"
+"netlify|newrelic|notion|npm|nytimes|okta|openai|openshift|perplexity|"
+"plaid|planetscale|postman|prefect|pulumi|pypi|rapidapi|readme|rubygems|"
+"scalingo|sendbird|sendgrid|sendinblue|sentry|settlemint|shippo|shopify|"
+"sidekiq|slack|snyk|softlayer|sonar|sourcegraph|square|squarespace|stripe|"
+"sumo|telegr|terraform|travis|trello|twilio|twitch|twitter|typeform|vault|"
+"yandex|zendesk|langfuse|litellm|mistral|groq|openrouter|pinecone|"
+"replicate|deepseek|ibmcos|ibmcloud|cloudant|cohesity|freemius|octopus";
+
+/*
+ * What the name of a key says about its value.  len is in bytes; case and
+ * separators don't matter.
+ */
+KeyKind
+KindOfKey(const unsigned char *key, size_t len)
+{
+	char		name[KEY_ROOM + 1];
+	size_t		n = CompactKey(key, len, name);
+	const char *end;
+
+	if (n < 3)
+		return KEY_PLAIN;
+	if (n >= 13 && strcmp(name + n - 13, "authorization") == 0)
+		return KEY_AUTHORIZATION;
+	end = LastOf(name, password_words);
+	if (end != NULL)
+		return HarmlessSuffix(end) ? KEY_PLAIN : KEY_PASSWORD;
+	if (strcmp(name + n - 3, "pwd") == 0 || strcmp(name, "pass") == 0 ||
+		(n > 4 && n < 16 && strcmp(name + n - 4, "pass") == 0 &&
+		 strcmp(name, "bypass") != 0 && strcmp(name, "compass") != 0))
+		return KEY_PASSWORD;
+	end = LastOf(name, secret_words);
+	if (end != NULL)
+		return HarmlessSuffix(end) ? KEY_PLAIN : KEY_SECRET;
+	if (strcmp(name, "auth") == 0 || strcmp(name, "sig") == 0 ||
+		strcmp(name, "xauth") == 0)
+		return KEY_SECRET;
+	end = LastOf(name, vendor_words);
+	return end != NULL && !HarmlessSuffix(end) ? KEY_VENDOR : KEY_PLAIN;
+}
+
+bool
+MaskKeyIsSensitive(const char *key, size_t len)
+{
+	return KindOfKey((const unsigned char *) key, len) >= KEY_SECRET;
+}
+
+/* ---------------- values ---------------- */
+
+typedef struct Value
+{
+	size_t		start;
+	size_t		end;
+	char		quote;			/* 0 if there is none */
+} Value;
+
+/* Counts of what is in a value. */
+typedef struct ValueLook
+{
+	int			digits;
+	int			letters;
+	int			symbols;		/* neither letter, digit nor "_-." */
+	int			spaces;
+	int			filler;			/* longest run of one that fills: x, *, 0 */
+} ValueLook;
+
+static ValueLook
+LookAt(const MaskScan *scan, const Value *value)
+{
+	ValueLook	look = {0};
+	int			same = 0;
+
+	for (size_t i = value->start; i < value->end; i++)
+	{
+		unsigned char c = scan->text[i];
+
+		same = i > value->start && scan->text[i - 1] == c ? same + 1 : 1;
+		if (same > look.filler && strchr("xX*.-_#?0", c) != NULL)
+			look.filler = same;
+		if (IsDigit(c))
+			look.digits++;
+		else if (IsAlpha(c) || c >= 0x80)
+			look.letters++;
+		else if (IsSpace(c))
+			look.spaces++;
+		else if (c != '_' && c != '-' && c != '.')
+			look.symbols++;
+	}
+	return look;
+}
+
+/* True if the folded value begins with (or is) one of the words. */
+static bool
+ValueBegins(const MaskScan *scan, const Value *value, const char *list)
+{
+	while (*list)
+	{
+		const char *bar = strchr(list, '|');
+		size_t		len = bar ? (size_t) (bar - list) : strlen(list);
+		bool		whole = list[len - 1] == '$';
+		size_t		n = FoldMatch(scan->text, value->end, value->start, list,
+								  len - whole);
+
+		if (n > 0 && (!whole || value->start + n == value->end))
+			return true;
+		list += len + (bar != NULL);
+	}
+	return false;
+}
+
+/* Values that stand for a value: variables, examples, stars. */
+static bool
+IsPlaceholder(const MaskScan *scan, const Value *value, const ValueLook *look)
+{
+	unsigned char c = scan->text[value->start];
+	size_t		len = value->end - value->start;
+
+	if (c == '$' || c == '<' || c == '*' || c == '[' ||
+		(c == '{' && ByteAt(scan, value->start + 1) != '"') ||
+		(c == '%' && len > 2 && scan->text[value->end - 1] == '%'))
+		return true;
+	if (look->filler >= 8 || (look->filler >= 4 && look->digits == 0))
+		return true;
+	return ValueBegins(scan, value,
+					   "null$|none$|nil$|true$|false$|undefined$|string$|"
+					   "your|example|placeholder|redacted|process.env|"
+					   "os.environ|os.getenv|getenv|env.|env[|var.|self.|"
+					   "this.|config.|settings.|secrets.|xxx|insert|"
+					   "required$|optional$|not set$|enter your");
+}
+
+/* Whether an unquoted word after a colon is prose rather than a password. */
+static bool
+IsProse(const MaskScan *scan, const Value *value, const ValueLook *look)
+{
+	unsigned char next = ByteAt(scan, value->end);
+
+	return look->digits == 0 && look->symbols == 0 &&
+		(next == ' ' || next == ',') && IsAlpha(ByteAt(scan, value->end + 1));
+}
+
+/* Whether the value of a key of that kind is to be masked. */
+static bool
+IsSecretValue(const MaskScan *scan, KeyKind kind, const Value *value)
+{
+	const char *text = (const char *) scan->text + value->start;
+	size_t		len = value->end - value->start;
+	ValueLook	look;
+	double		entropy;
+
+	if (len < (kind == KEY_PASSWORD ? 3 : 6))
+		return false;
+	look = LookAt(scan, value);
+	if (IsPlaceholder(scan, value, &look))
+		return false;
+	if (kind == KEY_PASSWORD)
+	{
+		if (value->quote)
+			return true;
+		if (strchr("([{", ByteAt(scan, value->end)) && scan->len > value->end)
+			return false;		/* a function's call */
+		if (look.digits == 0 && look.symbols == 0 &&
+			memchr(text, '.', len) != NULL)
+			return false;		/* config.password */
+		return !IsProse(scan, value, &look);
+	}
+	if (look.spaces > 0)
+		return false;
+	entropy = TextEntropy(text, len);
+	if (kind == KEY_VENDOR && len == 17 && text[8] == ':' && value->quote)
+		return true;			/* Sidekiq: two words of eight digits */
+	if (kind == KEY_VENDOR)
+		return len >= 14 && look.digits > 0 && entropy >= 3.0 &&
+			memchr(text, '/', len) == NULL;
+	if (look.digits > 0)
+		return len >= 8 && entropy >= (len < 20 ? 2.3 : 2.6);
+	return len >= 8 && entropy >= 3.0 &&
+		look.symbols >= (value->quote ? 1 : 4);
+}
+
+/* A backslash before a quote inside a JSON string belongs to the quote. */
+static size_t
+SkipQuote(const MaskScan *scan, size_t pos, char *quote)
+{
+	size_t		at = pos;
+
+	while (ByteAt(scan, at) == '\\' && at - pos < 3)
+		at++;
+	if (ByteAt(scan, at) == '"' || ByteAt(scan, at) == '\'' ||
+		ByteAt(scan, at) == '`')
+	{
+		*quote = (char) scan->text[at];
+		return at + 1;
+	}
+	return pos;
+}
+
+/* Where an unquoted value ends. */
+static bool
+EndsBare(unsigned char c, bool braces)
+{
+	if (c <= ' ' || strchr("\"'`,;<\\&", c))
+		return true;
+	return !braces && (c == ')' || c == '}' || c == ']' || c == '(');
+}
+
+/* Reads the value that begins at or after pos. */
+static Value
+ReadValue(const MaskScan *scan, size_t pos)
+{
+	Value		value = {0};
+	bool		braces = false;
+	size_t		limit;
+
+	value.start = SkipQuote(scan, pos, &value.quote);
+	limit = value.start + VALUE_ROOM < scan->len ?
+		value.start + VALUE_ROOM : scan->len;
+	for (value.end = value.start; value.end < limit; value.end++)
+	{
+		unsigned char c = scan->text[value.end];
+
+		if (value.quote ? c == (unsigned char) value.quote || c == '\n' :
+			EndsBare(c, braces))
+			break;
+		braces |= c == '{';
+	}
+	if (value.quote && value.end > value.start &&
+		scan->text[value.end - 1] == '\\')
+		value.end--;
+	while (!value.quote && value.end > value.start &&
+		   strchr(".!?:", scan->text[value.end - 1]) != NULL)
+		value.end--;
+	return value;
+}
+
+/* Reports a value if it is a secret; a key with a prefix by its own name. */
+static bool
+OfferValue(MaskScan *scan, KeyKind kind, Value value)
+{
+	MaskHit		hit = {0};
+
+	if (value.end <= value.start)
+		return false;
+	if (!IsSecretValue(scan, kind, &value))
+	{
+		if (value.end - value.start > 64)
+			scan->sign_done = value.end;
+		return false;
+	}
+	if (OfferWord(scan, value.start) && scan->done >= value.end)
+		return true;
+	hit.entity = kind == KEY_PASSWORD ? MASK_PASSWORD :
+		kind == KEY_AUTHORIZATION ? MASK_AUTHORIZATION : MASK_SECRET;
+	hit.start = value.start;
+	hit.end = value.end;
+	hit.score = kind == KEY_VENDOR ? 0.6f : 0.8f;
+	hit.validator = "key";
+	MaskAddHit(scan, hit);
+	return true;
+}
+
+/* ---------------- finding the two sides ---------------- */
+
+static bool
+IsOperator(unsigned char c)
+{
+	return c != 0 && strchr(":=?.!+~|>", c) != NULL;
+}
+
+/*
+ * The key that ends before the operator at pos: its start and end.  False
+ * if the operator began earlier (then this was looked at there).
+ */
+static bool
+FindKey(const MaskScan *scan, size_t pos, size_t *start, size_t *end)
+{
+	size_t		at = pos;
+	size_t		low = pos > KEY_ROOM ? pos - KEY_ROOM : 0;
+
+	while (at > low && IsOperator(scan->text[at - 1]))
+	{
+		if (scan->text[at - 1] == '=' || scan->text[at - 1] == ':')
+			return false;
+		at--;
+	}
+	while (at > low && (scan->text[at - 1] == ' ' ||
+						scan->text[at - 1] == '\t'))
+		at--;
+	while (at > low && strchr("\"'`\\]", scan->text[at - 1]))
+		at--;
+	*end = at;
+	while (at > low && (IsAlnum(scan->text[at - 1]) ||
+						scan->text[at - 1] >= 0x80 ||
+						strchr("_-.", scan->text[at - 1])))
+		at--;
+	*start = at;
+	return *end > *start;
+}
+
+/* "var apiToken string = …": the name stands before its type. */
+static void
+SkipTypeName(const MaskScan *scan, size_t *start, size_t *end)
+{
+	size_t		at = *start;
+	size_t		low = at > KEY_ROOM ? at - KEY_ROOM : 0;
+
+	if (*end - *start != 6 || memcmp(scan->text + *start, "string", 6) != 0 ||
+		at == 0 || scan->text[at - 1] != ' ')
+		return;
+	*end = --at;
+	while (at > low && (IsAlnum(scan->text[at - 1]) ||
+						strchr("_-.", scan->text[at - 1])))
+		at--;
+	*start = at;
+}
+
+/* Where the value begins after the operator at pos. */
+static size_t
+ValueStart(const MaskScan *scan, size_t pos)
+{
+	size_t		at = pos + 1;
+
+	while (at - pos < 5 && ByteAt(scan, at) != 0 &&
+		   strchr(":=>~", ByteAt(scan, at)))
+		at++;
+	while (at - pos < 24 && IsSpace(ByteAt(scan, at)))
+		at++;
+	return at;
+}
+
+/* Passes over "Bearer " and the like in the value of an Authorization. */
+static size_t
+SkipScheme(const MaskScan *scan, size_t pos)
+{
+	static const char *const schemes[] =
+	{"bearer ", "basic ", "token ", "apikey ", "digest ", "negotiate "};
+
+	for (int i = 0; i < 6; i++)
+	{
+		size_t		len = strlen(schemes[i]);
+		size_t		n = FoldMatch(scan->text, scan->len, pos, schemes[i],
+								  len - 1);
+
+		if (n > 0 && ByteAt(scan, pos + n) == ' ')
+		{
+			while (ByteAt(scan, pos + n) == ' ' && n < 16)
+				n++;
+			return pos + n;
+		}
+	}
+	return pos;
+}
+
+/* SECRET, PASSWORD, AUTHORIZATION: an assignment at its '=' or ':'. */
+bool
+DetectAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start;
+	size_t		end;
+	size_t		at;
+	KeyKind		kind;
+	Value		value;
+	char		quote = 0;
+
+	(void) self;
+	if (pos < scan->sign_done || !FindKey(scan, pos, &start, &end))
+		return false;
+	SkipTypeName(scan, &start, &end);
+	kind = KindOfKey(scan->text + start, end - start);
+	if (kind == KEY_PLAIN)
+		return false;
+	at = ValueStart(scan, pos);
+	if (kind == KEY_AUTHORIZATION)
+	{
+		size_t		inner = SkipQuote(scan, at, &quote);
+
+		at = SkipScheme(scan, inner);
+		if (at == inner)
+			at = quote ? inner - 1 : inner;
+	}
+	value = ReadValue(scan, at);
+	/* netlify's own key begins with '=' */
+	if (kind == KEY_VENDOR && scan->text[pos] == ':' && !value.quote &&
+		end < pos && scan->text[pos - 1] != '"' && value.start == pos + 1 &&
+		IsDigit(ByteAt(scan, pos + 1)))
+		return false;
+	return OfferValue(scan, kind, value);
+}
+
+/* The value after a key's word that no '=' or ':' follows; 0 if none. */
+static size_t
+LooseValue(const MaskScan *scan, size_t pos)
+{
+	size_t		at = pos;
+	bool		quoted;
+
+	while (at - pos < 40 && (IsAlnum(ByteAt(scan, at)) ||
+							 ByteAt(scan, at) == '_' ||
+							 ByteAt(scan, at) == '-'))
+		at++;
+	quoted = ByteAt(scan, at) == '"' || ByteAt(scan, at) == '\'';
+	if (quoted)
+		at++;
+	if (ByteAt(scan, at) == '>' && !quoted)
+	{
+		for (at++; IsSpace(ByteAt(scan, at)) && at - pos < 80;)
+			at++;
+		return at;
+	}
+	if (ByteAt(scan, at) == '.')
+	{
+		while (at - pos < 60 && (IsAlnum(ByteAt(scan, at)) ||
+								 ByteAt(scan, at) == '.'))
+			at++;
+		if (ByteAt(scan, at) != '(')
+			return 0;
+		at++;
+	}
+	else if (quoted && ByteAt(scan, at) == ',')
+		at++;
+	else if (quoted && at + 7 < scan->len &&
+			 memcmp(scan->text + at, " value=", 7) == 0)
+		at += 7;
+	while (IsSpace(ByteAt(scan, at)) && at - pos < 80)
+		at++;
+	return ByteAt(scan, at) == '"' || ByteAt(scan, at) == '\'' ? at : 0;
+}
+
+/* setProperty("X_TOKEN", "…"), <token>…, key="Password" value="…". */
+bool
+DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->word_start;
+	size_t		end = pos;
+	size_t		low = start > 40 ? start - 40 : 0;
+	size_t		at = LooseValue(scan, pos);
+	KeyKind		kind;
+
+	(void) self;
+	if (at == 0 || at < scan->sign_done)
+		return false;
+	while (start > low && (IsAlnum(scan->text[start - 1]) ||
+						   strchr("_-", scan->text[start - 1])))
+		start--;
+	while (end < at && (IsAlnum(scan->text[end]) ||
+						strchr("_-", scan->text[end])))
+		end++;
+	kind = KindOfKey(scan->text + start, end - start);
+	if (kind < KEY_SECRET)
+		return false;
+	return OfferValue(scan, kind, ReadValue(scan, at));
+}
+
+/* curl -u user:password. */
+bool
+DetectCurlUser(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		limit = pos + 400 < scan->len ? pos + 400 : scan->len;
+	Value		value;
+	const char *colon;
+
+	for (; pos + 3 < limit; pos++)
+	{
+		const unsigned char *p = scan->text + pos;
+
+		if (memcmp(p, "curl", 4) == 0)
+			return false;		/* has an event of its own */
+		if (p[0] == ' ' && p[1] == '-' && p[2] == 'u')
+			break;
+		if (pos + 8 < limit && memcmp(p, " --user", 7) == 0)
+		{
+			pos += 4;
+			break;
+		}
+	}
+	if (pos + 3 >= limit)
+		return false;
+	for (pos += 3; IsSpace(ByteAt(scan, pos)) || ByteAt(scan, pos) == '=';)
+		pos++;
+	value = ReadValue(scan, pos);
+	if (value.end <= value.start)
+		return false;
+	colon = memchr(scan->text + value.start, ':', value.end - value.start);
+	if (colon == NULL || strchr("${<", colon[1]) != NULL ||
+		scan->text[value.start] == '$' || colon[1] == '\0')
+		return false;
+	if (colon > (const char *) scan->text + value.start &&
+		strncmp(colon + 1, (const char *) scan->text + value.start,
+				(size_t) (colon - (const char *) scan->text) - value.start)
+		== 0)
+		return false;			/* test:test */
+	{
+		MaskHit		hit = {0};
+
+		hit.entity = self->entity;
+		hit.start = value.start;
+		hit.end = value.end;
+		hit.score = 0.8f;
+		hit.validator = "curl";
+		MaskAddHit(scan, hit);
+	}
+	return true;
+}

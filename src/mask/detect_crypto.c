@@ -1,0 +1,155 @@
+/*
+ * detect_crypto.c
+ *	  Accounts written with letters and digits: IBAN, Bitcoin, Ethereum.
+ */
+#include "mask/scan.h"
+#include "mask/validate.h"
+
+/* Reports a span. */
+static bool
+HitSpan(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
+		const char *validator)
+{
+	MaskHit		hit = {0};
+
+	hit.entity = entity;
+	hit.start = start;
+	hit.end = end;
+	hit.score = validator[0] == 'c' ? 0.6f : 1.0f;
+	hit.validator = validator;
+	MaskAddHit(scan, hit);
+	return true;
+}
+
+/*
+ * Collects want letters and digits from start, over single separators, in
+ * capitals.  Returns the end in the text, 0 if they are not there or go on.
+ * *mixed tells that capitals and small letters were mixed.
+ */
+static size_t
+CollectIban(const MaskScan *scan, size_t start, int want, char *out,
+			bool *mixed)
+{
+	size_t		at = start;
+	int			n = 0;
+	int			lower = 0;
+	int			upper = 0;
+
+	while (n < want)
+	{
+		unsigned char c = ByteAt(scan, at);
+
+		if ((c == ' ' || c == '-' || c == '.') && n > 0 &&
+			IsAlnum(ByteAt(scan, at + 1)))
+			c = scan->text[++at];
+		if (!IsAlnum(c))
+			return 0;
+		lower += c >= 'a' && c <= 'z';
+		upper += IsUpper(c);
+		out[n++] = (char) (IsDigit(c) ? c : c & 0xDF);
+		at++;
+	}
+	*mixed = lower > 0 && upper > 0;
+	return IsAlnum(ByteAt(scan, at)) ? 0 : at;
+}
+
+/* IBAN_CODE: country, check digits, account; mod 97 or a context word. */
+bool
+DetectIban(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->run.token_start;
+	char		iban[40];
+	bool		mixed;
+	bool		spoken;
+	int			want;
+	size_t		end;
+
+	if (pos != start + 2 || !IsAlpha(scan->text[start]) ||
+		!IsAlpha(scan->text[start + 1]) || !IsDigit(ByteAt(scan, pos + 1)))
+		return false;
+	iban[0] = (char) (scan->text[start] & 0xDF);
+	iban[1] = (char) (scan->text[start + 1] & 0xDF);
+	want = IbanLength(iban);
+	if (want == 0)
+		return false;
+	spoken = ContextNear(scan, CTX_IBAN, start, 48);
+	end = CollectIban(scan, start, want, iban, &mixed);
+	if (end > 0 && CheckIban(iban, want) && (!mixed || spoken))
+		return HitSpan(scan, self->entity, start, end, "mod97");
+	if (spoken && end == 0 && scan->run.token_end - start >= 15)
+		end = scan->run.token_end;
+	return spoken && end > 0 &&
+		HitSpan(scan, self->entity, start, end, "context");
+}
+
+/*
+ * CRYPTO: Bitcoin addresses of old.  The check costs two SHA-256; a text
+ * made of look-alikes uses up what it may cost, and then the form decides.
+ */
+bool
+DetectBitcoin(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->run.token_start;
+	size_t		len = scan->run.token_end - start;
+	const char *token = (const char *) scan->text + start;
+	int			lower = 0;
+	int			upper = 0;
+
+	if (pos != start || len < 26 || len > 35 ||
+		(token[0] != '1' && token[0] != '3'))
+		return false;
+	for (size_t i = 0; i < len; i++)
+	{
+		if (token[i] == '0' || token[i] == 'O' || token[i] == 'I' ||
+			token[i] == 'l')
+			return false;
+		lower += token[i] >= 'a';
+		upper += IsUpper((unsigned char) token[i]);
+	}
+	if (lower < 3 || upper < 3)
+		return false;
+	if (scan->dear_checks > 0)
+	{
+		scan->dear_checks--;
+		if (!CheckBase58(token, (int) len))
+			return false;
+	}
+	return HitSpan(scan, self->entity, start, start + len, "base58check");
+}
+
+/* CRYPTO: bc1…, at the end of its "bc1". */
+bool
+DetectBech32(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->word_start;
+	char		address[96];
+	int			n = 0;
+
+	if (IsAlnum(ByteBefore(scan, start)))
+		return false;
+	while (n < 91 && IsAlnum(ByteAt(scan, start + (size_t) n)))
+	{
+		unsigned char c = scan->text[start + (size_t) n];
+
+		address[n++] = (char) (IsUpper(c) ? c | 0x20 : c);
+	}
+	(void) pos;
+	if (n < 14 || n > 90 || !CheckBech32(address, n))
+		return false;
+	return HitSpan(scan, self->entity, start, start + (size_t) n, "bech32");
+}
+
+/* CRYPTO: 0x and forty hexadecimal digits. */
+bool
+DetectEthereum(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->run.token_start;
+
+	if (pos != start || scan->run.token_end - start != 42 ||
+		scan->text[start] != '0' || (scan->text[start + 1] | 0x20) != 'x')
+		return false;
+	for (size_t i = start + 2; i < scan->run.token_end; i++)
+		if (!IsHex(scan->text[i]))
+			return false;
+	return HitSpan(scan, self->entity, start, scan->run.token_end, "form");
+}

@@ -1,0 +1,269 @@
+/*
+ * detect_document.c
+ *	  Passports, licences, accounts and the personal numbers of other
+ *	  countries: mostly known by the words around them.
+ */
+#include "mask/scan.h"
+#include "mask/validate.h"
+
+#include <string.h>
+
+#define DOCUMENT_REACH 56
+
+/* Reports a span. */
+static bool
+HitSpan(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
+		const char *validator)
+{
+	MaskHit		hit = {0};
+
+	hit.entity = entity;
+	hit.start = start;
+	hit.end = end;
+	hit.score = validator[0] == 'c' ? 0.6f : 0.8f;
+	hit.validator = validator;
+	MaskAddHit(scan, hit);
+	return true;
+}
+
+/* The context that speaks of the number at pos, before or after it. */
+static MaskContext
+DocumentContext(const MaskScan *scan, size_t pos, size_t end)
+{
+	static const MaskContext after[] =
+	{CTX_PASSPORT, CTX_LICENSE, CTX_DOCUMENT, CTX_NATIONAL};
+	MaskContext near = ContextNearest(scan, pos, DOCUMENT_REACH);
+
+	if (near != CTX_COUNT)
+		return near;
+	for (int i = 0; i < 4; i++)
+		if (ContextAfter(scan, after[i], end))
+			return after[i];
+	return CTX_COUNT;
+}
+
+/* Whether a number of digits, in groups, can be what the context says. */
+static MaskEntity
+DocumentKind(MaskContext context, int digits, int groups)
+{
+	switch (context)
+	{
+		case CTX_PASSPORT:
+			if (digits == 10)
+				return MASK_RU_PASSPORT;
+			return digits >= 6 && digits <= 9 ? MASK_US_PASSPORT :
+				MASK_ENTITY_COUNT;
+		case CTX_DOCUMENT:
+			return digits >= 8 && digits <= 12 ? MASK_KZ_DOCUMENT :
+				MASK_ENTITY_COUNT;
+		case CTX_LICENSE:
+			return digits >= 6 && digits <= 14 ? MASK_US_DRIVER_LICENSE :
+				MASK_ENTITY_COUNT;
+		case CTX_ACCOUNT:
+		case CTX_IBAN:
+			return digits >= 8 && digits <= 20 && groups <= 5 ?
+				MASK_US_BANK_NUMBER : MASK_ENTITY_COUNT;
+		case CTX_NATIONAL:
+		case CTX_SSN:
+			return digits >= 8 && digits <= 14 ? MASK_NATIONAL_ID :
+				MASK_ENTITY_COUNT;
+		default:
+			return MASK_ENTITY_COUNT;
+	}
+}
+
+/* The groups that belong together: joined by one separator, 24 digits. */
+static int
+DocumentGroups(const DigitRun *run)
+{
+	int			groups = 1;
+	int			digits = run->group[0].len;
+
+	while (groups < run->groups && groups < 5 &&
+		   (run->group[groups].sep == ' ' || run->group[groups].sep == '-') &&
+		   digits + run->group[groups].len <= 20)
+		digits += run->group[groups++].len;
+	return groups;
+}
+
+/* Numbers of documents and accounts, with a context word. */
+bool
+DetectDocument(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	const DigitRun *run = &scan->run;
+	MaskContext context;
+
+	(void) self;
+	if (run->left == EDGE_BAD || run->total < 6)
+		return false;
+	context = DocumentContext(scan, pos, run->end);
+	if (context == CTX_COUNT)
+		return false;
+	for (int groups = DocumentGroups(run); groups > 0; groups--)
+	{
+		int			digits = RunDigits(run, groups);
+		MaskEntity	kind = DocumentKind(context, digits, groups);
+
+		/* 2024-05-06 is a date and no document */
+		if (kind != MASK_ENTITY_COUNT)
+			return HitSpan(scan, kind, pos, RunEnd(run, groups), "context");
+	}
+	return false;
+}
+
+/* ---------------- tokens of letters and digits ---------------- */
+
+/*
+ * The shape of a token: 'A' for a letter, '9' for a digit.  Returns its
+ * length, 0 if it is longer than room.
+ */
+static int
+TokenShape(const MaskScan *scan, char *shape, char *token, int room)
+{
+	size_t		start = scan->run.token_start;
+	size_t		end = scan->run.token_end;
+
+	if (end - start >= (size_t) room)
+		return 0;
+	for (size_t i = start; i < end; i++)
+	{
+		unsigned char c = scan->text[i];
+
+		shape[i - start] = IsDigit(c) ? '9' : 'A';
+		token[i - start] = (char) (IsDigit(c) ? c : c & 0xDF);
+	}
+	shape[end - start] = token[end - start] = '\0';
+	return (int) (end - start);
+}
+
+/* Spain: the letter is the number mod 23. */
+static bool
+CheckNif(const char *token)
+{
+	char		digits[9];
+	long		number = 0;
+
+	memcpy(digits, token, 8);
+	if (token[0] >= 'X')
+		digits[0] = (char) ('0' + (token[0] - 'X'));
+	for (int i = 0; i < 8; i++)
+	{
+		if (!IsDigit((unsigned char) digits[i]))
+			return false;
+		number = number * 10 + (digits[i] - '0');
+	}
+	return token[8] == "TRWAGMYFPDXBNJZSQVHLCKE"[number % 23];
+}
+
+/* Singapore: weighted sum mod 11, letters by the series. */
+static bool
+CheckNric(const char *token)
+{
+	static const int weights[] = {2, 7, 6, 5, 4, 3, 2};
+	int			sum = token[0] == 'T' || token[0] == 'G' ? 4 :
+	token[0] == 'M' ? 3 : 0;
+
+	if (strchr("STFGM", token[0]) == NULL)
+		return false;
+	for (int i = 0; i < 7; i++)
+		sum += (token[i + 1] - '0') * weights[i];
+	if (token[0] == 'S' || token[0] == 'T')
+		return token[8] == "JZIHGFEDCBA"[sum % 11];
+	if (token[0] == 'M')
+		return token[8] == "XWUTRQPNJLK"[sum % 11];
+	return token[8] == "XWUTRQPNMLK"[sum % 11];
+}
+
+/* Germany's social security and similar: no check here, context only. */
+static bool
+NoCheck(const char *token)
+{
+	(void) token;
+	return true;
+}
+
+/* United Kingdom: prefixes that are never issued. */
+static bool
+CheckNino(const char *token)
+{
+	static const char never[] = "BG GB KN NK NT TN ZZ";
+
+	if (strchr("DFIQUV", token[0]) || strchr("DFIOQUV", token[1]) ||
+		token[8] > 'D')
+		return false;
+	for (const char *p = never; *p; p += p[2] ? 3 : 2)
+		if (p[0] == token[0] && p[1] == token[1])
+			return false;
+	return true;
+}
+
+/* India: the fourth letter tells the kind of holder. */
+static bool
+CheckPan(const char *token)
+{
+	return strchr("ABCFGHLJPTK", token[3]) != NULL;
+}
+
+/* Shapes that are enough by themselves, with their check. */
+static const struct TokenKind
+{
+	const char *shape;
+	bool		(*check) (const char *token);
+	const char *name;
+}			token_kinds[] =
+{
+	{"99999999A", CheckNif, "nif"},
+	{"A9999999A", CheckNif, "nie"},
+	{"A9999999A", CheckNric, "nric"},
+	{"AA999999A", CheckNino, "nino"},
+	{"AAAAA9999A", CheckPan, "pan"},
+	{"AAAAAA99A99A999A", NoCheck, "codice fiscale"},
+};
+
+/* Whether a token of that length and digit count fits the context. */
+static MaskEntity
+TokenKindOf(MaskContext context, int len, int digits, const char *shape)
+{
+	if (digits < 4 || len < 6)
+		return MASK_ENTITY_COUNT;
+	if (context == CTX_PASSPORT && len >= 7 && len <= 10 && digits >= 5)
+		return strcmp(shape, "A99999999") == 0 ? MASK_US_PASSPORT :
+			MASK_NATIONAL_ID;
+	if (context == CTX_LICENSE && len <= 18)
+		return MASK_US_DRIVER_LICENSE;
+	if ((context == CTX_NATIONAL || context == CTX_DOCUMENT) && len <= 16)
+		return context == CTX_DOCUMENT ? MASK_KZ_DOCUMENT : MASK_NATIONAL_ID;
+	return MASK_ENTITY_COUNT;
+}
+
+/* Documents with letters: A12803456, LH329609T, AB123456C. */
+bool
+DetectDocumentToken(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->run.token_start;
+	size_t		end = scan->run.token_end;
+	char		shape[24];
+	char		token[24];
+	int			len = TokenShape(scan, shape, token, 20);
+	int			digits = 0;
+	MaskEntity	kind;
+
+	(void) self;
+	(void) pos;
+	if (len < 6 || ByteBefore(scan, start) == '_' ||
+		ByteAt(scan, end) == '_' || ByteBefore(scan, start) == '-' ||
+		ByteAt(scan, end) == '-')
+		return false;
+	for (size_t i = 0; i < sizeof(token_kinds) / sizeof(token_kinds[0]); i++)
+		if (strcmp(shape, token_kinds[i].shape) == 0 &&
+			token_kinds[i].check(token))
+			return HitSpan(scan, MASK_NATIONAL_ID, start, end,
+						   token_kinds[i].name[0] == 'c' ? "fiscal code" :
+						   token_kinds[i].name);
+	for (int i = 0; i < len; i++)
+		digits += shape[i] == '9';
+	kind = TokenKindOf(DocumentContext(scan, start, end), len, digits, shape);
+	if (kind == MASK_ENTITY_COUNT)
+		return false;
+	return HitSpan(scan, kind, start, end, "context");
+}

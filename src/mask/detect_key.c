@@ -1,0 +1,334 @@
+/*
+ * detect_key.c
+ *	  Keys and tokens that betray themselves by their prefix or form.
+ */
+#include "mask/scan.h"
+#include "mask/validate.h"
+
+#include <string.h>
+
+/* Reports a span, of which keep bytes may be shown. */
+static bool
+HitKey(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
+	   size_t keep)
+{
+	MaskHit		hit = {0};
+
+	hit.entity = entity;
+	hit.start = start;
+	hit.end = end;
+	hit.score = 0.98f;
+	hit.validator = "prefix";
+	hit.keep = (uint8_t) (keep > 16 ? 16 : keep);
+	MaskAddHit(scan, hit);
+	return true;
+}
+
+/*
+ * Classes of a key's characters, by letter: 'h' hexadecimal, 'u' capitals
+ * and digits, 'w' letters and digits, '-' also dash and underscore, 'b'
+ * base64 in both alphabets, '.' also dots and '~'.
+ */
+static bool
+InCharset(unsigned char c, char charset)
+{
+	switch (charset)
+	{
+		case 'h':
+			return IsHex(c);
+		case 'u':
+			return IsUpper(c) || IsDigit(c);
+		case 'w':
+			return IsAlnum(c);
+		case '-':
+			return IsAlnum(c) || c == '-' || c == '_' || c == '=';
+		case 'b':
+			return IsAlnum(c) || c == '-' || c == '_' || c == '=' ||
+				c == '+' || c == '/';
+		case '.':
+			return IsAlnum(c) || c == '-' || c == '_' || c == '=' ||
+				c == '.' || c == '~';
+		default:
+			return false;
+	}
+}
+
+/* The end of at most max characters of a class. */
+static size_t
+SpanEnd(const MaskScan *scan, size_t pos, char charset, size_t max)
+{
+	size_t		end = pos;
+
+	while (end < scan->len && end - pos < max &&
+		   InCharset(scan->text[end], charset))
+		end++;
+	return end;
+}
+
+/* Dots and dashes at the end belong to the sentence. */
+static size_t
+TrimEnd(const MaskScan *scan, size_t pos, size_t end)
+{
+	while (end > pos && (scan->text[end - 1] == '.' ||
+						 scan->text[end - 1] == '-' ||
+						 scan->text[end - 1] == '~'))
+		end--;
+	return end;
+}
+
+/*
+ * A key by its prefix, as the table describes what follows.  Repetitive
+ * text after a prefix is an example and no key; it is not looked at again.
+ */
+bool
+DetectPrefixedKey(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->word_start;
+	size_t		end;
+	size_t		len;
+
+	if (start < scan->key_done || IsAlnum(ByteBefore(scan, start)))
+		return false;
+	end = SpanEnd(scan, pos, self->charset[0], (size_t) self->max_len + 1);
+	len = end - pos;
+	if (len > (size_t) self->max_len)
+	{
+		scan->key_done = end;
+		return false;
+	}
+	end = TrimEnd(scan, pos, end);
+	len = end - pos;
+	if (len < (size_t) self->min_len)
+		return false;
+	if (TextEntropy((const char *) scan->text + pos, len) <
+		(double) self->min_entropy)
+	{
+		scan->key_done = end;
+		return false;
+	}
+	/* a URL is the secret itself: its scheme goes with it */
+	if (start >= 3 && memcmp(scan->text + start - 3, "://", 3) == 0)
+		for (start -= 3; start > 0 && pos - start < 48 &&
+			 IsAlpha(scan->text[start - 1]);)
+			start--;
+	return HitKey(scan, self->entity, start, end, pos - start);
+}
+
+/* AWS access keys, and the secret that stands next to one. */
+bool
+DetectAwsKey(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->word_start;
+	size_t		end = SpanEnd(scan, pos, 'u', 32);
+	size_t		next;
+
+	if (IsAlnum(ByteBefore(scan, start)) || end - start != 20 ||
+		IsAlnum(ByteAt(scan, end)) ||
+		TextEntropy((const char *) scan->text + pos, end - pos) < 2.0)
+		return false;
+	HitKey(scan, self->entity, start, end, 4);
+	for (next = end; next < end + 8; next++)
+		if (InCharset(ByteAt(scan, next), 'b') && ByteAt(scan, next) != '=')
+			break;
+	start = next;
+	next = SpanEnd(scan, start, 'b', 64);
+	if (next - start == 40 && start > end &&
+		TextEntropy((const char *) scan->text + start, 40) > 3.5)
+		HitKey(scan, MASK_SECRET, start, next, 0);
+	return true;
+}
+
+/*
+ * JWT: eyJ…, a dot, a second part that is also JSON in base64 and perhaps a
+ * signature; also a whole JWT in base64 once more (ZXlK…).
+ */
+bool
+DetectJwt(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->word_start;
+	size_t		end = SpanEnd(scan, pos, 'b', 65536);
+	size_t		dot = end;
+
+	if (start < scan->key_done || IsAlnum(ByteBefore(scan, start)))
+		return false;
+	if (scan->text[start] == 'Z')
+	{
+		scan->key_done = end;
+		return end - pos >= 40 &&
+			HitKey(scan, self->entity, start, end, 0);
+	}
+	if (end - start < 15 || ByteAt(scan, dot) != '.' ||
+		ByteAt(scan, dot + 1) != 'e' || ByteAt(scan, dot + 2) != 'y')
+	{
+		if (end - start > 512)
+			scan->key_done = end;
+		return false;
+	}
+	end = SpanEnd(scan, dot + 1, 'b', 65536);
+	if (end - dot < 15)
+		return false;
+	if (ByteAt(scan, end) == '.')
+		end = SpanEnd(scan, end + 1, 'b', 65536);
+	return HitKey(scan, self->entity, start, end, 0);
+}
+
+/* PRIVATE_KEY: -----BEGIN … PRIVATE KEY----- to its end, or what is there. */
+bool
+DetectPem(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->word_start;
+	size_t		end = pos;
+
+	if (start < 5 || memcmp(scan->text + start - 5, "-----", 5) != 0)
+		return false;
+	while (end - pos < 40 && (IsUpper(ByteAt(scan, end)) ||
+							  IsDigit(ByteAt(scan, end)) ||
+							  ByteAt(scan, end) == ' '))
+		end++;
+	if (end - pos < 11 || memcmp(scan->text + pos, "PGP", 3) == 0)
+	{
+		if (end - pos < 21 ||
+			memcmp(scan->text + end - 17, "PRIVATE KEY BLOCK", 17) != 0)
+			return false;
+	}
+	else if (memcmp(scan->text + end - 11, "PRIVATE KEY", 11) != 0)
+		return false;
+	while (end < scan->len)
+	{
+		unsigned char c = scan->text[end];
+
+		if (c == '-' && scan->len - end >= 9 &&
+			memcmp(scan->text + end, "-----END ", 9) == 0)
+		{
+			end += 9;
+			while (end < scan->len && (IsUpper(scan->text[end]) ||
+									   scan->text[end] == ' '))
+				end++;
+			while (end < scan->len && scan->text[end] == '-')
+				end++;
+			break;
+		}
+		if (!InCharset(c, 'b') && !IsSpace(c) && c != '\\' && c != ':' &&
+			c != ',' && c != '.' && c != '"' && c != '(' && c != ')')
+			break;
+		end++;
+	}
+	return HitKey(scan, self->entity, start - 5, end, 0);
+}
+
+/* Discord: three parts of base64url, the first a number in disguise. */
+bool
+DetectDiscord(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->word_start;
+	size_t		first = SpanEnd(scan, pos, '-', 64);
+	size_t		second;
+	size_t		third;
+
+	if (start < scan->key_done || IsAlnum(ByteBefore(scan, start)))
+		return false;
+	if (first - start < 23 || first - start > 28 || ByteAt(scan, first) != '.')
+	{
+		if (first - start > 28)
+			scan->key_done = first;
+		return false;
+	}
+	second = SpanEnd(scan, first + 1, '-', 16);
+	if (second - first != 7 || ByteAt(scan, second) != '.')
+		return false;
+	third = SpanEnd(scan, second + 1, '-', 64);
+	if (third - second < 28 || third - second > 46)
+		return false;
+	return HitKey(scan, self->entity, start, third, 0);
+}
+
+/* Telegram: a bot's number, a colon, 35 characters. */
+bool
+DetectTelegram(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = pos;
+	size_t		end;
+
+	if (scan->text[pos] != ':' || ByteAt(scan, pos + 1) != 'A')
+		return false;
+	while (start > 0 && pos - start < 17 && IsDigit(scan->text[start - 1]))
+		start--;
+	end = SpanEnd(scan, pos + 1, '-', 64);
+	if (pos - start < 5 || pos - start > 16 || end - pos < 35 ||
+		end - pos > 37)
+		return false;
+	return HitKey(scan, self->entity, start, end, 0);
+}
+
+/* Azure AD client secrets: three characters, a digit, "Q~", 31 or more. */
+bool
+DetectAzureSecret(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		mark = scan->run.token_end;
+	size_t		end;
+
+	(void) pos;
+	if (mark < 5 || ByteAt(scan, mark) != '~' ||
+		scan->text[mark - 1] != 'Q' || !IsDigit(scan->text[mark - 2]))
+		return false;
+	end = SpanEnd(scan, mark, '.', 64);
+	if (end - mark < 32 || end - mark > 36)
+		return false;
+	return HitKey(scan, self->entity, mark - 5, end, 0);
+}
+
+/* Mailchimp and Mailgun: 32 hexadecimal digits and a suffix. */
+bool
+DetectMailchimp(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->run.token_start;
+	size_t		end = scan->run.token_end;
+
+	(void) pos;
+	if (end - start != 32 || ByteAt(scan, end) != '-' ||
+		ByteBefore(scan, start) == '-')
+		return false;
+	for (size_t i = start; i < end; i++)
+		if (!IsHex(scan->text[i]) || IsUpper(scan->text[i]))
+			return false;
+	if (ByteAt(scan, end + 1) == 'u' && ByteAt(scan, end + 2) == 's')
+	{
+		end = SpanEnd(scan, end + 3, 'h', 3);
+		return HitKey(scan, self->entity, start, end, 0);
+	}
+	if (SpanEnd(scan, end + 1, 'h', 9) - end != 9 ||
+		ByteAt(scan, end + 9) != '-' ||
+		SpanEnd(scan, end + 10, 'h', 9) - end != 18)
+		return false;
+	return HitKey(scan, self->entity, start, end + 18, 0);
+}
+
+/* AUTHORIZATION: "Bearer" or "Basic" and a token that is no word. */
+bool
+DetectBearer(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = pos;
+	size_t		end;
+	bool		digit = false;
+
+	while (ByteAt(scan, start) == ' ' && start - pos < 4)
+		start++;
+	if (start == pos || start < scan->key_done)
+		return false;
+	if (OfferWord(scan, start))
+		return true;
+	end = SpanEnd(scan, start, 'b', 4096);
+	while (ByteAt(scan, end) == '.' || ByteAt(scan, end) == '~')
+		end = SpanEnd(scan, end, '.', 4096);
+	end = TrimEnd(scan, start, end);
+	for (size_t i = start; i < end && !digit; i++)
+		digit = IsDigit(scan->text[i]) || scan->text[i] == '=';
+	if (end - start < 12 || !digit ||
+		TextEntropy((const char *) scan->text + start, end - start) < 2.75)
+	{
+		if (end - start > 64)
+			scan->key_done = end;
+		return false;
+	}
+	return HitKey(scan, self->entity, start, end, 0);
+}

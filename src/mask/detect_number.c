@@ -1,0 +1,272 @@
+/*
+ * detect_number.c
+ *	  Numbers with check digits: cards, IIN, BIN, INN, SNILS, SSN.
+ *
+ * A checksum alone is not enough: a number is masked when its check digits
+ * are right or when a context word stands near.  Where several things are
+ * possible the context decides the name, never whether to mask.
+ */
+#include "mask/scan.h"
+#include "mask/validate.h"
+
+/* How far before a number its context word may end, in bytes. */
+#define CONTEXT_REACH 64
+
+/* Reports the first groups of the present run. */
+static bool
+HitGroups(MaskScan *scan, MaskEntity entity, int groups, float score,
+		  const char *validator)
+{
+	MaskHit		hit = {0};
+
+	hit.entity = entity;
+	hit.start = scan->run.group[0].pos;
+	hit.end = RunEnd(&scan->run, groups);
+	hit.score = score;
+	hit.validator = validator;
+	MaskAddHit(scan, hit);
+	return true;
+}
+
+/* The context stands before the run, or after its first groups. */
+static bool
+Spoken(const MaskScan *scan, MaskContext context, int groups)
+{
+	return ContextNear(scan, context, scan->run.group[0].pos, CONTEXT_REACH) ||
+		ContextAfter(scan, context, RunEnd(&scan->run, groups));
+}
+
+/* What follows the first groups does not make them part of more. */
+static bool
+RightClean(const DigitRun *run, int groups)
+{
+	if (groups == run->groups)
+		return run->right == EDGE_CLEAN;
+	return run->group[groups].sep == ' ' || run->group[groups].sep == '/' ||
+		run->group[groups].sep == '*';
+}
+
+/* ---------------- cards ---------------- */
+
+/* Groups that a card may be written in: 4-4-4-4, 4-6-5, digit by digit. */
+static bool
+CardGroups(const DigitRun *run, int groups)
+{
+	char		sep;
+	bool		single = true;
+
+	if (groups == 1)
+		return true;
+	sep = run->group[1].sep;
+	if ((sep != ' ' && sep != '-' && sep != '.') ||
+		!RunSeparated(run, groups, sep))
+		return false;
+	for (int i = 0; i < groups; i++)
+		single &= run->group[i].len == 1;
+	if (single)
+		return groups == run->groups || run->group[groups].sep != sep;
+	for (int i = 1; i + 1 < groups; i++)
+		if (run->group[i].len < 4)
+			return false;
+	if (groups < run->groups && run->group[groups].sep == sep &&
+		run->group[groups].len == 4)
+		return false;
+	return run->group[0].len == 4 || run->group[0].len == 8;
+}
+
+/*
+ * Whether the first groups are a card: 0 no, otherwise a score.  Without a
+ * context word the issuer's prefix has to be known too, but for 16 digits,
+ * the form that people recognise.
+ */
+static float
+CardScore(const MaskScan *scan, int groups)
+{
+	const DigitRun *run = &scan->run;
+	int			digits = RunDigits(run, groups);
+	bool		luhn;
+
+	if (digits < 12 || digits > 19 || !CardGroups(run, groups))
+		return 0;
+	luhn = CheckLuhn(run->digits, digits);
+	if (luhn && run->left != EDGE_BAD && RightClean(run, groups))
+	{
+		if (CardPrefixKnown(run->digits, digits))
+			return digits < 15 ? 0.8f : 1.0f;
+		if (digits == 16 && run->digits[0] >= '2')
+			return 0.5f;
+	}
+	if ((digits >= 13 || luhn) && Spoken(scan, CTX_CARD, groups))
+		return luhn ? 0.9f : 0.6f;
+	return 0;
+}
+
+/* CREDIT_CARD: the longest first groups of the run that make one. */
+bool
+DetectCard(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	const DigitRun *run = &scan->run;
+
+	(void) pos;
+	if (run->total < 12)
+		return false;
+	for (int groups = run->groups; groups > 0; groups--)
+	{
+		float		score = CardScore(scan, groups);
+
+		if (score > 0)
+			return HitGroups(scan, self->entity, groups, score,
+							 score == 0.6f ? "context" : "luhn");
+	}
+	return false;
+}
+
+/* ---------------- twelve digits: IIN, BIN, INN ---------------- */
+
+/* What twelve digits are by their own check digits. */
+static MaskEntity
+TwelveByChecks(const char *digits)
+{
+	if (CheckKzDigit(digits) && IinPlausible(digits))
+		return MASK_KZ_IIN;
+	if (CheckKzDigit(digits) && BinPlausible(digits))
+		return MASK_KZ_BIN;
+	if (CheckInn(digits, 12))
+		return MASK_RU_INN;
+	return MASK_ENTITY_COUNT;
+}
+
+/* What the nearest context says twelve digits are. */
+static MaskEntity
+TwelveByContext(const MaskScan *scan, int groups)
+{
+	static const struct
+	{
+		MaskContext context;
+		MaskEntity	entity;
+	}			names[] =
+	{
+		{CTX_IIN, MASK_KZ_IIN}, {CTX_BIN, MASK_KZ_BIN}, {CTX_INN, MASK_RU_INN}
+	};
+	MaskContext near = ContextNearest(scan, scan->run.group[0].pos,
+									  CONTEXT_REACH);
+
+	for (int i = 0; i < 3; i++)
+		if (near == names[i].context)
+			return names[i].entity;
+	for (int i = 0; i < 3; i++)
+		if (Spoken(scan, names[i].context, groups))
+			return names[i].entity;
+	return MASK_ENTITY_COUNT;
+}
+
+/* KZ_IIN, KZ_BIN, RU_INN of a person: 12 digits, at once or as 6 and 6. */
+bool
+DetectTwelve(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	const DigitRun *run = &scan->run;
+	int			groups = run->group[0].len == 12 ? 1 : 2;
+	MaskEntity	checked;
+	MaskEntity	spoken;
+
+	(void) self;
+	(void) pos;
+	if (groups == 2 && !RunShape(run, "6 6") && !RunShape(run, "6-6"))
+		return false;
+	checked = TwelveByChecks(run->digits);
+	spoken = TwelveByContext(scan, groups);
+	if (checked == MASK_ENTITY_COUNT && spoken == MASK_ENTITY_COUNT)
+		return false;
+	if (spoken != MASK_ENTITY_COUNT)
+		return HitGroups(scan, spoken, groups,
+						 checked == spoken ? 1.0f : 0.7f,
+						 checked == spoken ? "mod11" : "context");
+	if (run->left == EDGE_BAD || !RightClean(run, groups))
+		return false;
+	return HitGroups(scan, checked, groups, 0.9f, "mod11");
+}
+
+/* ---------------- SNILS, INN of an organisation ---------------- */
+
+/* RU_SNILS: 112-233-445 95, or 11 digits. */
+bool
+DetectSnils(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	const DigitRun *run = &scan->run;
+	int			groups = run->group[0].len == 11 ? 1 : 4;
+	bool		valid;
+
+	(void) pos;
+	if (groups == 4 && !RunShape(run, "3-3-3 2") && !RunShape(run, "3~3~3~2"))
+		return false;
+	valid = CheckSnils(run->digits) && run->left != EDGE_BAD &&
+		RightClean(run, groups);
+	if (Spoken(scan, CTX_SNILS, groups))
+		return HitGroups(scan, self->entity, groups, valid ? 1.0f : 0.7f,
+						 valid ? "mod101" : "context");
+	if (!valid || (groups == 1 && run->left != EDGE_CLEAN) ||
+		ContextNearest(scan, pos, CONTEXT_REACH) == CTX_PHONE)
+		return false;
+	return HitGroups(scan, self->entity, groups, groups == 4 ? 0.9f : 0.6f,
+					 "mod101");
+}
+
+/*
+ * RU_INN of an organisation: 10 digits.  One check digit alone would take a
+ * tenth of all times in seconds, so those need a context word.
+ */
+bool
+DetectInn10(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	const DigitRun *run = &scan->run;
+	bool		valid;
+
+	if (run->group[0].len != 10)
+		return false;
+	valid = CheckInn(run->digits, 10);
+	if (Spoken(scan, CTX_INN, 1))
+		return HitGroups(scan, self->entity, 1, valid ? 1.0f : 0.7f,
+						 valid ? "mod11" : "context");
+	if (!valid || run->left != EDGE_CLEAN || !RightClean(run, 1) ||
+		run->digits[0] == '1' ||
+		ContextNearest(scan, pos, CONTEXT_REACH) != CTX_COUNT)
+		return false;
+	return HitGroups(scan, self->entity, 1, 0.5f, "mod11");
+}
+
+/* ---------------- US SSN and ITIN ---------------- */
+
+/* 078-05-1121 by itself; other forms of nine digits with a context word. */
+bool
+DetectSsn(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	const DigitRun *run = &scan->run;
+	bool		full = RunShape(run, "3~2~4");
+	int			groups = full ? 3 : run->group[0].len == 9 ? 1 : 2;
+	MaskEntity	entity = self->entity;
+	bool		valid;
+
+	(void) pos;
+	if (run->left == EDGE_BAD ||
+		(groups == 2 && !RunShape(run, "3-6") && !RunShape(run, "5-4")))
+		return false;
+	if (full && (run->group[1].sep == '/' || run->group[1].sep == '*' ||
+				 (run->groups > 3 && run->group[3].sep == run->group[1].sep)))
+		return false;
+	valid = SsnPlausible(run->digits);
+	if (ItinPlausible(run->digits))
+	{
+		entity = MASK_US_ITIN;
+		valid = true;
+	}
+	if (Spoken(scan, CTX_SSN, groups))
+		return HitGroups(scan, entity, groups, valid ? 1.0f : 0.6f,
+						 valid ? "area" : "context");
+	if (!full || !valid || !RightClean(run, groups))
+		return false;
+	/* with spaces it may be a street: 680 36 4022 Oakridge Lane */
+	if (run->group[1].sep == ' ' && ByteAt(scan, RunEnd(run, 3)) == ' ' &&
+		IsUpper(ByteAt(scan, RunEnd(run, 3) + 1)))
+		return false;
+	return HitGroups(scan, entity, groups, 0.85f, "area");
+}

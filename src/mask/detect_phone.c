@@ -1,0 +1,344 @@
+/*
+ * detect_phone.c
+ *	  Telephone numbers and dates: runs of digits that are told apart by
+ *	  their groups.
+ */
+#include "mask/scan.h"
+#include "mask/validate.h"
+
+#include <string.h>
+
+/* ---------------- dates ---------------- */
+
+/* The value of a group of at most four digits. */
+static int
+GroupValue(const DigitRun *run, int group)
+{
+	const char *digits = run->digits + RunDigits(run, group);
+	int			value = 0;
+
+	for (int i = 0; i < run->group[group].len && i < 6; i++)
+		value = value * 10 + (digits[i] - '0');
+	return value;
+}
+
+/* 1992-12-08, 08.12.1992, 12/8/92: the first three groups are a date. */
+static bool
+RunIsDate(const DigitRun *run)
+{
+	int			a,
+				b,
+				c;
+	char		sep;
+
+	if (run->groups < 3 || run->group[1].len > 2)
+		return false;
+	sep = run->group[1].sep;
+	if (sep != run->group[2].sep || (sep != '-' && sep != '.' && sep != '/'))
+		return false;
+	a = GroupValue(run, 0);
+	b = GroupValue(run, 1);
+	c = GroupValue(run, 2);
+	if (run->group[0].len == 4 && run->group[2].len <= 2)
+		return a >= 1800 && a < 2200 && DatePlausible(a, b, c);
+	if (run->group[0].len > 2)
+		return false;
+	if (run->group[2].len == 4)
+		return c >= 1800 && c < 2200 &&
+			(DatePlausible(c, b, a) || DatePlausible(c, a, b));
+	return run->group[2].len == 2 && run->group[0].len + run->group[1].len < 5
+		&& (DatePlausible(2000 + c, b, a) || DatePlausible(2000 + c, a, b))
+		&& !(run->groups > 3 && run->group[3].sep == sep);
+}
+
+/*
+ * The end of a date with its month in words that begins with the first
+ * group ("5 May 1990", "12 мая 1985 года"), 0 if there is none.
+ */
+static size_t
+WordDateEnd(const MaskScan *scan)
+{
+	const DigitRun *run = &scan->run;
+	size_t		at = RunEnd(run, 1);
+	size_t		word;
+
+	if (run->group[0].len > 2 || GroupValue(run, 0) < 1 ||
+		GroupValue(run, 0) > 31)
+		return 0;
+	while (IsAlpha(ByteAt(scan, at)) && at < RunEnd(run, 1) + 2)
+		at++;					/* 1st, 2nd */
+	while (ByteAt(scan, at) == ' ' || ByteAt(scan, at) == ',' ||
+		   ByteAt(scan, at) == '-')
+		at++;
+	word = at;
+	while (at - word < 24 &&
+		   (IsAlpha(ByteAt(scan, at)) || ByteAt(scan, at) >= 0x80))
+		at++;
+	while (at > word && (ByteAt(scan, at) == ' ' || ByteAt(scan, at) == ',' ||
+						 ByteAt(scan, at) == '-'))
+		at++;
+	for (int i = 0; i < 4; i++)
+		if (!IsDigit(ByteAt(scan, at + (size_t) i)))
+			return 0;
+	return IsDigit(ByteAt(scan, at + 4)) ? 0 : at + 4;
+}
+
+/* "May " before "5, 1990" also belongs to the date. */
+static size_t
+MonthBefore(const MaskScan *scan, size_t pos)
+{
+	size_t		at = pos;
+
+	if (at < 2 || scan->text[at - 1] != ' ')
+		return pos;
+	for (at--; at > 0 && pos - at < 12 && IsAlpha(scan->text[at - 1]);)
+		at--;
+	if (pos - at < 4 || !IsUpper(scan->text[at]))
+		return pos;
+	return memchr("JFMASOND", scan->text[at], 8) ? at : pos;
+}
+
+/*
+ * DATE_OF_BIRTH: a date near a word of birth.  Other dates are read over, so
+ * that nobody takes them for a telephone.
+ */
+bool
+DetectDate(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	DigitRun   *run = &scan->run;
+	bool		numeric = RunIsDate(run);
+	bool		birth;
+	MaskHit		hit = {0};
+
+	birth = ContextNear(scan, CTX_BIRTH, pos, 48) ||
+		(numeric && ContextAfter(scan, CTX_BIRTH, RunEnd(run, 3)));
+	hit.start = pos;
+	hit.end = numeric ? RunEnd(run, 3) : birth ? WordDateEnd(scan) : 0;
+	if (birth && hit.end == 0 && run->group[0].len == 2 &&
+		ByteAt(scan, pos + 2) == ',')
+		hit.end = WordDateEnd(scan);
+	if (hit.end == 0)
+		return false;
+	if (birth)
+	{
+		if (!numeric)
+			hit.start = MonthBefore(scan, pos);
+		hit.entity = self->entity;
+		hit.score = 0.8f;
+		hit.validator = "context";
+		MaskAddHit(scan, hit);
+	}
+	scan->digits_done = hit.end;
+	return true;
+}
+
+/* ---------------- telephones ---------------- */
+
+/* Where the number begins: a plus or parenthesis before it belongs to it. */
+static size_t
+PhoneStart(const MaskScan *scan)
+{
+	size_t		start = scan->run.group[0].pos;
+
+	if (ByteBefore(scan, start) == '(')
+		start--;
+	if (ByteBefore(scan, start) == '+')
+		start--;
+	else if (start >= 2 && scan->text[start - 1] == ' ' &&
+			 scan->text[start - 2] == '+')
+		start -= 2;
+	return start;
+}
+
+/* An extension: "x11144", " ext. 12", " доб. 12". */
+static size_t
+PhoneExtension(const MaskScan *scan, size_t end)
+{
+	size_t		at = end;
+
+	while (ByteAt(scan, at) == ' ' || ByteAt(scan, at) == ',')
+		at++;
+	if ((ByteAt(scan, at) | 0x20) == 'x')
+		at++;
+	else if (at < scan->len && FoldMatch(scan->text, scan->len, at, "ext", 3))
+		at += 3;
+	else if (at < scan->len &&
+			 FoldMatch(scan->text, scan->len, at, "доб", 6))
+		at += 6;
+	else
+		return end;
+	while (ByteAt(scan, at) == '.' || ByteAt(scan, at) == ' ' ||
+		   ByteAt(scan, at) == ':')
+		at++;
+	if (!IsDigit(ByteAt(scan, at)))
+		return end;
+	for (int i = 0; i < 6 && IsDigit(ByteAt(scan, at)); i++)
+		at++;
+	return at;
+}
+
+/* Groups of the run that may belong to one telephone number. */
+static int
+PhoneGroups(const DigitRun *run, int max_digits)
+{
+	int			groups = 1;
+	int			digits = run->group[0].len;
+
+	while (groups < run->groups && groups < 8 &&
+		   run->group[groups].sep != '/' &&
+		   digits + run->group[groups].len <= max_digits)
+		digits += run->group[groups++].len;
+	return groups;
+}
+
+/* The number of first groups that hold exactly that many digits, or 0. */
+static int
+GroupsOfDigits(const DigitRun *run, int digits)
+{
+	for (int groups = 1; groups <= run->groups; groups++)
+		if (RunDigits(run, groups) >= digits)
+			return RunDigits(run, groups) == digits ? groups : 0;
+	return 0;
+}
+
+/* +7 701 123 45 67: a plus and 8 to 15 digits.  Groups, 0 if not. */
+static int
+InternationalGroups(const MaskScan *scan)
+{
+	const DigitRun *run = &scan->run;
+	int			groups;
+
+	if (scan->text[PhoneStart(scan)] != '+' || run->digits[0] == '0')
+		return 0;
+	if (run->digits[0] == '7' || run->digits[0] == '1')
+	{
+		groups = GroupsOfDigits(run, 11);
+		if (groups > 0)
+			return groups;
+	}
+	groups = PhoneGroups(run, 15);
+	return RunDigits(run, groups) >= 8 ? groups : 0;
+}
+
+/* 8 (701) 123-45-67 and 7…: Kazakhstan and Russia.  Groups, 0 if not. */
+static int
+NationalGroups(const DigitRun *run)
+{
+	int			groups = GroupsOfDigits(run, 11);
+	char		area = run->digits[1];
+
+	if (groups == 0 || (run->digits[0] != '8' && run->digits[0] != '7'))
+		return 0;
+	if (groups == 1)
+		return area == '7' || area == '9' ||
+			memcmp(run->digits + 1, "800", 3) == 0 ? 1 : 0;
+	if (run->group[0].len != 1 && run->group[0].len != 4)
+		return 0;
+	return area >= '3' && !RunSeparated(run, groups, '.') ? groups : 0;
+}
+
+/* (415) 555-0132, 415-555-0132x11, 1-415-…, 001-415-….  Groups or 0. */
+static int
+AmericanGroups(const MaskScan *scan)
+{
+	const DigitRun *run = &scan->run;
+	int			first = run->group[0].len == 1 || run->group[0].len == 2 ||
+	(run->group[0].len == 3 && memcmp(run->digits, "001", 3) == 0);
+	const DigitGroup *g = run->group + first;
+	const char *area = run->digits + (first ? run->group[0].len : 0);
+
+	if (run->groups < first + 3 || g[0].len != 3 || g[1].len != 3 ||
+		g[2].len != 4)
+		return 0;
+	if (first && run->group[0].len == 1 && run->digits[0] != '1')
+		return 0;
+	if (first && g[0].sep != '-' && g[0].sep != ' ' && g[0].sep != '*')
+		return 0;
+	if (run->groups > first + 3 && g[3].sep == g[2].sep)
+		return 0;
+	if (g[1].sep == ' ' && g[2].sep == ' ')
+		return area[0] >= '2' && area[3] >= '2' ? first + 3 : 0;
+	if (g[2].sep == '-' || (g[1].sep == '.' && g[2].sep == '.'))
+		return first + 3;
+	return 0;
+}
+
+/* A word of telephones stands near enough for that many digits. */
+static bool
+PhoneSpoken(const MaskScan *scan, size_t start, size_t end, int digits)
+{
+	MaskContext near = ContextNearest(scan, start, 40);
+
+	if (near == CTX_PHONE)
+		return digits >= 7 || ContextNear(scan, CTX_PHONE, start, 12);
+	if (ContextAfter(scan, CTX_PHONE, end))
+		return true;
+	return (near == CTX_COUNT || near == CTX_CARD || near == CTX_IIN ||
+			near == CTX_BIRTH) &&
+		digits >= 7 && ContextNear(scan, CTX_PHONE, start, 64);
+}
+
+/* Any number of 6 to 15 digits with a word of telephones.  Groups or 0. */
+static int
+SpokenGroups(const MaskScan *scan)
+{
+	const DigitRun *run = &scan->run;
+
+	for (int groups = PhoneGroups(run, 15); groups > 0; groups--)
+	{
+		int			digits = RunDigits(run, groups);
+
+		if (digits < 6)
+			return 0;
+		if (digits == 6 && groups == 1)
+			return 0;
+		if (run->group[0].len == 4 && digits == 6)
+			return 0;
+		if (PhoneSpoken(scan, run->group[0].pos, RunEnd(run, groups), digits))
+			return groups;
+	}
+	return 0;
+}
+
+/* PHONE_NUMBER, in the order of certainty. */
+bool
+DetectPhone(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	const DigitRun *run = &scan->run;
+	MaskHit		hit = {0};
+	int			groups;
+
+	(void) pos;
+	if (run->total < 6)
+		return false;
+	hit.validator = "international";
+	hit.score = 0.9f;
+	groups = InternationalGroups(scan);
+	if (groups == 0 && run->left == EDGE_BAD)
+		return false;
+	if (groups == 0 && run->total >= 11)
+	{
+		hit.validator = "national";
+		hit.score = 0.7f;
+		groups = NationalGroups(run);
+		if (groups == run->groups && run->right == EDGE_BAD)
+			groups = 0;
+	}
+	if (groups == 0 && run->total >= 10)
+		groups = AmericanGroups(scan);
+	if (groups == 0)
+	{
+		hit.validator = "context";
+		hit.score = 0.6f;
+		groups = SpokenGroups(scan);
+	}
+	if (groups == 0)
+		return false;
+	hit.entity = self->entity;
+	hit.start = PhoneStart(scan);
+	if (hit.start < scan->done)
+		hit.start = run->group[0].pos;
+	hit.end = PhoneExtension(scan, RunEnd(run, groups));
+	MaskAddHit(scan, hit);
+	return true;
+}

@@ -1,0 +1,411 @@
+/*
+ * scan.c
+ *	  One pass over a text: events, detectors, findings.
+ *
+ * Each block of 64 bytes is classified (classify.c); the beginnings of
+ * words pass a filter (words.c), runs of digits and the signs '@', '=', ':'
+ * are events by themselves.  An event looks at a bounded piece of text on
+ * either side, and what it consumed gives no further events: so the whole is
+ * linear in the length, whatever the text.
+ */
+#include "mask/scan.h"
+
+#include <string.h>
+
+static ClassifyBlock classify;
+
+/* For tests: scans use this variant from now on.  False if it can't run. */
+bool
+MaskSetSimd(MaskSimd simd)
+{
+	ClassifyBlock chosen = ClassifyChoose(simd);
+
+	if (chosen != NULL)
+		classify = chosen;
+	return chosen != NULL;
+}
+
+/* Makes room for one more finding. */
+static bool
+HitRoom(MaskScan *scan)
+{
+	MaskHit    *grown;
+	size_t		room = scan->hit_room ? scan->hit_room * 2 : 32;
+
+	if (scan->hit_count < scan->hit_room)
+		return true;
+	grown = MaskAlloc(scan->options, room * sizeof(MaskHit));
+	if (grown == NULL)
+	{
+		scan->no_memory = true;
+		return false;
+	}
+	if (scan->hit_count > 0)
+		memcpy(grown, scan->hits, scan->hit_count * sizeof(MaskHit));
+	MaskRelease(scan->options, scan->hits);
+	scan->hits = grown;
+	scan->hit_room = room;
+	return true;
+}
+
+/*
+ * Records a finding.  Where it overlaps earlier ones they become one, which
+ * covers all and has the name of the surest: nothing found stays readable.
+ */
+void
+MaskAddHit(MaskScan *scan, MaskHit hit)
+{
+	if (scan->options->disabled >> hit.entity & 1)
+		return;
+	while (scan->hit_count > 0)
+	{
+		MaskHit    *last = &scan->hits[scan->hit_count - 1];
+		size_t		start = last->start < hit.start ? last->start : hit.start;
+		size_t		end = last->end > hit.end ? last->end : hit.end;
+
+		if (last->end <= hit.start)
+			break;
+		if (last->start >= hit.end)
+			return;				/* detectors never report that far back */
+		if (last->score > hit.score ||
+			(last->score == hit.score &&
+			 last->end - last->start >= hit.end - hit.start))
+			hit = *last;
+		hit.start = start;
+		hit.end = end;
+		scan->hit_count--;
+	}
+	if (HitRoom(scan))
+		scan->hits[scan->hit_count++] = hit;
+	if (scan->done < hit.end)
+		scan->done = hit.end;
+}
+
+/* True if a word of the context ended at most distance bytes before pos. */
+bool
+ContextNear(const MaskScan *scan, MaskContext context, size_t pos,
+			size_t distance)
+{
+	size_t		end = scan->context_end[context];
+
+	if (pos <= distance && (scan->outer >> context & 1))
+		return true;
+	return end > 0 && end <= pos && pos - end <= distance;
+}
+
+/* The context whose word is nearest before pos; CTX_COUNT if none is near. */
+MaskContext
+ContextNearest(const MaskScan *scan, size_t pos, size_t distance)
+{
+	MaskContext best = CTX_COUNT;
+	size_t		best_end = 0;
+
+	for (int i = 0; i < CTX_COUNT; i++)
+		if (ContextNear(scan, (MaskContext) i, pos, distance) &&
+			(best == CTX_COUNT || scan->context_end[i] > best_end))
+		{
+			best = (MaskContext) i;
+			best_end = scan->context_end[i];
+		}
+	return best;
+}
+
+/*
+ * True if one of the next three words after pos is of the context and
+ * belongs to what is before it: nothing separates them, and no value
+ * follows that the word could mean instead.
+ */
+bool
+ContextAfter(const MaskScan *scan, MaskContext context, size_t pos)
+{
+	size_t		limit = pos + 40 < scan->len ? pos + 40 : scan->len;
+	int			words = 0;
+
+	while (pos < limit && words < 3)
+	{
+		unsigned char c = scan->text[pos];
+		WordMatch	match[4];
+		int			found;
+
+		if (IsDigit(c) || c == '\n' || c == ';' || c == ':' || c == '=')
+			return false;
+		if (!IsAlpha(c) && c < 0x80)
+		{
+			pos++;
+			continue;
+		}
+		found = WordsMatch(scan->text, scan->len, pos, match, 4);
+		for (int i = 0; i < found; i++)
+			if (match[i].context == (int) context)
+			{
+				size_t		end = match[i].end;
+
+				while (end < limit && scan->text[end] == ' ')
+					end++;
+				c = ByteAt(scan, end);
+				return c != ':' && c != '=' && !IsDigit(c) && c != '+';
+			}
+		while (pos < limit && (IsAlnum(scan->text[pos]) ||
+							   scan->text[pos] >= 0x80))
+			pos++;
+		words++;
+	}
+	return false;
+}
+
+/* Offers the present event to the detectors of a trigger, in order. */
+static bool
+OfferTrigger(MaskScan *scan, MaskTrigger trigger, size_t pos)
+{
+	for (int i = 0; i < DetectorCount; i++)
+		if (DetectorTable[i].trigger == trigger &&
+			DetectorTable[i].detect(scan, &DetectorTable[i], pos))
+			return true;
+	return false;
+}
+
+/*
+ * A word that passed the filter: contexts first, then detectors.  A detector
+ * of words gets the end of the word that it asked for.
+ */
+static void
+WordEvent(MaskScan *scan, size_t pos)
+{
+	WordMatch	match[8];
+	int			found = WordsMatch(scan->text, scan->len, pos, match, 8);
+
+	for (int i = 0; i < found; i++)
+		if (match[i].context >= 0 &&
+			match[i].end > scan->context_end[match[i].context])
+			scan->context_end[match[i].context] = match[i].end;
+	scan->word_start = pos;
+	for (int i = 0; i < found && pos >= scan->done; i++)
+	{
+		const MaskDetector *detector;
+
+		if (match[i].detector < 0)
+			continue;
+		detector = &DetectorTable[match[i].detector];
+		if (detector->detect(scan, detector, match[i].end))
+			return;
+	}
+}
+
+/* Treats pos as the beginning of a word; true if that gave a finding. */
+bool
+OfferWord(MaskScan *scan, size_t pos)
+{
+	size_t		before = scan->done;
+
+	WordEvent(scan, pos);
+	return scan->done > before;
+}
+
+/* The bounds of the letters and digits around pos, 48 bytes each way. */
+static void
+TokenBounds(MaskScan *scan, size_t pos)
+{
+	size_t		start = pos;
+	size_t		end = pos;
+
+	while (start > 0 && pos - start < 48 && IsAlnum(scan->text[start - 1]))
+		start--;
+	while (end < scan->len && end - pos < 96 && IsAlnum(scan->text[end]))
+		end++;
+	scan->run.token_start = start;
+	scan->run.token_end = end;
+}
+
+/*
+ * The first digit of a run.  A token of digits alone is a number; one that
+ * has letters too may be an account, a document or an address, and its other
+ * digits give no events of their own.
+ */
+static void
+DigitEvent(MaskScan *scan, size_t pos)
+{
+	DigitRun   *run = &scan->run;
+
+	TokenBounds(scan, pos);
+	if (run->token_start < scan->done)
+		run->token_start = scan->done;
+	ReadDigitRun(scan, pos);
+	if (run->token_start < pos || IsAlpha(ByteAt(scan, RunEnd(run, 1))))
+	{
+		if (OfferTrigger(scan, TRIGGER_TOKEN, pos))
+			return;
+		if (scan->digits_done < run->token_end && run->left == EDGE_BAD)
+			scan->digits_done = run->token_end;
+	}
+	if (run->groups == 0)
+	{
+		scan->digits_done = run->end;
+		return;
+	}
+	OfferTrigger(scan, TRIGGER_NUMBER, pos);
+	if (scan->digits_done < RunEnd(run, 1))
+		scan->digits_done = RunEnd(run, 1);
+	if (run->left == EDGE_WORD && scan->digits_done < run->token_end)
+		scan->digits_done = run->token_end;
+}
+
+/* The event at pos, by the byte that is there. */
+static inline void
+DispatchEvent(MaskScan *scan, size_t pos)
+{
+	unsigned char c = scan->text[pos];
+
+	if (IsDigit(c))
+	{
+		if (pos >= scan->done && pos >= scan->digits_done)
+			DigitEvent(scan, pos);
+	}
+	else if (c == '@')
+	{
+		if (pos >= scan->done)
+			OfferTrigger(scan, TRIGGER_AT, pos);
+	}
+	else if (c == '=' || c == ':')
+	{
+		if (pos >= scan->done)
+			OfferTrigger(scan, TRIGGER_SIGN, pos);
+	}
+	else
+		WordEvent(scan, pos);
+}
+
+/* The bits of words whose beginning passes the filter. */
+static inline uint64_t
+FilterWords(const unsigned char *block, uint64_t starts, const uint8_t *filter)
+{
+	uint64_t	pass = 0;
+
+	while (starts != 0)
+	{
+		int			i = __builtin_ctzll(starts);
+		uint32_t	key;
+		uint32_t	slot;
+
+		memcpy(&key, block + i, 4);
+		slot = WordsSlot(key);
+		pass |= (uint64_t) (filter[slot >> 3] >> (slot & 7) & 1) << i;
+		starts &= starts - 1;
+	}
+	return pass;
+}
+
+/* The last bits of the block before: what a word or run continues. */
+typedef struct BlockCarry
+{
+	uint64_t	word;
+	uint64_t	lower;
+	uint64_t	digit;
+} BlockCarry;
+
+/* Finds and dispatches the events of one block of 64 bytes. */
+static void
+ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
+		  BlockCarry *carry)
+{
+	BlockMasks	m;
+	uint64_t	starts;
+	uint64_t	events;
+
+	classify(block, &m);
+	starts = m.word & ~m.digit & ~(m.word << 1 | carry->word);
+	starts |= m.upper & (m.lower << 1 | carry->lower);
+	/* a letter after digits begins no word, but 1password does */
+	events = m.sign | (m.digit & ~(m.digit << 1 | carry->digit));
+	events |= FilterWords(block, starts, WordsFilter());
+	carry->word = m.word >> 63;
+	carry->lower = m.lower >> 63;
+	carry->digit = m.digit >> 63;
+	while (events != 0)
+	{
+		int			i = __builtin_ctzll(events);
+
+		DispatchEvent(scan, offset + (size_t) i);
+		events &= events - 1;
+	}
+}
+
+/* The whole shadow; its end is read from a padded copy. */
+static void
+ScanText(MaskScan *scan)
+{
+	unsigned char tail[64 + 8];
+	BlockCarry	carry = {0};
+	size_t		offset = 0;
+
+	for (; offset + 68 <= scan->len; offset += 64)
+		ScanBlock(scan, scan->text + offset, offset, &carry);
+	for (; offset < scan->len; offset += 64)
+	{
+		size_t		rest = scan->len - offset;
+
+		memset(tail, 0, sizeof(tail));
+		memcpy(tail, scan->text + offset, rest < 68 ? rest : 68);
+		ScanBlock(scan, tail, offset, &carry);
+	}
+}
+
+/* Context words outside the text: the name of its column or JSON key. */
+static void
+ScanContext(MaskScan *scan, const char *context, size_t len)
+{
+	const unsigned char *text = (const unsigned char *) context;
+	WordMatch	match[8];
+
+	for (size_t pos = 0; pos < len; pos++)
+	{
+		bool		start = IsAlpha(text[pos]) || text[pos] >= 0x80;
+
+		if (pos > 0 && (IsAlnum(text[pos - 1]) || text[pos - 1] >= 0x80) &&
+			!(IsUpper(text[pos]) && !IsUpper(text[pos - 1])))
+			start = false;
+		if (!start)
+			continue;
+		for (int i = WordsMatch(text, len, pos, match, 8) - 1; i >= 0; i--)
+			if (match[i].context >= 0)
+				scan->outer |= 1u << match[i].context;
+	}
+}
+
+MaskStatus
+MaskFind(const MaskOptions *options, const char *text, size_t len,
+		 MaskHit **hits, size_t *count)
+{
+	MaskScan	scan = {0};
+	Shadow		shadow;
+	MaskStatus	status = MASK_CLEAN;
+
+	WordsPrepare();
+	if (classify == NULL)
+		classify = ClassifyChoose(MASK_SIMD_BEST);
+	*hits = NULL;
+	*count = 0;
+	if (!ShadowMake(options, text, len, &shadow))
+		return MASK_NO_MEMORY;
+	scan.text = shadow.text;
+	scan.len = shadow.len;
+	scan.options = options;
+	scan.dear_checks = 64 + (int) (shadow.len >> 10 & 0xFFFFF);
+	if (options->context_len > 0)
+		ScanContext(&scan, options->context, options->context_len);
+	ScanText(&scan);
+	if (options->known_count > 0)
+		status = KnownFind(&scan);
+	if (scan.no_memory)
+		status = MASK_NO_MEMORY;
+	if (status != MASK_CLEAN || scan.hit_count == 0)
+		MaskRelease(options, scan.hits);
+	else
+	{
+		ShadowMapHits(&shadow, text, len, scan.hits, scan.hit_count);
+		*hits = scan.hits;
+		*count = scan.hit_count;
+		status = MASK_MASKED;
+	}
+	ShadowFree(options, &shadow);
+	return status;
+}

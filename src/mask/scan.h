@@ -1,0 +1,340 @@
+/*
+ * scan.h
+ *	  Inside of the scanner: what the detectors share.
+ *
+ * One pass over the text finds events (a word of the dictionary, a run of
+ * digits, '@', '=' or ':'); each event is offered to the detectors that
+ * asked for it in DetectorTable (scan.c).  Detectors read the text around
+ * the event, within a bounded distance, and report with MaskAddHit().
+ *
+ * Detectors never see the caller's bytes but its shadow (shadow.c), in which
+ * digits, spaces, dashes and quotes of other scripts are ASCII and
+ * zero-width characters are gone.
+ */
+#ifndef LLM_AUDIT_MASK_SCAN_H
+#define LLM_AUDIT_MASK_SCAN_H
+
+#include "mask/mask.h"
+
+/* What a context word speaks of. */
+typedef enum MaskContext
+{
+	CTX_CARD = 0,
+	CTX_IBAN,
+	CTX_IIN,
+	CTX_BIN,
+	CTX_INN,
+	CTX_SNILS,
+	CTX_SSN,
+	CTX_PHONE,
+	CTX_PASSPORT,
+	CTX_LICENSE,
+	CTX_BIRTH,
+	CTX_ACCOUNT,
+	CTX_NATIONAL,
+	CTX_DOCUMENT,
+	CTX_PLAIN,					/* an amount, an order: no identifier */
+	CTX_COUNT
+} MaskContext;
+
+/* A chain of digit groups: 4403 1234-5678 … */
+#define RUN_GROUPS 20
+typedef struct DigitGroup
+{
+	size_t		pos;
+	int			len;
+	char		sep;			/* before it: one character, or '*' if more */
+} DigitGroup;
+
+typedef enum RunEdge
+{
+	EDGE_CLEAN = 0,				/* space, punctuation, end of text */
+	EDGE_WORD,					/* a word of letters touches it */
+	EDGE_BAD					/* part of an identifier or a decimal */
+} RunEdge;
+
+typedef struct DigitRun
+{
+	int			groups;
+	int			total;			/* digits in all groups */
+	DigitGroup	group[RUN_GROUPS];
+	char		digits[RUN_GROUPS * 24];	/* of all groups, contiguous */
+	RunEdge		left;
+	RunEdge		right;			/* after the last group */
+	size_t		end;			/* after the last group */
+	size_t		token_start;	/* letters and digits around group 0 */
+	size_t		token_end;
+} DigitRun;
+
+typedef struct MaskScan
+{
+	const unsigned char *text;
+	size_t		len;
+	const MaskOptions *options;
+	size_t		context_end[CTX_COUNT]; /* end of the last such word, or 0 */
+	uint32_t	outer;			/* bit set of contexts from outside the text */
+	size_t		done;			/* events before this were consumed */
+	size_t		digits_done;	/* same, for events of digits */
+	size_t		key_done;		/* same, for prefixes of keys */
+	size_t		sign_done;		/* same, for assignments */
+	size_t		word_start;		/* of the present event of a word */
+	DigitRun	run;			/* of the present event of digits */
+	int			dear_checks;	/* expensive validations still allowed */
+	MaskHit    *hits;
+	size_t		hit_count;
+	size_t		hit_room;
+	bool		no_memory;
+} MaskScan;
+
+typedef enum MaskTrigger
+{
+	TRIGGER_NUMBER,				/* run: digits, perhaps in groups */
+	TRIGGER_TOKEN,				/* run.token: letters and digits mixed */
+	TRIGGER_SIGN,				/* pos: '=' or ':' */
+	TRIGGER_AT,					/* pos: '@' */
+	TRIGGER_WORD				/* pos: one of the detector's words */
+} MaskTrigger;
+
+typedef struct MaskDetector MaskDetector;
+typedef bool (*MaskDetect) (MaskScan *scan, const MaskDetector *self,
+							size_t pos);
+
+/*
+ * One detector.  detect returns true to end the event (after a hit, or when
+ * it is sure that nothing else applies).  words (TRIGGER_WORD): separated
+ * by '|', lower-case and compared folded unless exact is set; a word that
+ * ends with '$' must end there.
+ */
+struct MaskDetector
+{
+	MaskEntity	entity;
+	MaskTrigger trigger;
+	MaskDetect	detect;
+	const char *words;
+	bool		exact;
+	/* For DetectPrefixedKey: what follows the prefix. */
+	const char *charset;
+	int			min_len;
+	int			max_len;
+	float		min_entropy;
+};
+
+extern const MaskDetector DetectorTable[];
+extern const int DetectorCount;
+
+/* scan.c */
+extern bool OfferWord(MaskScan *scan, size_t pos);
+extern void MaskAddHit(MaskScan *scan, MaskHit hit);
+extern bool ContextNear(const MaskScan *scan, MaskContext context, size_t pos,
+						size_t distance);
+extern bool ContextAfter(const MaskScan *scan, MaskContext context,
+						 size_t pos);
+extern MaskContext ContextNearest(const MaskScan *scan, size_t pos,
+								  size_t distance);
+
+/* run.c */
+extern void ReadDigitRun(MaskScan *scan, size_t pos);
+extern size_t RunEnd(const DigitRun *run, int groups);
+extern int	RunDigits(const DigitRun *run, int groups);
+extern bool RunSeparated(const DigitRun *run, int groups, char sep);
+extern bool RunShape(const DigitRun *run, const char *shape);
+
+/* words.c */
+typedef struct WordMatch
+{
+	int			detector;		/* index into DetectorTable, or -1 */
+	int			context;		/* MaskContext, or -1 */
+	size_t		end;
+} WordMatch;
+
+extern void WordsPrepare(void);
+extern const uint8_t *WordsFilter(void);
+extern int	WordsMatch(const unsigned char *text, size_t len, size_t pos,
+					   WordMatch *matches, int room);
+
+/* The filter's slot for the four bytes at a word's start. */
+static inline uint32_t
+WordsSlot(uint32_t first4)
+{
+	uint32_t	ascii = (first4 & 0x80) == 0;
+	uint32_t	key = first4 & (0xFFFFFFFFu >> (ascii << 3));
+
+	return (key * 0x9E3779B1u) >> 16;
+}
+
+/* classify.c */
+typedef struct BlockMasks
+{
+	uint64_t	word;			/* letters, digits and bytes above 0x7F */
+	uint64_t	lower;
+	uint64_t	upper;
+	uint64_t	digit;
+	uint64_t	sign;			/* '@', '=' and ':' */
+} BlockMasks;
+
+typedef void (*ClassifyBlock) (const unsigned char *block, BlockMasks *masks);
+
+typedef enum MaskSimd
+{
+	MASK_SIMD_BEST = 0,
+	MASK_SIMD_SCALAR,
+	MASK_SIMD_128,				/* SSE2 or NEON */
+	MASK_SIMD_AVX2
+} MaskSimd;
+
+/* NULL if this machine can't do it. */
+extern ClassifyBlock ClassifyChoose(MaskSimd simd);
+/* For tests: all later scans use this variant. */
+extern bool MaskSetSimd(MaskSimd simd);
+
+/* detect_assign.c: what the name of a key says about its value */
+typedef enum KeyKind
+{
+	KEY_PLAIN = 0,
+	KEY_VENDOR,					/* a vendor's name: a key may follow */
+	KEY_SECRET,
+	KEY_AUTHORIZATION,
+	KEY_PASSWORD
+} KeyKind;
+
+extern KeyKind KindOfKey(const unsigned char *key, size_t len);
+
+/* shadow.c */
+typedef struct Shadow
+{
+	const unsigned char *text;	/* the caller's own if nothing differs */
+	size_t		len;
+	unsigned char *owned;
+} Shadow;
+
+extern bool ShadowMake(const MaskOptions *options, const char *text,
+					   size_t len, Shadow *shadow);
+extern size_t ShadowInto(const unsigned char *text, size_t len,
+						 unsigned char *out);
+extern void ShadowFree(const MaskOptions *options, Shadow *shadow);
+extern void ShadowMapHits(const Shadow *shadow, const char *text, size_t len,
+						  MaskHit *hits, size_t count);
+
+/* fold.c */
+extern size_t FoldCopy(const unsigned char *text, size_t len,
+					   unsigned char *out);
+extern size_t FoldMatch(const unsigned char *text, size_t len, size_t pos,
+						const char *pattern, size_t pattern_len);
+
+/* known.c */
+extern MaskStatus KnownFind(MaskScan *scan);
+
+/* memory, over the caller's allocator */
+static inline void *
+MaskAlloc(const MaskOptions *options, size_t size)
+{
+	return options->allocator.alloc(options->allocator.arg, size);
+}
+
+static inline void
+MaskRelease(const MaskOptions *options, void *chunk)
+{
+	if (chunk != NULL && options->allocator.release != NULL)
+		options->allocator.release(options->allocator.arg, chunk);
+}
+
+/* Character classes of ASCII, without locale. */
+static inline bool
+IsDigit(unsigned char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static inline bool
+IsAlpha(unsigned char c)
+{
+	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
+
+static inline bool
+IsAlnum(unsigned char c)
+{
+	return IsAlpha(c) || IsDigit(c);
+}
+
+static inline bool
+IsUpper(unsigned char c)
+{
+	return c >= 'A' && c <= 'Z';
+}
+
+static inline bool
+IsHex(unsigned char c)
+{
+	return IsDigit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+static inline bool
+IsSpace(unsigned char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* The byte at pos, 0 beyond the end. */
+static inline unsigned char
+ByteAt(const MaskScan *scan, size_t pos)
+{
+	return pos < scan->len ? scan->text[pos] : 0;
+}
+
+/* The byte before pos, 0 at the beginning. */
+static inline unsigned char
+ByteBefore(const MaskScan *scan, size_t pos)
+{
+	return pos > 0 ? scan->text[pos - 1] : 0;
+}
+
+/* detectors (detect_*.c) */
+extern bool DetectIpv4(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectDate(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectCard(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectTwelve(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectSnils(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectInn10(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectSsn(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectPhone(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectDocument(MaskScan *scan, const MaskDetector *self,
+						   size_t pos);
+extern bool DetectIban(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectBitcoin(MaskScan *scan, const MaskDetector *self,
+						  size_t pos);
+extern bool DetectBech32(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectEthereum(MaskScan *scan, const MaskDetector *self,
+						   size_t pos);
+extern bool DetectMacToken(MaskScan *scan, const MaskDetector *self,
+						   size_t pos);
+extern bool DetectDocumentToken(MaskScan *scan, const MaskDetector *self,
+								size_t pos);
+extern bool DetectEmail(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectColonAddress(MaskScan *scan, const MaskDetector *self,
+							   size_t pos);
+extern bool DetectUrlCredentials(MaskScan *scan, const MaskDetector *self,
+								 size_t pos);
+extern bool DetectPerson(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectPrefixedKey(MaskScan *scan, const MaskDetector *self,
+							  size_t pos);
+extern bool DetectJwt(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectPem(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectAwsKey(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectDiscord(MaskScan *scan, const MaskDetector *self,
+						  size_t pos);
+extern bool DetectAzureSecret(MaskScan *scan, const MaskDetector *self,
+							  size_t pos);
+extern bool DetectMailchimp(MaskScan *scan, const MaskDetector *self,
+							size_t pos);
+extern bool DetectTelegram(MaskScan *scan, const MaskDetector *self,
+						   size_t pos);
+extern bool DetectBearer(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectAssignment(MaskScan *scan, const MaskDetector *self,
+							 size_t pos);
+extern bool DetectLooseAssignment(MaskScan *scan, const MaskDetector *self,
+								  size_t pos);
+extern bool DetectCurlUser(MaskScan *scan, const MaskDetector *self,
+						   size_t pos);
+
+#endif

@@ -1,0 +1,176 @@
+/*
+ * table.c
+ *	  All detectors.  A new one is one entry here and, unless it is a key
+ *	  with a prefix, one function.
+ *
+ * Detectors of one trigger are asked in the order of this table.
+ */
+#include "mask/scan.h"
+
+/* A key with a prefix: the characters after it, how many, their entropy. */
+#define KEY(entity, words, charset, min, max, entropy) \
+	{entity, TRIGGER_WORD, DetectPrefixedKey, words, true, charset, min, max, \
+	 entropy}
+#define API(words, charset, min, max) \
+	KEY(MASK_API_KEY, words, charset, min, max, 2.5f)
+#define TOKEN(words, charset, min, max) \
+	KEY(MASK_ACCESS_TOKEN, words, charset, min, max, 2.5f)
+
+#define ON(entity, trigger, detect) \
+	{entity, trigger, detect, NULL, false, NULL, 0, 0, 0}
+#define ON_WORD(entity, detect, words, exact, detail) \
+	{entity, TRIGGER_WORD, detect, words, exact, detail, 0, 0, 0}
+
+const MaskDetector DetectorTable[] =
+{
+	/* numbers, the surest first */
+	ON(MASK_IP_ADDRESS, TRIGGER_NUMBER, DetectIpv4),
+	ON(MASK_MAC_ADDRESS, TRIGGER_NUMBER, DetectMacToken),
+	ON(MASK_DATE_OF_BIRTH, TRIGGER_NUMBER, DetectDate),
+	ON(MASK_KZ_IIN, TRIGGER_NUMBER, DetectTwelve),
+	ON(MASK_US_SSN, TRIGGER_NUMBER, DetectSsn),
+	ON(MASK_RU_SNILS, TRIGGER_NUMBER, DetectSnils),
+	ON(MASK_CREDIT_CARD, TRIGGER_NUMBER, DetectCard),
+	ON(MASK_RU_INN, TRIGGER_NUMBER, DetectInn10),
+	ON(MASK_US_PASSPORT, TRIGGER_NUMBER, DetectDocument),
+	ON(MASK_PHONE_NUMBER, TRIGGER_NUMBER, DetectPhone),
+
+	/* tokens of letters and digits */
+	ON(MASK_IBAN_CODE, TRIGGER_TOKEN, DetectIban),
+	ON(MASK_CRYPTO, TRIGGER_TOKEN, DetectBitcoin),
+	ON(MASK_CRYPTO, TRIGGER_TOKEN, DetectEthereum),
+	ON(MASK_MAC_ADDRESS, TRIGGER_TOKEN, DetectMacToken),
+	ON(MASK_ACCESS_TOKEN, TRIGGER_TOKEN, DetectAzureSecret),
+	ON(MASK_ACCESS_TOKEN, TRIGGER_TOKEN, DetectMailchimp),
+	ON(MASK_NATIONAL_ID, TRIGGER_TOKEN, DetectDocumentToken),
+
+	/* signs */
+	ON(MASK_EMAIL_ADDRESS, TRIGGER_AT, DetectEmail),
+	ON(MASK_URL_CREDENTIALS, TRIGGER_SIGN, DetectUrlCredentials),
+	ON(MASK_ACCESS_TOKEN, TRIGGER_SIGN, DetectTelegram),
+	ON(MASK_IP_ADDRESS, TRIGGER_SIGN, DetectColonAddress),
+	ON(MASK_SECRET, TRIGGER_SIGN, DetectAssignment),
+
+	/* words */
+	ON_WORD(MASK_PERSON, DetectPerson,
+			"my name is|my name's|name is|меня зовут|мое имя|моё имя|"
+			"менің атым|менин атым|атым$", false, "s"),
+	ON_WORD(MASK_PERSON, DetectPerson,
+			"mr$|mrs$|ms$|miss$|dr$|prof$|mister$|doctor$|г-н|г-жа|господин$|"
+			"госпожа$|гражданин$|гражданка$|мырза|ханым", false, NULL),
+	ON_WORD(MASK_PERSON, DetectPerson,
+			"full name|fullname|first name|firstname|last name|lastname|"
+			"customer name|client name|cardholder|surname|фио$|фамилия$|"
+			"отчество$|аты-жөні$|тегі$|есімі$", false, ":"),
+	ON_WORD(MASK_PERSON, DetectPerson, "name$|имя$|клиент$|customer$|client$",
+			false, "2"),
+	ON_WORD(MASK_SECRET, DetectLooseAssignment,
+			"token|secret|password|passwd|api key|apikey|auth key|access key|"
+			"private key|credential", false, NULL),
+	ON_WORD(MASK_AUTHORIZATION, DetectBearer, "bearer$|basic$", false, NULL),
+	ON_WORD(MASK_PASSWORD, DetectCurlUser, "curl$", false, NULL),
+	ON_WORD(MASK_CRYPTO, DetectBech32, "bc1", false, NULL),
+	ON_WORD(MASK_JWT, DetectJwt, "eyJ|ZXlK", true, NULL),
+	ON_WORD(MASK_PRIVATE_KEY, DetectPem, "BEGIN ", true, NULL),
+	ON_WORD(MASK_API_KEY, DetectAwsKey, "AKIA|ASIA|ABIA|ACCA|A3T", true, NULL),
+	ON_WORD(MASK_ACCESS_TOKEN, DetectDiscord,
+			"MT|MD|Mj|Mz|ND|NT|Nj|Nz|OD|OT", true, NULL),
+
+	/* keys of providers of models */
+	API("sk-ant-api03-|sk-ant-admin01-|sk-ant-", "-", 20, 200),
+	API("sk-proj-|sk-svcacct-|sk-admin-|sk-None-", "-", 20, 300),
+	API("sk-or-v1-|sk-or-", "-", 20, 200),
+	API("sk-lf-|pk-lf-", "-", 20, 64),
+	API("sk-", "-", 16, 300),
+	API("xai-|gsk_|pplx-|csk-|nvapi-|tgp_v1_|pcsk_|tvly-|jina_|r8_|fw_|"
+		"lsv2_pt_|lsv2_sk_|voyage-key-|together_", "-", 20, 200),
+	API("hf_|api_org_", "w", 30, 64),
+	API("AIza", "-", 35, 39),
+	API("ABSK", "b", 90, 300),
+	API("bedrock-api-key-", "b", 20, 4000),
+
+	/* tokens of services */
+	TOKEN("github_pat_", "-", 60, 100),
+	TOKEN("ghp_|gho_|ghu_|ghs_|ghr_", "w", 30, 255),
+	TOKEN("glpat-|gldt-|glrt-|glcbt-|glft-|glimt-|glagent-|glsoat-|glffct-|"
+		  "glwt-", ".", 18, 300),
+	TOKEN("glptt-", "h", 40, 40),
+	TOKEN("gloas-", "-", 64, 64),
+	KEY(MASK_ACCESS_TOKEN, "GR1348941", "-", 20, 20, 2.9f),
+	TOKEN("_gitlab_session=", "w", 32, 64),
+	TOKEN("xoxb-|xoxp-|xoxs-|xoxo-|xoxe.|xoxe-|xapp-|xwfp-", ".", 20, 400),
+	KEY(MASK_ACCESS_TOKEN, "xoxa-|xoxr-", "-", 8, 400, 1.0f),
+	TOKEN("hooks.slack.com/services/|hooks.slack.com/workflows/|"
+		  "hooks.slack.com/triggers/", "b", 40, 60),
+	TOKEN("discord.com/api/webhooks/|discordapp.com/api/webhooks/", "b", 60,
+		  120),
+	TOKEN("sk_live_|sk_test_|sk_prod_|rk_live_|rk_test_|rk_prod_|pk_live_|"
+		  "pk_test_|whsec_", "w", 10, 200),
+	TOKEN("npm_", "w", 36, 40),
+	TOKEN("pypi-AgE", "-", 50, 1000),
+	TOKEN("SG.", ".", 50, 80),
+	TOKEN("ya29.|1//0", "-", 20, 400),
+	TOKEN("GOCSPX-", "-", 24, 40),
+	TOKEN("EAAA|EAAC|EAAM", "-", 20, 300),
+	TOKEN("sq0atp-|sq0csp-", "-", 22, 60),
+	TOKEN("shpat_|shpca_|shppa_|shpss_", "h", 32, 32),
+	KEY(MASK_ACCESS_TOKEN, "AGE-SECRET-KEY-1", "u", 58, 58, 0),
+	TOKEN("eyJrIjoi", "b", 60, 400),
+	TOKEN("ATATT3|ATCTT3|ATBB", "-", 28, 240),
+	TOKEN("AKCp", "w", 60, 80),
+	TOKEN("cmVmdGtu", "w", 50, 70),
+	TOKEN("LTAI", "w", 12, 30),
+	TOKEN("dapi", "h", 32, 34),
+	TOKEN("dop_v1_|doo_v1_|dor_v1_", "h", 64, 64),
+	TOKEN("dp.pt.|dp.st.|dp.sa.|dp.ct.|dp.scim.|dp.audit.", ".", 40, 80),
+	TOKEN("dt0c01.", ".", 80, 120),
+	TOKEN("duffel_test_|duffel_live_", "-", 43, 43),
+	TOKEN("EZAK|EZTK", "w", 54, 54),
+	TOKEN("fo1_|fm1_|fm1a_|fm1r_|fm2_", "b", 40, 800),
+	TOKEN("fio-u-", "-", 64, 64),
+	TOKEN("FLWPUBK_TEST-|FLWSECK_TEST-|FLWPUBK-|FLWSECK-", "-", 12, 60),
+	KEY(MASK_ACCESS_TOKEN, "glc_|glsa_", "b", 30, 400, 2.9f),
+	TOKEN("HRKU-", "-", 36, 70),
+	TOKEN("ico-", "w", 32, 32),
+	TOKEN("lin_api_|lin_oauth_", "w", 40, 64),
+	TOKEN("NRAK-|NRII-|NRJS-|NRAA-", "-", 19, 40),
+	TOKEN("ntn_", "w", 40, 60),
+	TOKEN("PMAK-", "-", 50, 70),
+	TOKEN("pnu_", "w", 36, 36),
+	TOKEN("pul-", "h", 40, 40),
+	TOKEN("pscale_tkn_|pscale_pw_|pscale_oauth_", ".", 30, 70),
+	TOKEN("rdme_", "w", 70, 70),
+	TOKEN("rubygems_", "h", 48, 48),
+	TOKEN("sm_aat_|sm_pat_|sm_sat_", "w", 16, 16),
+	TOKEN("sntrys_", "b", 60, 400),
+	TOKEN("sntryu_", "h", 64, 64),
+	TOKEN("shippo_live_|shippo_test_", "h", 40, 40),
+	TOKEN("tfp_", ".", 59, 60),
+	TOKEN("tk-us-", "-", 48, 48),
+	TOKEN("hvs.|hvb.", "-", 24, 300),
+	TOKEN("xkeysib-|xsmtpsib-", "-", 60, 100),
+	TOKEN("CLOJARS_", "w", 60, 60),
+	TOKEN("dnkey-", "-", 70, 90),
+	TOKEN("A3-", "-", 30, 44),
+	TOKEN("ops_eyJ", "b", 200, 2000),
+	KEY(MASK_ACCESS_TOKEN, "sha256~", "-", 43, 43, 3.5f),
+	TOKEN("dckr_pat_|dckr_oat_", "-", 24, 60),
+	TOKEN("figd_|figo_", "-", 36, 60),
+	TOKEN("AQVN", "-", 35, 40),
+	TOKEN("YCAJ|YCM|YCN|YCO|YCP", "-", 35, 40),
+	TOKEN("pubkey-|key-", "h", 32, 32),
+	TOKEN("SK|AC", "h", 32, 32),
+	TOKEN("secret_", "w", 43, 43),
+	TOKEN("patl|pat1|PAT1", ".", 70, 90),
+	TOKEN("pk.eyJ|sk.eyJ", ".", 60, 200),
+	TOKEN("v1.0-", "-", 150, 180),
+	TOKEN("t1.", ".", 86, 300),
+	TOKEN("live_|test_", "-", 32, 44),
+	TOKEN("access-sandbox-|access-development-|access-production-", "-", 36,
+		  36),
+	TOKEN("s-s4t2ud-|s-s4t2af-", "h", 64, 64),
+	TOKEN("CCIPAT_|CCIPRJ_", "-", 60, 90),
+	TOKEN("API-", "u", 25, 27),
+};
+
+const int	DetectorCount = sizeof(DetectorTable) / sizeof(DetectorTable[0]);
