@@ -13,6 +13,7 @@
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #define MASK_HAVE_X86
 #include <immintrin.h>
+#define AVX2 __attribute__((target("avx2")))
 #elif defined(__aarch64__)
 #define MASK_HAVE_NEON
 #include <arm_neon.h>
@@ -60,6 +61,7 @@ Between128(__m128i v, char low, char high)
 						 _mm_cmplt_epi8(v, _mm_set1_epi8((char) (high + 1))));
 }
 
+/* SSE2: four steps of 16 bytes. */
 static void
 Classify128(const unsigned char *block, BlockMasks *masks)
 {
@@ -89,16 +91,16 @@ Classify128(const unsigned char *block, BlockMasks *masks)
 	*masks = m;
 }
 
-__attribute__((target("avx2")))
-static inline __m256i
+/* The same, 32 at a time. */
+AVX2 static inline __m256i
 Between256(__m256i v, char low, char high)
 {
 	return _mm256_and_si256(_mm256_cmpgt_epi8(v, _mm256_set1_epi8((char) (low - 1))),
 							_mm256_cmpgt_epi8(_mm256_set1_epi8((char) (high + 1)), v));
 }
 
-__attribute__((target("avx2")))
-static void
+/* AVX2: two steps of 32 bytes. */
+AVX2 static void
 ClassifyAvx2(const unsigned char *block, BlockMasks *masks)
 {
 	BlockMasks	m = {0};
@@ -133,7 +135,7 @@ ClassifyAvx2(const unsigned char *block, BlockMasks *masks)
 
 /* One bit per byte of four vectors of 0x00 or 0xFF. */
 static inline uint64_t
-BitsOf(const uint8x16_t *v)
+BitsOf(const uint8x16_t * v)
 {
 	static const uint8_t weights[16] =
 	{1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
@@ -146,6 +148,7 @@ BitsOf(const uint8x16_t *v)
 	return vgetq_lane_u64(vreinterpretq_u64_u8(a), 0);
 }
 
+/* Bytes of v in [low, high]: 0xFF, else 0. */
 static inline uint8x16_t
 BetweenNeon(uint8x16_t v, uint8_t low, uint8_t high)
 {
@@ -153,6 +156,7 @@ BetweenNeon(uint8x16_t v, uint8_t low, uint8_t high)
 					vdupq_n_u8((uint8_t) (high - low)));
 }
 
+/* NEON: four steps of 16 bytes. */
 static void
 Classify128(const unsigned char *block, BlockMasks *masks)
 {

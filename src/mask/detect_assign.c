@@ -69,16 +69,16 @@ static bool
 HarmlessSuffix(const char *rest)
 {
 	static const char suffixes[] =
-		"|s|count|counts|limit|limits|type|types|name|names|id|ids|url|uri|"
-		"endpoint|size|length|len|expiry|expires|expiresin|expiresat|"
-		"expiration|ttl|policy|reset|field|label|izer|ize|ized|ization|"
-		"version|path|file|filename|dir|regex|pattern|usage|used|budget|rate|"
-		"price|cost|minute|perminute|ary|aries|variable|ref|arn|provider|"
-		"strength|hint|rotation|lifetime|manager|details|stream|logprobs|"
-		"index|source|required|enabled|changed|changedat|createdat|"
-		"algorithm|header|prefix|format|class|status|position|sused|slimit|"
-		"spersecond|sperminute|spermin|scount|smax|sremaining|susage|stotal|sid|"
-		"sids|";
+	"|s|count|counts|limit|limits|type|types|name|names|id|ids|url|uri|"
+	"endpoint|size|length|len|expiry|expires|expiresin|expiresat|"
+	"expiration|ttl|policy|reset|field|label|izer|ize|ized|ization|"
+	"version|path|file|filename|dir|regex|pattern|usage|used|budget|rate|"
+	"price|cost|minute|perminute|ary|aries|variable|ref|arn|provider|"
+	"strength|hint|rotation|lifetime|manager|details|stream|logprobs|"
+	"index|source|required|enabled|changed|changedat|createdat|"
+	"algorithm|header|prefix|format|class|status|position|sused|slimit|"
+	"spersecond|sperminute|spermin|scount|smax|sremaining|susage|stotal|sid|"
+	"sids|";
 	char		framed[24];
 	size_t		len = strlen(rest);
 
@@ -92,7 +92,7 @@ HarmlessSuffix(const char *rest)
 }
 
 static const char password_words[] =
-"password|passwd|passphrase|passcode|passwort|motdepasse|contrase|парол|"
+"password|passwd|passphrase|passcode|passwort|motdepasse|contrase|па�7ол|"
 "құпиясөз|құпиясоз";
 
 static const char secret_words[] =
@@ -102,7 +102,7 @@ static const char secret_words[] =
 "credential|bearer|authtoken|sessionkey|webhookkey|consumerkey|appkey|"
 "connectionstring|mnemonic|seedphrase|cookie|accesskeyid|seckey|"
 "signature|securitykey|hmackey|writekey|readkey|deploykey|cryptkey|"
-"ключ|токен|секрет|slkey|cloudiamkey|softlayerkey|iamkey|awskey|gcpkey|"
+"ключ|токен|сек�7ет|slkey|cloudiamkey|softlayerkey|iamkey|awskey|gcpkey|"
 "azurekey|openaikey|anthropickey|alibabakey|publickeytoken|sessionid|"
 "integrationkey|routingkey|projectkey|ocpapimsubscription|apim";
 
@@ -261,7 +261,7 @@ IsProse(const MaskScan *scan, const Value *value, const ValueLook *look)
 static bool
 IsSecretValue(const MaskScan *scan, KeyKind kind, const Value *value)
 {
-	const char *text = (const char *) scan->text + value->start;
+	const char *text = (const char *) scan->text +value->start;
 	size_t		len = value->end - value->start;
 	ValueLook	look;
 	double		entropy;
@@ -422,7 +422,7 @@ SkipTypeName(const MaskScan *scan, size_t *start, size_t *end)
 	size_t		at = *start;
 	size_t		low = at > KEY_ROOM ? at - KEY_ROOM : 0;
 
-	if (*end - *start != 6 || memcmp(scan->text + *start, "string", 6) != 0 ||
+	if (*end - *start != 6 || memcmp(scan->text +*start, "string", 6) != 0 ||
 		at == 0 || scan->text[at - 1] != ' ')
 		return;
 	*end = --at;
@@ -484,7 +484,7 @@ DetectAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (pos < scan->sign_done || !FindKey(scan, pos, &start, &end))
 		return false;
 	SkipTypeName(scan, &start, &end);
-	kind = KindOfKey(scan->text + start, end - start);
+	kind = KindOfKey(scan->text +start, end - start);
 	if (kind == KEY_PLAIN)
 		return false;
 	at = ValueStart(scan, pos);
@@ -537,7 +537,7 @@ LooseValue(const MaskScan *scan, size_t pos)
 	else if (quoted && ByteAt(scan, at) == ',')
 		at++;
 	else if (quoted && at + 7 < scan->len &&
-			 memcmp(scan->text + at, " value=", 7) == 0)
+			 memcmp(scan->text +at, " value=", 7) == 0)
 		at += 7;
 	while (IsSpace(ByteAt(scan, at)) && at - pos < 80)
 		at++;
@@ -563,7 +563,7 @@ DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 	while (end < at && (IsAlnum(scan->text[end]) ||
 						strchr("_-", scan->text[end])))
 		end++;
-	kind = KindOfKey(scan->text + start, end - start);
+	kind = KindOfKey(scan->text +start, end - start);
 	if (kind < KEY_SECRET)
 		return false;
 	return OfferValue(scan, kind, ReadValue(scan, at));
@@ -579,7 +579,7 @@ DetectCurlUser(MaskScan *scan, const MaskDetector *self, size_t pos)
 
 	for (; pos + 3 < limit; pos++)
 	{
-		const unsigned char *p = scan->text + pos;
+		const unsigned char *p = scan->text +pos;
 
 		if (memcmp(p, "curl", 4) == 0)
 			return false;		/* has an event of its own */
@@ -598,13 +598,13 @@ DetectCurlUser(MaskScan *scan, const MaskDetector *self, size_t pos)
 	value = ReadValue(scan, pos);
 	if (value.end <= value.start)
 		return false;
-	colon = memchr(scan->text + value.start, ':', value.end - value.start);
+	colon = memchr(scan->text +value.start, ':', value.end - value.start);
 	if (colon == NULL || strchr("${<", colon[1]) != NULL ||
 		scan->text[value.start] == '$' || colon[1] == '\0')
 		return false;
-	if (colon > (const char *) scan->text + value.start &&
-		strncmp(colon + 1, (const char *) scan->text + value.start,
-				(size_t) (colon - (const char *) scan->text) - value.start)
+	if (colon > (const char *) scan->text +value.start &&
+		strncmp(colon + 1, (const char *) scan->text +value.start,
+				(size_t) (colon - (const char *) scan->text) -value.start)
 		== 0)
 		return false;			/* test:test */
 	{

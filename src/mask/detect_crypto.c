@@ -91,7 +91,7 @@ DetectBitcoin(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	size_t		start = scan->run.token_start;
 	size_t		len = scan->run.token_end - start;
-	const char *token = (const char *) scan->text + start;
+	const char *token = (const char *) scan->text +start;
 	int			lower = 0;
 	int			upper = 0;
 
@@ -146,7 +146,7 @@ DetectEthereum(MaskScan *scan, const MaskDetector *self, size_t pos)
 	size_t		start = scan->run.token_start;
 
 	if (pos != start || scan->run.token_end - start != 42 ||
-		scan->text[start] != '0' || (scan->text[start + 1] | 0x20) != 'x')
+		scan->text[start] != '0' || (scan->text[start + 1] | 0x20) !='x')
 		return false;
 	for (size_t i = start + 2; i < scan->run.token_end; i++)
 		if (!IsHex(scan->text[i]))

@@ -211,6 +211,7 @@ static const struct TokenKind
 	bool		(*check) (const char *token);
 	const char *name;
 }			token_kinds[] =
+
 {
 	{"99999999A", CheckNif, "nif"},
 	{"A9999999A", CheckNif, "nie"},

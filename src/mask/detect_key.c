@@ -100,14 +100,14 @@ DetectPrefixedKey(MaskScan *scan, const MaskDetector *self, size_t pos)
 	len = end - pos;
 	if (len < (size_t) self->min_len)
 		return false;
-	if (TextEntropy((const char *) scan->text + pos, len) <
+	if (TextEntropy((const char *) scan->text +pos, len) <
 		(double) self->min_entropy)
 	{
 		scan->key_done = end;
 		return false;
 	}
 	/* a URL is the secret itself: its scheme goes with it */
-	if (start >= 3 && memcmp(scan->text + start - 3, "://", 3) == 0)
+	if (start >= 3 && memcmp(scan->text +start - 3, "://", 3) == 0)
 		for (start -= 3; start > 0 && pos - start < 48 &&
 			 IsAlpha(scan->text[start - 1]);)
 			start--;
@@ -124,7 +124,7 @@ DetectAwsKey(MaskScan *scan, const MaskDetector *self, size_t pos)
 
 	if (IsAlnum(ByteBefore(scan, start)) || end - start != 20 ||
 		IsAlnum(ByteAt(scan, end)) ||
-		TextEntropy((const char *) scan->text + pos, end - pos) < 2.0)
+		TextEntropy((const char *) scan->text +pos, end - pos) < 2.0)
 		return false;
 	HitKey(scan, self->entity, start, end, 4);
 	for (next = end; next < end + 8; next++)
@@ -133,7 +133,7 @@ DetectAwsKey(MaskScan *scan, const MaskDetector *self, size_t pos)
 	start = next;
 	next = SpanEnd(scan, start, 'b', 64);
 	if (next - start == 40 && start > end &&
-		TextEntropy((const char *) scan->text + start, 40) > 3.5)
+		TextEntropy((const char *) scan->text +start, 40) > 3.5)
 		HitKey(scan, MASK_SECRET, start, next, 0);
 	return true;
 }
@@ -179,26 +179,26 @@ DetectPem(MaskScan *scan, const MaskDetector *self, size_t pos)
 	size_t		start = scan->word_start;
 	size_t		end = pos;
 
-	if (start < 5 || memcmp(scan->text + start - 5, "-----", 5) != 0)
+	if (start < 5 || memcmp(scan->text +start - 5, "-----", 5) != 0)
 		return false;
 	while (end - pos < 40 && (IsUpper(ByteAt(scan, end)) ||
 							  IsDigit(ByteAt(scan, end)) ||
 							  ByteAt(scan, end) == ' '))
 		end++;
-	if (end - pos < 11 || memcmp(scan->text + pos, "PGP", 3) == 0)
+	if (end - pos < 11 || memcmp(scan->text +pos, "PGP", 3) == 0)
 	{
 		if (end - pos < 21 ||
-			memcmp(scan->text + end - 17, "PRIVATE KEY BLOCK", 17) != 0)
+			memcmp(scan->text +end - 17, "PRIVATE KEY BLOCK", 17) != 0)
 			return false;
 	}
-	else if (memcmp(scan->text + end - 11, "PRIVATE KEY", 11) != 0)
+	else if (memcmp(scan->text +end - 11, "PRIVATE KEY", 11) != 0)
 		return false;
 	while (end < scan->len)
 	{
 		unsigned char c = scan->text[end];
 
 		if (c == '-' && scan->len - end >= 9 &&
-			memcmp(scan->text + end, "-----END ", 9) == 0)
+			memcmp(scan->text +end, "-----END ", 9) == 0)
 		{
 			end += 9;
 			while (end < scan->len && (IsUpper(scan->text[end]) ||
@@ -324,7 +324,7 @@ DetectBearer(MaskScan *scan, const MaskDetector *self, size_t pos)
 	for (size_t i = start; i < end && !digit; i++)
 		digit = IsDigit(scan->text[i]) || scan->text[i] == '=';
 	if (end - start < 12 || !digit ||
-		TextEntropy((const char *) scan->text + start, end - start) < 2.75)
+		TextEntropy((const char *) scan->text +start, end - start) < 2.75)
 	{
 		if (end - start > 64)
 			scan->key_done = end;

@@ -32,7 +32,7 @@ HitSpan(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
 static size_t
 WideBefore(const MaskScan *scan, size_t pos)
 {
-	if (pos < 2 || (scan->text[pos - 1] & 0xC0) != 0x80)
+	if (pos < 2 || (scan->text[pos - 1] & 0xC0) !=0x80)
 		return 0;
 	return scan->text[pos - 2] >= 0xC3 && scan->text[pos - 2] <= 0xDF ? 2 : 0;
 }
@@ -201,8 +201,8 @@ SaysVersion(const MaskScan *scan, size_t pos)
 	if (at > 0 && (scan->text[at - 1] | 0x20) == 'v')
 		return at < 2 || !IsAlnum(scan->text[at - 2]);
 	return (at >= 7 && FoldMatch(scan->text, at, at - 7, "version", 7)) ||
-		(at >= 12 && FoldMatch(scan->text, at, at - 12, "версия", 12)) ||
-		(at >= 12 && FoldMatch(scan->text, at, at - 12, "версии", 12));
+		(at >= 12 && FoldMatch(scan->text, at, at - 12, "ве�63сия", 12)) ||
+		(at >= 12 && FoldMatch(scan->text, at, at - 12, "ве�63сии", 12));
 }
 
 /* IP_ADDRESS, version 4, with its network prefix. */

@@ -27,8 +27,8 @@ CapitalAt(const MaskScan *scan, size_t pos)
 
 	if (n == 0)
 		return false;
-	FoldCopy(scan->text + pos, n, folded);
-	return memcmp(folded, scan->text + pos, n) != 0;
+	FoldCopy(scan->text +pos, n, folded);
+	return memcmp(folded, scan->text +pos, n) != 0;
 }
 
 /* The end of a word of letters, with inner hyphens and apostrophes. */
@@ -63,7 +63,7 @@ ParticleEnd(const MaskScan *scan, size_t pos)
 		size_t		len = strlen(particles[i]);
 
 		if (pos + len < scan->len &&
-			memcmp(scan->text + pos, particles[i], len) == 0)
+			memcmp(scan->text +pos, particles[i], len) == 0)
 			return pos + len;
 	}
 	return pos;
@@ -107,14 +107,14 @@ static bool
 IsNoName(const MaskScan *scan, size_t pos, size_t end)
 {
 	static const char words[] =
-		" the not on in a an and very so too also that this what it no of "
-		"for at my your misspelled wrong spelled unknown listed different "
-		"не на как по тоже такое ";
+	" the not on in a an and very so too also that this what it no of "
+	"for at my your misspelled wrong spelled unknown listed different "
+	"не на как по тоже такое ";
 	char		word[40] = " ";
 
 	if (end - pos > 36)
 		return true;
-	memcpy(word + 1, scan->text + pos, end - pos);
+	memcpy(word + 1, scan->text +pos, end - pos);
 	word[1 + end - pos] = ' ';
 	return strstr(words, word) != NULL;
 }

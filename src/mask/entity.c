@@ -57,7 +57,7 @@ MaskCharPositions(const char *text, size_t len, MaskHit *hits, size_t count)
 		size_t	   *edge = i % 2 ? &hits[i / 2].end : &hits[i / 2].start;
 
 		for (; pos < *edge && pos < len; pos++)
-			chars += ((unsigned char) text[pos] & 0xC0) != 0x80;
+			chars += ((unsigned char) text[pos] & 0xC0) !=0x80;
 		*edge = chars;
 	}
 }

@@ -11,7 +11,7 @@ static unsigned
 FoldLatin(unsigned code)
 {
 	bool		odd = (code >= 0x139 && code <= 0x148) ||
-		(code >= 0x179 && code <= 0x17E);
+	(code >= 0x179 && code <= 0x17E);
 
 	if (code < 0xDF)
 		return code >= 0xC0 && code != 0xD7 ? code + 0x20 : code;
@@ -53,15 +53,17 @@ FoldOne(const unsigned char *text, size_t len, unsigned char *out)
 	if (text[0] < 0x80)
 	{
 		out[0] = IsUpper(text[0]) ? text[0] | 0x20 : text[0];
+
 		return 1;
 	}
 	if (text[0] < 0xC2 || text[0] > 0xDF || len < 2 ||
-		(text[1] & 0xC0) != 0x80)
+		(text[1] & 0xC0) !=0x80)
 	{
 		out[0] = text[0];
+
 		return 1;
 	}
-	code = FoldCode((text[0] & 0x1Fu) << 6 | (text[1] & 0x3Fu));
+	code = FoldCode((text[0] & 0x1Fu) <<6 | (text[1] & 0x3Fu));
 	out[0] = (unsigned char) (0xC0 | code >> 6);
 	out[1] = (unsigned char) (0x80 | (code & 0x3F));
 	return 2;
@@ -74,7 +76,7 @@ FoldCopy(const unsigned char *text, size_t len, unsigned char *out)
 	size_t		pos = 0;
 
 	while (pos < len)
-		pos += FoldOne(text + pos, len - pos, out + pos);
+		pos += FoldOne(text +pos, len - pos, out + pos);
 	return len;
 }
 
@@ -107,7 +109,7 @@ FoldMatch(const unsigned char *text, size_t len, size_t pos,
 		}
 		if (at >= len)
 			return 0;
-		n = FoldOne(text + at, len - at, folded);
+		n = FoldOne(text +at, len - at, folded);
 		for (size_t i = 0; i < n; i++)
 			if (p + i >= pattern_len ||
 				folded[i] != (unsigned char) pattern[p + i])

@@ -64,6 +64,7 @@ ListAdd(KnownList *list, const unsigned char *text, size_t len, bool stem)
 	if (len < 2 || list->count == list->room)
 		return;
 	list->items[list->count].text = text;
+
 	list->items[list->count].len = len;
 	list->items[list->count].stem = stem;
 	list->count++;
@@ -118,8 +119,9 @@ LooksLikeName(const unsigned char *text, const unsigned char *folded,
 	for (size_t i = 0; i < len; i++)
 		if (IsWordByte(folded[i]) && (i == 0 || !IsWordByte(folded[i - 1])))
 			name &= text[i] != folded[i] ||
-				(folded[i] >= 0x80 && i + 1 < len &&
-				 text[i + 1] != folded[i + 1]);
+						(folded[i] >= 0x80 && i + 1 < len &&
+						 text[i + 1] != folded[i + 1]);
+
 	return name && len > 0 && !IsDigit(folded[0]);
 }
 

@@ -21,9 +21,10 @@ KeepOnly(char *text, size_t len, bool letters)
 		unsigned char c = (unsigned char) text[i];
 
 		if (IsDigit(c) || (letters && c >= 0x80))
-			text[n++] = (char) c;
+			text[		n++] = (char) c;
+
 		else if (letters && IsAlpha(c))
-			text[n++] = (char) (c & 0xDF);
+			text[		n++] = (char) (c & 0xDF);
 	}
 	return n;
 }
@@ -38,11 +39,12 @@ NormalizePhone(char *text, size_t len)
 	len = KeepOnly(text, len, false);
 	if (len > 2 && text[0] == '0' && text[1] == '0')
 	{
-		memmove(text, text + 2, len - 2);
+		memmove(text, text +2, len - 2);
 		len -= 2;
 	}
 	if (len == 11 && text[0] == '8')
-		text[0] = '7';
+		text[		0] = '7';
+
 	return len;
 }
 
@@ -57,9 +59,10 @@ SqueezeSpaces(char *text, size_t len)
 		bool		space = IsSpace((unsigned char) text[i]);
 
 		if (!space)
-			text[n++] = text[i];
+			text[		n++] = text[i];
+
 		else if (n > 0 && text[n - 1] != ' ')
-			text[n++] = ' ';
+			text[		n++] = ' ';
 	}
 	while (n > 0 && text[n - 1] == ' ')
 		n--;
@@ -70,7 +73,7 @@ size_t
 MaskNormalize(MaskEntity entity, const char *value, size_t len, char *out)
 {
 	size_t		n = ShadowInto((const unsigned char *) value, len,
-						   (unsigned char *) out);
+							   (unsigned char *) out);
 
 	switch (entity)
 	{

@@ -30,7 +30,7 @@ PlainText(const char *text, const MaskHit *hit, char *out, size_t room)
 
 	if (len > MASK_FORM_MAX)
 		len = MASK_FORM_MAX;
-	len = MaskNormalize(hit->entity, text + hit->start, len, form);
+	len = MaskNormalize(hit->entity, text +hit->start, len, form);
 	for (size_t i = 0; i < len && n < room; i++)
 		if (IsAlnum((unsigned char) form[i]))
 			out[n++] = form[i];
@@ -90,6 +90,7 @@ FormKey(const char *text, const MaskHit *hit, char *out)
 	n = Put(out, n, "****", 4);
 	for (size_t i = hit->end - 4; i < hit->end; i++)
 		out[n++] = IsAlnum((unsigned char) text[i]) ? text[i] : '*';
+
 	return n;
 }
 
@@ -97,7 +98,7 @@ FormKey(const char *text, const MaskHit *hit, char *out)
 static size_t
 FormEmail(const char *text, const MaskHit *hit, char *out)
 {
-	const char *value = text + hit->start;
+	const char *value = text +hit->start;
 	size_t		len = hit->end - hit->start;
 	const char *at = memchr(value, '@', len);
 	size_t		n;
@@ -171,12 +172,12 @@ RenderHits(const MaskOptions *options, const char *text, size_t len,
 		return MASK_NO_MEMORY;
 	for (size_t i = 0; i < count; i++)
 	{
-		n = Put(result->text, n, text + pos, hits[i].start - pos);
-		n += MaskForm(text, &hits[i], result->text + n);
+		n = Put(result->text, n, text +pos, hits[i].start - pos);
+		n += MaskForm(text, &hits[i], result->text +n);
 		pos = hits[i].end;
 		result->entities |= UINT64_C(1) << hits[i].entity;
 	}
-	n = Put(result->text, n, text + pos, len - pos);
+	n = Put(result->text, n, text +pos, len - pos);
 	result->text[n] = '\0';
 	result->len = n;
 	result->hit_count = count;

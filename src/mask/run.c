@@ -116,7 +116,7 @@ ReadDigitRun(MaskScan *scan, size_t pos)
 				run->end = at;
 			break;
 		}
-		memcpy(run->digits + run->total, scan->text + pos,
+		memcpy(run->digits + run->total, scan->text +pos,
 			   (size_t) group->len);
 		run->total += group->len;
 		run->groups++;

@@ -338,13 +338,13 @@ ScanText(MaskScan *scan)
 	size_t		offset = 0;
 
 	for (; offset + 68 <= scan->len; offset += 64)
-		ScanBlock(scan, scan->text + offset, offset, &carry);
+		ScanBlock(scan, scan->text +offset, offset, &carry);
 	for (; offset < scan->len; offset += 64)
 	{
 		size_t		rest = scan->len - offset;
 
 		memset(tail, 0, sizeof(tail));
-		memcpy(tail, scan->text + offset, rest < 68 ? rest : 68);
+		memcpy(tail, scan->text +offset, rest < 68 ? rest : 68);
 		ScanBlock(scan, tail, offset, &carry);
 	}
 }

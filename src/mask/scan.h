@@ -184,6 +184,7 @@ typedef enum MaskSimd
 
 /* NULL if this machine can't do it. */
 extern ClassifyBlock ClassifyChoose(MaskSimd simd);
+
 /* For tests: all later scans use this variant. */
 extern bool MaskSetSimd(MaskSimd simd);
 

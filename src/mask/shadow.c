@@ -102,9 +102,9 @@ ShadowOf(unsigned code)
  */
 static const bool special_lead[256] =
 {
-	[0xC2] = true, [0xCB] = true, [0xD9] = true, [0xDB] = true,
-	[0xDF] = true, [0xE0] = true, [0xE1] = true, [0xE2] = true,
-	[0xE3] = true, [0xEA] = true, [0xEF] = true, [0xF0] = true,
+	[0xC2] = true,[0xCB] = true,[0xD9] = true,[0xDB] = true,
+	[0xDF] = true,[0xE0] = true,[0xE1] = true,[0xE2] = true,
+	[0xE3] = true,[0xEA] = true,[0xEF] = true,[0xF0] = true,
 };
 
 /* Decodes the character at text[pos]; its length, 0 if it is malformed. */
@@ -116,9 +116,10 @@ DecodeChar(const unsigned char *text, size_t len, size_t pos, unsigned *code)
 	if (pos + n > len)
 		return 0;
 	*code = text[pos] & (0xFFu >> (n + 1));
+
 	for (size_t i = 1; i < n; i++)
 	{
-		if ((text[pos + i] & 0xC0) != 0x80)
+		if ((text[pos + i] & 0xC0) !=0x80)
 			return 0;
 		*code = *code << 6 | (text[pos + i] & 0x3F);
 	}
@@ -140,7 +141,7 @@ NextSpecial(const unsigned char *text, size_t len, size_t pos)
 
 		while (pos + 8 <= len)
 		{
-			memcpy(&eight, text + pos, 8);
+			memcpy(&eight, text +pos, 8);
 			if (eight & UINT64_C(0x8080808080808080))
 				break;
 			pos += 8;
@@ -171,7 +172,7 @@ ShadowInto(const unsigned char *text, size_t len, unsigned char *out)
 		unsigned	code;
 		int			becomes;
 
-		memcpy(out + to, text + pos, next - pos);
+		memcpy(out + to, text +pos, next - pos);
 		to += next - pos;
 		pos = next;
 		if (pos == len)
@@ -196,6 +197,7 @@ ShadowMake(const MaskOptions *options, const char *chars, size_t len,
 
 	memset(shadow, 0, sizeof(*shadow));
 	shadow->text = text;
+
 	shadow->len = len;
 	if (NextSpecial(text, len, 0) == len)
 		return true;

@@ -57,7 +57,7 @@ const MaskDetector DetectorTable[] =
 			"менің атым|менин атым|атым$", false, "s"),
 	ON_WORD(MASK_PERSON, DetectPerson,
 			"mr$|mrs$|ms$|miss$|dr$|prof$|mister$|doctor$|г-н|г-жа|господин$|"
-			"госпожа$|гражданин$|гражданка$|мырза|ханым", false, NULL),
+			"госпожа$|г�91ажданин$|г�91ажданка$|мы�91за|ханым", false, NULL),
 	ON_WORD(MASK_PERSON, DetectPerson,
 			"full name|fullname|first name|firstname|last name|lastname|"
 			"customer name|client name|cardholder|surname|фио$|фамилия$|"

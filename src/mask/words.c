@@ -18,48 +18,49 @@ static const struct ContextWords
 	MaskContext context;
 	const char *words;
 }			context_words[] =
+
 {
 	{CTX_CARD, "card$|cards$|card number|card no$|cardno$|cardnum|cc$|ccn$|"
 		"credit card|creditcard|debit card|debitcard|visa$|mastercard|"
 		"maestro$|amex$|american express|unionpay|"
-		"карта|карты|карте|карту|картой|карточк|картам|картк|карт$|мир$|"
-		"картас|картан"},
+		"ка�63та|ка�63ты|ка�63те|ка�63ту|ка�63той|ка�63точк|ка�63там|ка�63тк|ка�63т$|ми�63$|"
+	"ка�35тас|ка�35тан"},
 	{CTX_IBAN, "iban|ибан|жск$|иик$|бсшк"},
 	{CTX_IIN, "iin$|ииn|иин|жсн|zhsn"},
 	{CTX_BIN, "bin$|бин$|бсн$|biin"},
 	{CTX_INN, "inn$|инн"},
 	{CTX_SNILS, "снилс|snils|пенсионн"},
 	{CTX_SSN, "ssn|social security|social sec|socialsecurity|"
-		"itin$|taxpayer|tin$|tax id"},
+	"itin$|taxpayer|tin$|tax id"},
 	{CTX_PHONE, "phone|telephone|tel$|tele$|cell$|cellphone|mobile|mob$|fax$|"
 		"call$|calling|callback|dial$|text me|sms|whatsapp|viber|telegram$|"
 		"answering|reach me|reach us|contact|office$|hotline|pager|msisdn|"
 		"тел|моб|сот$|сотов|звон|позвон|созвон|факс|ватсап|вотсап|"
-		"вайбер|смс|номер тел|связ|контакт|нөмір|қоңырау|хабарлас|ұялы|"
-		"байланыс|cep$|telefon|tlf$|handy$|celular|móvil|téléphone"},
-	{CTX_PASSPORT, "passport|pasaporte|passeport|reisepass|паспорт|"
-		"төлқұжат|загранпаспорт"},
+		"вайбе�63|смс|номе�63 тел|связ|контакт|нөмі�63|қоңы�63ау|хаба�63лас|ұялы|"
+	"байланыс|cep$|telefon|tlf$|handy$|celular|móvil|téléphone"},
+	{CTX_PASSPORT, "passport|pasaporte|passeport|reisepass|паспо�35т|"
+	"төлқұжат|заг�35анпаспо�35т"},
 	{CTX_LICENSE, "driver license|drivers license|driver's license|"
 		"driver licence|drivers licence|driver's licence|"
 		"driving licence|driving license|driver lic|driver permit|"
 		"driver identification|dl$|permit$|lic$|dls$|cdls$|"
-		"водительск|вод уд|жүргізуші|ву$"},
-	{CTX_BIRTH, "birth|born|dob$|birthday|bday$|date of birth|дата рожд|"
-		"рожд|родил|туған|туылған|г.р.|др$|д.р."},
+	"водительск|вод уд|жү�35гізуші|ву$"},
+	{CTX_BIRTH, "birth|born|dob$|birthday|bday$|date of birth|дата �35ожд|"
+	"�35ожд|�35одил|туған|туылған|г.�35.|д�35$|д.�35."},
 	{CTX_ACCOUNT, "account|acct$|acc$|bank account|checking|savings|"
-		"routing|aba$|счет|счёт|счета|счёта|счету|шот|р/с$|л/с$"},
+	"routing|aba$|счет|счёт|счета|счёта|счету|шот|�35/с$|л/с$"},
 	{CTX_NATIONAL, "national id|nationalid|identity|id number|id card|"
 		"personal id|personal code|nino$|national insurance|nhs|"
 		"aadhaar|aadhar|uidai|pan number|pesel|nric|fin$|"
 		"medicare|tfn$|abn$|acn$|sin$|nas$|"
 		"bsn$|dni$|nif$|nie$|codice fiscale|rrn|turkish id|personnummer|"
 		"henkilötunnus|steuer|tax number|national identification|kimlik|"
-		"mbi$|npi$|dea$"},
-	{CTX_DOCUMENT, "удостоверен|уд. личн|жеке куәлік|куәлік|документ|"
-		"id document|identity card|udl$|удл$"},
+	"mbi$|npi$|dea$"},
+	{CTX_DOCUMENT, "удостове�35ен|уд. личн|жеке куәлік|куәлік|документ|"
+	"id document|identity card|udl$|удл$"},
 	{CTX_PLAIN, "amount|price|total|order|invoice|tracking|zip$|suite|apt$|"
 		"sum$|balance|usd$|eur$|kzt$|version|port$|year|page|sku$|"
-		"сумм|цен|заказ|итог|баланс|тенге|руб|версия|стр$|год$|страниц"},
+	"сумм|цен|заказ|итог|баланс|тенге|�35уб|ве�35сия|ст�35$|год$|ст�35аниц"},
 };
 
 #define WORD_ROOM 1200
@@ -123,6 +124,7 @@ FilterAddAscii(const char *text, int key_len, bool exact)
 		for (int i = 0; i < key_len; i++)
 		{
 			first[i] = (unsigned char) text[i];
+
 			if (cases >> i & 1)
 			{
 				skip |= exact || !IsAlpha(first[i]);
@@ -173,9 +175,9 @@ FilterAddWide(const char *text)
 	int			seconds = 0;
 
 	if ((unsigned char) text[2] >= 0xC0)
-		seconds = CasesOf((const unsigned char *) text + 2, second);
+		seconds = CasesOf((const unsigned char *) text +2, second);
 	else
-		memcpy(second[seconds++], text + 2, 2);
+		memcpy(second[seconds++], text +2, 2);
 	for (int i = 0; i < firsts; i++)
 		for (int j = 0; j < seconds; j++)
 		{
@@ -197,6 +199,7 @@ AddWord(const char *text, int len, Word word)
 
 	word.whole = text[len - 1] == '$';
 	word.text = text;
+
 	word.len = (uint8_t) (len - word.whole);
 	key_len = KeyLength(text, word.len);
 	if (word_count == WORD_ROOM)
@@ -266,7 +269,7 @@ WordLength(const Word *word, const unsigned char *text, size_t len, size_t pos)
 	if (word->exact)
 	{
 		n = word->len;
-		if (pos + n > len || memcmp(text + pos, word->text, n) != 0)
+		if (pos + n > len || memcmp(text +pos, word->text, n) != 0)
 			return 0;
 	}
 	else
@@ -295,7 +298,7 @@ WordsMatch(const unsigned char *text, size_t len, size_t pos,
 	size_t		have = len - pos < 4 ? len - pos : 4;
 	int			found = 0;
 
-	FoldCopy(text + pos, have, key);
+	FoldCopy(text +pos, have, key);
 	for (int n = key[0] >= 0x80 ? 4 : 3; n >= 2; n--)
 	{
 		for (int i = bucket[BucketOf(key, n)]; i >= 0; i = words[i].next)
