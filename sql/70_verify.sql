@@ -47,6 +47,20 @@ CREATE VIEW llm_audit.verify_progress AS
 	FROM llm_audit.verify_progress() p;
 COMMENT ON VIEW llm_audit.verify_progress IS
 	'runs of verify in this database; ledger NULL: all; units are pieces of work of up to 100,000 rows';
+COMMENT ON COLUMN llm_audit.verify_progress.pid IS 'process that runs verify';
+COMMENT ON COLUMN llm_audit.verify_progress.ledger IS
+	'ledger being verified; NULL: all';
+COMMENT ON COLUMN llm_audit.verify_progress.started_at IS 'when it began';
+COMMENT ON COLUMN llm_audit.verify_progress.running_for IS
+	'time since it began';
+COMMENT ON COLUMN llm_audit.verify_progress.units IS
+	'pieces of work, each of up to 100,000 rows or 16,384 blocks';
+COMMENT ON COLUMN llm_audit.verify_progress.units_done IS
+	'pieces of work that are finished';
+COMMENT ON COLUMN llm_audit.verify_progress.rows IS 'rows rehashed so far';
+COMMENT ON COLUMN llm_audit.verify_progress.findings IS 'findings so far';
+COMMENT ON COLUMN llm_audit.verify_progress.workers IS
+	'parallel workers that help';
 
 DO $$
 DECLARE

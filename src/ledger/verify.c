@@ -613,6 +613,7 @@ RunOneRow(VerifyRun *run)
 static void
 RunAll(VerifyRun *run)
 {
+	VerifyCatalog(run);
 	PlanUnits(run);
 	UnitSourceCommit(&run->own, -1);
 	RunUnits(run);
@@ -659,6 +660,15 @@ RunVerify(VerifyRun *run)
 
 /* ---------------- SQL functions ---------------- */
 
+/* A relation's name, or its OID if it has none. */
+static const char *
+RelationLabel(Oid relid)
+{
+	const char *name = get_rel_name(relid);
+
+	return name != NULL ? name : psprintf("%u", relid);
+}
+
 /* Refuses what verify does not do (yet) rather than to ignore it. */
 static void
 ScopeCheck(FunctionCallInfo fcinfo, const VerifyScope *scope)
@@ -676,7 +686,7 @@ ScopeCheck(FunctionCallInfo fcinfo, const VerifyScope *scope)
 		LedgerRelationClassify(scope->ledger) != LEDGER_REL_ROOT)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("relation with OID %u is not a ledger", scope->ledger),
+				 errmsg("\"%s\" is not a ledger", RelationLabel(scope->ledger)),
 				 errhint("Name the ledger itself, not one of its partitions; the ledgers are in llm_audit.ledger.")));
 	if (scope->has_range && scope->since >= scope->until)
 		ereport(ERROR,
@@ -845,8 +855,8 @@ llm_audit_row_preimage(PG_FUNCTION_ARGS)
 	if (LedgerRelationClassify(run->scope.ledger) != LEDGER_REL_ROOT)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("relation with OID %u is not a ledger",
-						run->scope.ledger)));
+				 errmsg("\"%s\" is not a ledger",
+						RelationLabel(run->scope.ledger))));
 	run->context = CurrentMemoryContext;
 	run->desc = FindingDesc();
 	run->job.snapshot = GetActiveSnapshot();

@@ -10,6 +10,7 @@
  * verify_row.c		one row: a deform that survives garbage, and its hash
  * verify_careful.c	units that raised errors, row by row
  * verify_parallel.c	workers
+ * verify_catalog.c	triggers, functions, owners, grants, registry
  * verify_query.c	queries on catalogs and configuration
  * verify_progress.c	NOTICE and shared slots
  *
@@ -352,6 +353,10 @@ typedef void (*QueryVisitor) (VerifyRun *run, const char *const *values,
 							  void *arg);
 extern void VerifyQuery(VerifyRun *run, const char *sql,
 						QueryVisitor visit, void *arg);
+
+/* ---------------- verify_catalog.c ---------------- */
+
+extern void VerifyCatalog(VerifyRun *run);
 
 /* ---------------- verify_careful.c ---------------- */
 

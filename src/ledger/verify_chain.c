@@ -131,8 +131,10 @@ GapReport(const ChainState *state, const RowFacts *facts)
 	missing.lane = state->unit->lane;
 	missing.seq = first;
 	RowReport(state->reader, &missing, FINDING_ROW_MISSING,
-			  "seq " INT64_FORMAT " to " INT64_FORMAT " of the lane are missing%s",
-			  first, last, state->started ? "" : ": it does not begin at 1");
+			  "missing from the lane: " INT64_FORMAT
+			  " rows, seq " INT64_FORMAT " to " INT64_FORMAT "%s",
+			  last - first + 1, first, last,
+			  state->started ? "" : ", its beginning");
 }
 
 /* Checks the row's prev_hash against the row before or the lane's genesis. */

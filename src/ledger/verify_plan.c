@@ -62,15 +62,22 @@ static const char *const gaps_sql =
 "  WHERE s.ledger_id = l.ledger_id AND s.segment = g.number)";
 
 static const char *const unregistered_sql =
-"SELECT l.schema_name, l.relation_name, e.segment, e.ledger,"
-" EXISTS (SELECT FROM llm_audit.admin_event a"
-"  WHERE a.action = 'ledger.dropped' AND a.target_id = e.ledger"
-"  AND a.recorded_at >= e.recorded_at)"
+"SELECT l.schema_name, l.relation_name, e.segment, e.ledger"
 " FROM llm_audit.segment_event e"
-" LEFT JOIN llm_audit.ledger l USING (ledger_id)"
+" JOIN llm_audit.ledger l USING (ledger_id)"
 " WHERE e.event = 'created'"
 " AND NOT EXISTS (SELECT FROM llm_audit.ledger_segment s"
-"  WHERE s.ledger_id = e.ledger_id AND s.segment = e.segment)";
+"  WHERE s.ledger_id = e.ledger_id AND s.segment = e.segment)"
+" UNION ALL"
+" SELECT NULL, NULL, NULL, e.ledger"
+" FROM llm_audit.segment_event e"
+" WHERE e.event = 'created'"
+" AND NOT EXISTS (SELECT FROM llm_audit.ledger l"
+"  WHERE l.ledger_id = e.ledger_id)"
+" AND NOT EXISTS (SELECT FROM llm_audit.admin_event a"
+"  WHERE a.action = 'ledger.dropped' AND a.target_id = e.ledger"
+"  AND a.recorded_at >= e.recorded_at)"
+" GROUP BY e.ledger_id, e.ledger";
 
 /* The ends of lanes in closed segments. */
 static const char *const closed_sql =
@@ -241,15 +248,21 @@ GapVisit(VerifyRun *run, const char *const *values, void *arg)
 						values[0], values[1]);
 }
 
-/* Visitor of unregistered_sql. */
+/* Visitor of unregistered_sql: a segment, or a ledger with all of its own. */
 static void
 UnregisteredVisit(VerifyRun *run, const char *const *values, void *arg)
 {
-	Oid			root = values[0] == NULL ? InvalidOid :
-	TableByNames(values[0], values[1]);
+	Oid			root;
 
-	if (values[0] == NULL && IsTrue(values[4]))
-		return;					/* the ledger was dropped, and it is on record */
+	if (values[0] == NULL)
+	{
+		if (!OidIsValid(run->scope.ledger))
+			RunReportObject(run, FINDING_SEGMENT_MISSING, InvalidOid, -1,
+							"segment_event knows ledger %s, the registry does not, and no event says that it was dropped",
+							values[3]);
+		return;
+	}
+	root = TableByNames(values[0], values[1]);
 	if (SegmentInScope(run, root, values[2]))
 		RunReportObject(run, FINDING_SEGMENT_MISSING, root, atoi(values[2]),
 						"segment_event knows this segment of %s, the registry does not",

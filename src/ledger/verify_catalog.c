@@ -1,0 +1,278 @@
+/*
+ * verify_catalog.c
+ *	  Whether the catalogs still are what setup() and create_ledger() made.
+ *
+ * Each check is one query that returns what differs: root of the ledger (or
+ * NULL), number of the segment (or NULL), what is wrong.  They look at
+ * catalogs only and lock no ledger.  Nothing here proves that the server
+ * itself is honest: a superuser can replace verify too.  What counts is that
+ * the ordinary ways of switching a ledger's protection off leave a trace.
+ */
+#include "postgres.h"
+
+#include "ledger/verify.h"
+
+/* All relations of all ledgers: roots, branches, leaves. */
+#define REL_CTE \
+"WITH RECURSIVE rel AS (" \
+" SELECT l.ledger_id, l.builtin, l.relation_name, r.oid AS root, r.oid," \
+"  0 AS level" \
+" FROM llm_audit.ledger l" \
+" JOIN pg_namespace n ON n.nspname = l.schema_name" \
+" JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = l.relation_name" \
+" UNION ALL" \
+" SELECT rel.ledger_id, rel.builtin, rel.relation_name, rel.root, i.inhrelid," \
+"  rel.level + 1" \
+" FROM rel JOIN pg_inherits i ON i.inhparent = rel.oid)," \
+" part AS (" \
+" SELECT rel.*, c.relkind, c.relname, n.nspname, c.relowner, c.relacl," \
+"  c.relpersistence, c.relam, c.relreplident, c.relrowsecurity," \
+"  rel.level = 1 AND c.relkind = 'r'" \
+"   AND c.relname = rel.relation_name || '_unknown' AS is_unknown," \
+"  s.segment" \
+" FROM rel JOIN pg_class c ON c.oid = rel.oid" \
+" JOIN pg_namespace n ON n.oid = c.relnamespace" \
+" LEFT JOIN llm_audit.ledger_segment s ON s.ledger_id = rel.ledger_id" \
+"  AND s.schema_name = n.nspname AND s.relation_name = c.relname) "
+
+static const char *const triggers_sql = REL_CTE
+", wanted (name, function, type) AS (VALUES"
+" ('llm_audit_insert', to_regprocedure('llm_audit.ledger_insert()'), 7),"
+" ('llm_audit_guard_row', to_regprocedure('llm_audit.ledger_guard_row()'), 27),"
+" ('llm_audit_guard', to_regprocedure('llm_audit.ledger_guard()'), 58))"
+" SELECT part.root, part.segment, format('trigger %s of %s %s', w.name,"
+"  part.oid::regclass, CASE WHEN t.oid IS NULL THEN 'is gone'"
+"  WHEN t.tgenabled <> 'A' THEN 'is not enabled always'"
+"  ELSE 'was changed' END)"
+" FROM part CROSS JOIN wanted w"
+" LEFT JOIN pg_trigger t ON t.tgrelid = part.oid AND t.tgname = w.name"
+" WHERE t.oid IS NULL OR t.tgenabled <> 'A'"
+" OR t.tgfoid IS DISTINCT FROM w.function OR t.tgtype <> w.type"
+" OR t.tgqual IS NOT NULL OR t.tgnargs <> 0 OR t.tgattr::text <> ''"
+" UNION ALL"
+" SELECT part.root, part.segment, format('%s has another BEFORE trigger, %s',"
+"  part.oid::regclass, quote_ident(t.tgname))"
+" FROM part JOIN pg_trigger t ON t.tgrelid = part.oid"
+" WHERE t.tgtype & 66 <> 0"
+" AND t.tgname NOT IN (SELECT name FROM wanted)"
+" UNION ALL"
+" SELECT part.root, part.segment, format('%s has the rule %s',"
+"  part.oid::regclass, quote_ident(r.rulename))"
+" FROM part JOIN pg_rewrite r ON r.ev_class = part.oid";
+
+static const char *const relations_sql = REL_CTE
+" SELECT root, segment, format('%s does not belong to llm_audit_owner',"
+"  oid::regclass)"
+" FROM part WHERE relowner IS DISTINCT FROM to_regrole('llm_audit_owner')"
+" UNION ALL"
+" SELECT root, segment, format('%s is not permanent', oid::regclass)"
+" FROM part WHERE relpersistence <> 'p'"
+" UNION ALL"
+" SELECT root, segment, format('%s does not use access method heap',"
+"  oid::regclass)"
+" FROM part WHERE relkind = 'r'"
+" AND relam <> (SELECT oid FROM pg_am WHERE amname = 'heap')"
+" UNION ALL"
+" SELECT root, segment, format('%s is not identified by its lane index in replication',"
+"  oid::regclass)"
+" FROM part WHERE relkind = 'r' AND NOT is_unknown AND (relreplident <> 'i'"
+"  OR NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = part.oid"
+"   AND i.indisreplident AND i.indisvalid AND i.indisunique"
+"   AND ARRAY(SELECT a.attname FROM unnest(i.indkey) WITH ORDINALITY k (n, o)"
+"    JOIN pg_attribute a ON a.attrelid = part.oid AND a.attnum = k.n"
+"    ORDER BY k.o) = ARRAY['chain_lane', 'chain_seq']::name[]))"
+" UNION ALL"
+" SELECT root, NULL, format('%s lies below the ledger but is not a registered segment',"
+"  oid::regclass)"
+" FROM part WHERE relkind NOT IN ('p', 'I') AND segment IS NULL"
+" AND NOT is_unknown"
+" UNION ALL"
+" SELECT NULL, NULL, format('%s has the triggers of a ledger but is not registered',"
+"  t.tgrelid::regclass)"
+" FROM pg_trigger t WHERE t.tgname = 'llm_audit_insert'"
+" AND t.tgfoid = to_regprocedure('llm_audit.ledger_insert()')"
+" AND t.tgparentid = 0"
+" AND NOT EXISTS (SELECT FROM part WHERE part.oid = t.tgrelid)"
+" UNION ALL"
+" SELECT root, NULL, format('%s should always be empty but holds data',"
+"  oid::regclass)"
+" FROM part WHERE is_unknown AND pg_relation_size(oid) > 0"
+" UNION ALL"
+" SELECT r.oid, s.segment, format('%I.%I is not a partition of its ledger',"
+"  s.schema_name, s.relation_name)"
+" FROM llm_audit.ledger_segment s JOIN llm_audit.ledger l USING (ledger_id)"
+" JOIN pg_namespace n ON n.nspname = l.schema_name"
+" JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = l.relation_name"
+" WHERE s.state <> 'purged'"
+" AND to_regclass(format('%I.%I', s.schema_name, s.relation_name)) IS NOT NULL"
+" AND NOT EXISTS (SELECT FROM part WHERE part.root = r.oid"
+"  AND part.segment = s.segment)";
+
+static const char *const columns_sql = REL_CTE
+" SELECT part.root, part.segment, format('column %s of %s %s',"
+"  quote_ident(k.column_name), part.oid::regclass,"
+"  CASE WHEN a.attname IS NULL THEN 'is gone'"
+"  ELSE 'does not have its registered type' END)"
+" FROM part JOIN llm_audit.ledger_column k USING (ledger_id)"
+" LEFT JOIN pg_attribute a ON a.attrelid = part.oid"
+"  AND a.attname = k.column_name AND a.attnum > 0 AND NOT a.attisdropped"
+" WHERE a.attname IS NULL OR k.type_oid <>"
+"  coalesce((WITH RECURSIVE up AS (SELECT t.oid, t.typtype, t.typbasetype"
+"   FROM pg_type t WHERE t.oid = a.atttypid UNION ALL"
+"   SELECT t.oid, t.typtype, t.typbasetype FROM pg_type t"
+"   JOIN up ON up.typtype = 'd' AND t.oid = up.typbasetype)"
+"   SELECT up.oid FROM up WHERE up.typtype <> 'd'), 0)"
+" UNION ALL"
+" SELECT part.root, part.segment, format('column %s of %s is not registered',"
+"  quote_ident(a.attname), part.oid::regclass)"
+" FROM part JOIN pg_attribute a ON a.attrelid = part.oid"
+"  AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''"
+" WHERE a.attname NOT IN ('chain_lane', 'chain_seq', 'prev_hash', 'row_hash',"
+"  'salt', 'erased', 'known_values')"
+" AND NOT EXISTS (SELECT FROM llm_audit.ledger_column k"
+"  WHERE k.ledger_id = part.ledger_id AND k.column_name = a.attname)"
+" UNION ALL"
+" SELECT part.root, part.segment,"
+"  format('column %s of %s shows a default in rows that were never hashed with it',"
+"  quote_ident(a.attname), part.oid::regclass)"
+" FROM part JOIN pg_attribute a ON a.attrelid = part.oid AND a.atthasmissing"
+" UNION ALL"
+" SELECT part.root, part.segment, format('column %s of %s may be NULL',"
+"  quote_ident(a.attname), part.oid::regclass)"
+" FROM part JOIN pg_attribute a ON a.attrelid = part.oid"
+" WHERE a.attname IN ('id', 'recorded_at', 'recorded_by', 'chain_lane',"
+"  'chain_seq', 'prev_hash', 'row_hash') AND NOT a.attnotnull"
+" UNION ALL"
+" SELECT part.root, part.segment, format('constraint %s of %s is gone',"
+"  quote_ident(b.constraint_name), part.oid::regclass)"
+" FROM part JOIN llm_audit.builtin_constraints() b"
+"  ON b.relation_name = part.relation_name"
+" WHERE part.builtin AND NOT EXISTS (SELECT FROM pg_constraint k"
+"  WHERE k.conrelid = part.oid AND k.conname = b.constraint_name"
+"  AND k.contype = 'c' AND k.convalidated)";
+
+/*
+ * Who may do what.  The owner of a table that became a ledger keeps SELECT
+ * and INSERT, and a DBA may grant these; nothing else can be right.
+ */
+static const char *const grants_sql = REL_CTE
+" SELECT part.root, part.segment, format('%s on %s is granted to %s',"
+"  g.privilege_type, part.oid::regclass,"
+"  CASE WHEN g.grantee = 0 THEN 'PUBLIC'"
+"  ELSE quote_ident(pg_get_userbyid(g.grantee)) END)"
+" FROM part CROSS JOIN LATERAL (SELECT x.grantee, x.privilege_type"
+"  FROM aclexplode(part.relacl) x UNION"
+"  SELECT x.grantee, x.privilege_type FROM pg_attribute a"
+"  CROSS JOIN LATERAL aclexplode(a.attacl) x WHERE a.attrelid = part.oid) g"
+" LEFT JOIN pg_roles r ON r.oid = g.grantee"
+" WHERE g.grantee <> part.relowner"
+" AND r.rolname IS DISTINCT FROM 'llm_audit_owner'"
+" AND (g.privilege_type NOT IN ('SELECT', 'INSERT') OR g.grantee = 0"
+"  OR (part.builtin AND (r.rolname, g.privilege_type) NOT IN ("
+"   ('llm_audit_writer', 'INSERT'), ('llm_audit_view_owner', 'SELECT'),"
+"   ('llm_audit_definer', 'SELECT'), ('llm_audit_definer', 'INSERT'))))"
+" UNION ALL"
+" SELECT NULL, NULL, format('role %s has a power that it must not have',"
+"  rolname)"
+" FROM pg_roles WHERE rolname LIKE 'llm\\_audit\\_%'"
+" AND (rolsuper OR rolcanlogin OR rolcreaterole OR rolcreatedb"
+"  OR rolreplication OR rolbypassrls)"
+" AND rolname IN ('llm_audit_owner', 'llm_audit_view_owner',"
+"  'llm_audit_definer', 'llm_audit_writer', 'llm_audit_member',"
+"  'llm_audit_oncall', 'llm_audit_developer', 'llm_audit_service_owner',"
+"  'llm_audit_security', 'llm_audit_compliance', 'llm_audit_auditor',"
+"  'llm_audit_approver', 'llm_audit_admin')"
+" UNION ALL"
+" SELECT NULL, NULL, format('role %s has the member %s', r.rolname,"
+"  quote_ident(pg_get_userbyid(m.member)))"
+" FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid"
+" WHERE r.rolname IN ('llm_audit_owner', 'llm_audit_view_owner',"
+"  'llm_audit_definer')"
+" AND NOT (SELECT rolsuper FROM pg_roles x WHERE x.oid = m.member)";
+
+static const char *const configuration_sql =
+" SELECT NULL, NULL, format('configuration table llm_audit.%s %s', c.relname,"
+"  CASE WHEN t.oid IS NULL THEN 'has no trigger llm_audit_config'"
+"  ELSE 'has a trigger llm_audit_config that was changed' END)"
+" FROM unnest(ARRAY['environment', 'ledger', 'ledger_environment',"
+"  'ledger_column', 'ledger_segment', 'action_type', 'content_recording',"
+"  'call_source']) w (name)"
+" JOIN pg_class c ON c.relname = w.name"
+"  AND c.relnamespace = to_regnamespace('llm_audit')"
+" LEFT JOIN pg_trigger t ON t.tgrelid = c.oid"
+"  AND t.tgname = 'llm_audit_config'"
+" WHERE t.oid IS NULL OR t.tgenabled <> 'A' OR t.tgtype <> 29"
+" OR t.tgfoid IS DISTINCT FROM to_regprocedure('llm_audit.config_changed()')"
+" UNION ALL"
+" SELECT NULL, NULL, 'event trigger llm_audit_ddl_end is gone or was changed'"
+" WHERE NOT EXISTS (SELECT FROM pg_event_trigger"
+"  WHERE evtname = 'llm_audit_ddl_end' AND evtenabled = 'A'"
+"  AND evtevent = 'ddl_command_end'"
+"  AND evtfoid = to_regprocedure('llm_audit.on_ddl_end()'))";
+
+/* Functions against what the extension script installed. */
+static const char *const functions_sql =
+" SELECT NULL, NULL, format('%s llm_audit.%s %s',"
+"  CASE WHEN coalesce(f.kind, i.kind) = 'p' THEN 'procedure'"
+"  ELSE 'function' END, coalesce(f.signature, i.signature),"
+"  CASE WHEN f.signature IS NULL THEN 'is gone'"
+"  WHEN i.signature IS NULL THEN 'was not installed by the extension'"
+"  ELSE 'is not what the extension installed' END)"
+" FROM llm_audit.current_function() f"
+" FULL JOIN llm_audit.installed_function i ON i.signature = f.signature"
+" WHERE i.digest IS DISTINCT FROM f.digest";
+
+/* Visitor: values are root, segment, what is wrong. */
+static void
+DriftVisit(VerifyRun *run, const char *const *values, void *arg)
+{
+	Oid			root = values[0] == NULL ? InvalidOid : (Oid) strtoul(values[0], NULL, 10);
+	int64		segment = values[1] == NULL ? -1 : strtoll(values[1], NULL, 10);
+
+	if (OidIsValid(root) && OidIsValid(run->scope.ledger) &&
+		root != run->scope.ledger)
+		return;
+	if (run->scope.has_segment && segment >= 0 &&
+		segment != run->scope.segment)
+		return;
+	RunReportObject(run, FINDING_CATALOG_DRIFT, root, segment, "%s", values[2]);
+}
+
+typedef struct DriftAttempt
+{
+	VerifyRun  *run;
+	const char *sql;
+} DriftAttempt;
+
+/* What VerifyAttempt runs: one check. */
+static void
+DriftWork(void *arg)
+{
+	DriftAttempt *attempt = arg;
+
+	VerifyQuery(attempt->run, attempt->sql, DriftVisit, NULL);
+}
+
+/* Reports what differs; a check that cannot run is a finding too. */
+void
+VerifyCatalog(VerifyRun *run)
+{
+	static const char *const checks[] = {
+		triggers_sql, relations_sql, columns_sql, grants_sql,
+		configuration_sql, functions_sql
+	};
+
+	for (int i = 0; i < lengthof(checks); i++)
+	{
+		DriftAttempt attempt = {.run = run,.sql = checks[i]};
+		const char *why = VerifyAttempt(DriftWork, &attempt);
+
+		if (why != NULL)
+		{
+			UnitSourceReset(&run->own);
+			RunReportObject(run, FINDING_CATALOG_DRIFT, InvalidOid, -1,
+							"the catalogs cannot be checked: %s", why);
+		}
+		UnitSourceCommit(&run->own, -1);
+	}
+}

@@ -1,0 +1,165 @@
+-- A second computation of every hash, by docs/rehash.sql and pgcrypto alone,
+-- against what the trigger stored and row_preimage() returns; and the same
+-- rows under every setting that changes how values are shown.
+\set VERBOSITY terse
+CREATE DATABASE verify_pgcrypto TEMPLATE template0 ENCODING 'UTF8';
+\c verify_pgcrypto
+SET client_min_messages = warning;
+CREATE EXTENSION llm_audit;
+CREATE EXTENSION pgcrypto;
+SELECT count(*) > 0 AS made FROM llm_audit.setup();
+\getenv srcdir PG_ABS_SRCDIR
+\set rehash :srcdir '/../docs/rehash.sql'
+\set ECHO none
+\i :rehash
+\set ECHO all
+
+CREATE DOMAIN amount AS numeric;
+CREATE TABLE every_type (
+	a_text text, a_varchar varchar(10), a_bpchar char(8), a_json json,
+	a_jsonb jsonb, a_bool boolean, an_int2 int2, an_int4 int4, an_int8 int8,
+	a_numeric numeric, a_float4 float4, a_float8 float8, a_uuid uuid,
+	a_bytea bytea, a_date date, a_time time, a_timestamp timestamp,
+	a_timestamptz timestamptz, an_interval interval, an_inet inet,
+	a_cidr cidr, a_domain amount, texts text[], ints int[], numerics numeric[],
+	jsonbs jsonb[], byteas bytea[], bpchars char(3)[], inets inet[],
+	floats float8[], times timestamptz[], bools boolean[], uuids uuid[],
+	secret text, secret_number numeric, secrets text[],
+	generated int GENERATED ALWAYS AS (an_int4 * 2) STORED);
+SELECT llm_audit.create_ledger('every_type',
+	erasable => '{secret,secret_number,secrets}');
+
+-- every supported base type stands in the table, and in an array if it can
+SELECT string_agg(t.typname, ' ') AS untested FROM pg_type t
+WHERE llm_audit.encodable(t.oid) AND t.typelem = 0 AND NOT EXISTS (
+	SELECT FROM llm_audit.ledger_column c WHERE c.type_oid = t.oid);
+
+INSERT INTO every_type (a_text) VALUES ('x'), (''), (NULL), (E'\u00fcn\u00ef \U0001f389');
+INSERT INTO every_type VALUES ('text', 'vc', 'bp', '{"b": 1,  "a":2}',
+	'{"b": 1,  "a":2, "n":[1.50, null, true, "x\n"]}', true, -2, 3, -8,
+	'12.3400', 'NaN', '-0', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11',
+	'\xdeadbeef', '2020-02-29', '23:59:59.999999', 'infinity', '-infinity',
+	'1 year 2 mons -3 days 04:05:06.7', '192.168.0.1/24', '2001:db8::/32',
+	'1.10', '{a,NULL,"c d"}', '[2:3][-1:0]={{1,2},{3,4}}',
+	'{1.10,NaN,Infinity}', ARRAY['{"x": 1}'::jsonb, NULL],
+	ARRAY['\x00'::bytea], '{a,bc}', '{::1,10.0.0.0/8}', '{NaN,-0,Infinity}',
+	'{2020-01-01 00:00+00,infinity}', '{t,NULL,f}',
+	'{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}', 'secret', '0.10', '{s1,s2}');
+INSERT INTO every_type (a_numeric, a_float8, texts, a_date, an_interval, a_bool) VALUES
+	('NaN', 'Infinity', '{}', 'infinity', '-1 day', false),
+	('-Infinity', '-Infinity', '{NULL}', '-infinity', '178000000 years', NULL),
+	('0.000', 'NaN', '{""}', NULL, '0', true),
+	(-1e-20, 1e308, NULL, '4000-01-01 BC', NULL, true),
+	(0, '-0', '{{a},{b}}', '5874897-12-31', '1 month', true);
+INSERT INTO every_type (a_numeric) VALUES (1), (1.0), (1.00), ('1e131071'), ('1e-16383');
+-- compressed, out of line, neither
+INSERT INTO every_type (a_text, a_bytea, a_jsonb)
+	VALUES (repeat('abc', 1000000), decode(repeat('00ff', 500000), 'hex'),
+		jsonb_build_object('k', repeat('z', 100000)));
+INSERT INTO every_type (a_text, secret)
+	SELECT string_agg(md5(i::text), ''), string_agg(md5(i::text), '')
+	FROM generate_series(1, 3000) i;
+
+-- a value of 100 MB
+CREATE TABLE huge (a_text text);
+SELECT llm_audit.create_ledger('huge');
+INSERT INTO huge (a_text) VALUES (repeat('0123456789', 10000000));
+SELECT bool_and(ok) AS ok, count(*) FROM pg_temp.lar1_check('huge');
+SELECT sha256(llm_audit.row_preimage('huge', id)) = row_hash AS ok FROM huge;
+SELECT * FROM llm_audit.verify('huge');
+SELECT llm_audit.drop_ledger('huge', 'tested');
+
+CREATE VIEW recomputed AS
+	SELECT count(*) AS rows,
+		count(DISTINCT p.row_hash) AS hashes,
+		bool_and(digest(p.preimage, 'sha256') = p.row_hash) AS hash_matches,
+		bool_and(p.preimage = llm_audit.row_preimage('every_type', p.id)) AS preimage_matches
+	FROM pg_temp.lar1_preimages('every_type') p;
+SELECT * FROM recomputed;
+SELECT count(*) AS rows, bool_and(ok) AS ok FROM pg_temp.lar1_check('every_type');
+SELECT * FROM llm_audit.verify();
+
+-- the built-in ledgers too
+SELECT count(*) > 100 AS some_rows, bool_and(c.ok) AS ok
+FROM llm_audit.ledger l, pg_temp.lar1_check(format('%I.%I', l.schema_name, l.relation_name)) c;
+
+-- the check can fail
+BEGIN;
+SET LOCAL allow_system_table_mods = on;
+UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'every_type'::regclass;
+UPDATE pg_class SET reltuples = reltuples WHERE oid = 'every_type'::regclass;
+UPDATE every_type SET a_numeric = 1.000 WHERE chain_seq = 11;
+UPDATE every_type SET secret = 'Secret' WHERE secret = 'secret';
+DELETE FROM every_type WHERE chain_seq = 3;
+SELECT seq, hash_ok, link_ok FROM pg_temp.lar1_check('every_type') WHERE NOT ok ORDER BY seq;
+SELECT seq, finding FROM llm_audit.verify('every_type')
+	WHERE finding <> 'catalog_drift' ORDER BY seq, finding;
+ROLLBACK;
+
+-- values that look alike are not the same
+SELECT a_numeric, count(DISTINCT row_hash) FROM every_type
+	WHERE a_numeric = 1 GROUP BY a_numeric;
+SELECT a_text = '' AS empty, count(*) FROM every_type
+	WHERE a_text = '' OR a_text IS NULL AND chain_seq < 4 GROUP BY 1 ORDER BY 1;
+
+-- the bytes of a preimage do not depend on any setting
+CREATE TABLE before AS
+	SELECT id, sha256(llm_audit.row_preimage('every_type', id)) AS hash FROM every_type;
+CREATE FUNCTION unchanged() RETURNS text LANGUAGE sql AS $$
+	SELECT CASE WHEN count(*) = (SELECT count(*) FROM before) THEN 'same'
+		ELSE 'CHANGED' END
+	FROM before b WHERE hash = sha256(llm_audit.row_preimage('every_type', id))
+$$;
+-- and it changes nothing which of them wrote a row
+CREATE FUNCTION written() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	copied int;
+BEGIN
+	INSERT INTO every_type (a_text, a_bpchar, a_json, a_jsonb, a_numeric, a_float4,
+			a_float8, a_bytea, a_date, a_timestamp, a_timestamptz, an_interval,
+			texts, floats, times)
+		SELECT a_text, a_bpchar, a_json, a_jsonb, a_numeric, a_float4, a_float8,
+			a_bytea, a_date, a_timestamp, a_timestamptz, an_interval,
+			texts, floats, times
+		FROM every_type WHERE chain_seq = 5;
+	GET DIAGNOSTICS copied = ROW_COUNT;
+	RETURN (SELECT copied || ' ' || count(*)
+		FROM llm_audit.verify('every_type'));
+END
+$$;
+SELECT unchanged(), written();
+SET DateStyle = 'SQL, DMY';
+SELECT unchanged(), written();
+SET DateStyle = 'German';
+SET TimeZone = 'Asia/Kathmandu';
+SELECT unchanged(), written();
+SET IntervalStyle = 'sql_standard';
+SELECT unchanged(), written();
+SET IntervalStyle = 'iso_8601';
+SET bytea_output = 'escape';
+SELECT unchanged(), written();
+SET extra_float_digits = -15;
+SELECT unchanged(), written();
+SET extra_float_digits = 3;
+SET xmloption = document;
+SET lc_numeric = 'C';
+SET lc_monetary = 'C';
+SET array_nulls = off;
+SET standard_conforming_strings = on;
+SELECT unchanged(), written();
+SET client_encoding = 'LATIN1';
+SELECT unchanged(), written();
+SET client_encoding = 'SJIS';
+SELECT unchanged(), written();
+RESET ALL;
+SET client_min_messages = warning;
+SELECT bool_and(ok) AS ok, count(*) FROM pg_temp.lar1_check('every_type');
+SELECT * FROM llm_audit.verify();
+
+-- text that is not valid UTF-8 does not come in
+INSERT INTO every_type (a_text) VALUES (E'\xff');
+
+-- a dropped ledger leaves nothing to complain about
+DROP VIEW recomputed;
+SELECT llm_audit.drop_ledger('every_type', 'the test is over');
+SELECT * FROM llm_audit.verify();
