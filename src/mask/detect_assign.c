@@ -1,12 +1,13 @@
 /*
  * detect_assign.c
- *	  Secrets by the name of what they are assigned to: password=…,
- *	  "apiKey": "…", X-Api-Key: …, <token>…</token>.
+ *	  Secrets by the name of what they are assigned to: password=...,
+ *	  "apiKey": "...", X-Api-Key: ..., <token>...</token>.
  *
  * The name tells how much the value has to look like a secret: a password
  * may be anything, a token has digits and entropy, and a vendor's name needs
  * more of both.
  */
+#include "mask/lexicon.h"
 #include "mask/scan.h"
 #include "mask/validate.h"
 
@@ -92,8 +93,8 @@ HarmlessSuffix(const char *rest)
 }
 
 static const char password_words[] =
-"password|passwd|passphrase|passcode|passwort|motdepasse|contrase|па�7ол|"
-"құпиясөз|құпиясоз";
+"password|passwd|passphrase|passcode|passwort|motdepasse|contrase|"
+LEX_PASSWORD;
 
 static const char secret_words[] =
 "secret|token|apikey|accesskey|privatekey|privkey|authkey|signingkey|"
@@ -102,7 +103,7 @@ static const char secret_words[] =
 "credential|bearer|authtoken|sessionkey|webhookkey|consumerkey|appkey|"
 "connectionstring|mnemonic|seedphrase|cookie|accesskeyid|seckey|"
 "signature|securitykey|hmackey|writekey|readkey|deploykey|cryptkey|"
-"ключ|токен|сек�7ет|slkey|cloudiamkey|softlayerkey|iamkey|awskey|gcpkey|"
+LEX_SECRET "|slkey|cloudiamkey|softlayerkey|iamkey|awskey|gcpkey|"
 "azurekey|openaikey|anthropickey|alibabakey|publickeytoken|sessionid|"
 "integrationkey|routingkey|projectkey|ocpapimsubscription|apim";
 
@@ -182,6 +183,7 @@ typedef struct ValueLook
 	int			filler;			/* longest run of one that fills: x, *, 0 */
 } ValueLook;
 
+/* Counts what a value is made of. */
 static ValueLook
 LookAt(const MaskScan *scan, const Value *value)
 {
@@ -415,7 +417,7 @@ FindKey(const MaskScan *scan, size_t pos, size_t *start, size_t *end)
 	return *end > *start;
 }
 
-/* "var apiToken string = …": the name stands before its type. */
+/* "var apiToken string = ...": the name stands before its type. */
 static void
 SkipTypeName(const MaskScan *scan, size_t *start, size_t *end)
 {
@@ -544,7 +546,7 @@ LooseValue(const MaskScan *scan, size_t pos)
 	return ByteAt(scan, at) == '"' || ByteAt(scan, at) == '\'' ? at : 0;
 }
 
-/* setProperty("X_TOKEN", "…"), <token>…, key="Password" value="…". */
+/* setProperty("X_TOKEN", "..."), <token>..., key="Password" value="...". */
 bool
 DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 {

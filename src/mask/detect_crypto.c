@@ -117,7 +117,7 @@ DetectBitcoin(MaskScan *scan, const MaskDetector *self, size_t pos)
 	return HitSpan(scan, self->entity, start, start + len, "base58check");
 }
 
-/* CRYPTO: bc1…, at the end of its "bc1". */
+/* CRYPTO: bc1..., at the end of its "bc1". */
 bool
 DetectBech32(MaskScan *scan, const MaskDetector *self, size_t pos)
 {

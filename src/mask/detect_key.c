@@ -139,8 +139,8 @@ DetectAwsKey(MaskScan *scan, const MaskDetector *self, size_t pos)
 }
 
 /*
- * JWT: eyJ…, a dot, a second part that is also JSON in base64 and perhaps a
- * signature; also a whole JWT in base64 once more (ZXlK…).
+ * JWT: eyJ..., a dot, a second part that is also JSON in base64 and perhaps a
+ * signature; also a whole JWT in base64 once more (ZXlK...).
  */
 bool
 DetectJwt(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -172,7 +172,7 @@ DetectJwt(MaskScan *scan, const MaskDetector *self, size_t pos)
 	return HitKey(scan, self->entity, start, end, 0);
 }
 
-/* PRIVATE_KEY: -----BEGIN … PRIVATE KEY----- to its end, or what is there. */
+/* PRIVATE_KEY: -----BEGIN ... PRIVATE KEY----- to its end, or what is there. */
 bool
 DetectPem(MaskScan *scan, const MaskDetector *self, size_t pos)
 {

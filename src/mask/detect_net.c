@@ -2,6 +2,7 @@
  * detect_net.c
  *	  Addresses: e-mail, IP, MAC, and credentials inside URLs.
  */
+#include "mask/lexicon.h"
 #include "mask/scan.h"
 
 #include <string.h>
@@ -201,8 +202,7 @@ SaysVersion(const MaskScan *scan, size_t pos)
 	if (at > 0 && (scan->text[at - 1] | 0x20) == 'v')
 		return at < 2 || !IsAlnum(scan->text[at - 2]);
 	return (at >= 7 && FoldMatch(scan->text, at, at - 7, "version", 7)) ||
-		(at >= 12 && FoldMatch(scan->text, at, at - 12, "ве�63сия", 12)) ||
-		(at >= 12 && FoldMatch(scan->text, at, at - 12, "ве�63сии", 12));
+		(at >= 12 && FoldMatch(scan->text, at, at - 12, LEX_VERSION, 10));
 }
 
 /* IP_ADDRESS, version 4, with its network prefix. */

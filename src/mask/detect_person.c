@@ -3,6 +3,7 @@
  *	  Names after a cue.  Names can't be found reliably by pattern; what a
  *	  gateway knows of its customer comes through known values.
  */
+#include "mask/lexicon.h"
 #include "mask/scan.h"
 
 #include <string.h>
@@ -109,7 +110,7 @@ IsNoName(const MaskScan *scan, size_t pos, size_t end)
 	static const char words[] =
 	" the not on in a an and very so too also that this what it no of "
 	"for at my your misspelled wrong spelled unknown listed different "
-	"не на как по тоже такое ";
+	LEX_NO_NAME;
 	char		word[40] = " ";
 
 	if (end - pos > 36)

@@ -3,6 +3,7 @@
  *	  Telephone numbers and dates: runs of digits that are told apart by
  *	  their groups.
  */
+#include "mask/lexicon.h"
 #include "mask/scan.h"
 #include "mask/validate.h"
 
@@ -150,7 +151,7 @@ PhoneStart(const MaskScan *scan)
 	return start;
 }
 
-/* An extension: "x11144", " ext. 12", " доб. 12". */
+/* An extension: "x11144", " ext. 12", or the same in Russian. */
 static size_t
 PhoneExtension(const MaskScan *scan, size_t end)
 {
@@ -163,7 +164,7 @@ PhoneExtension(const MaskScan *scan, size_t end)
 	else if (at < scan->len && FoldMatch(scan->text, scan->len, at, "ext", 3))
 		at += 3;
 	else if (at < scan->len &&
-			 FoldMatch(scan->text, scan->len, at, "доб", 6))
+			 FoldMatch(scan->text, scan->len, at, LEX_EXTENSION, 6))
 		at += 6;
 	else
 		return end;
@@ -220,7 +221,7 @@ InternationalGroups(const MaskScan *scan)
 	return RunDigits(run, groups) >= 8 ? groups : 0;
 }
 
-/* 8 (701) 123-45-67 and 7…: Kazakhstan and Russia.  Groups, 0 if not. */
+/* 8 (701) 123-45-67 and 7...: Kazakhstan and Russia.  Groups, 0 if not. */
 static int
 NationalGroups(const DigitRun *run)
 {
@@ -237,7 +238,7 @@ NationalGroups(const DigitRun *run)
 	return area >= '3' && !RunSeparated(run, groups, '.') ? groups : 0;
 }
 
-/* (415) 555-0132, 415-555-0132x11, 1-415-…, 001-415-….  Groups or 0. */
+/* (415) 555-0132, 415-555-0132x11, 1-415-..., 001-415-....  Groups or 0. */
 static int
 AmericanGroups(const MaskScan *scan)
 {

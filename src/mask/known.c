@@ -8,6 +8,7 @@
  * the rest of that word with it when the rest is short, which covers the
  * endings of Russian and Kazakh ("Иванов" in "Ивановым", "Айгүлдің").
  */
+#include "mask/lexicon.h"
 #include "mask/scan.h"
 
 #include <string.h>
@@ -25,7 +26,7 @@ typedef struct Automaton
 	uint16_t	class_of[256];	/* 0: a byte in no value */
 	uint32_t	classes;
 	uint32_t	nodes;
-	uint32_t   *next;			/* nodes × classes */
+	uint32_t   *next;			/* nodes x classes */
 	uint32_t   *fail;
 	uint32_t   *output;			/* nearest state by fail that ends a value */
 	uint32_t   *length;			/* of the value that ends here, or 0 */
@@ -78,7 +79,7 @@ ListAdd(KnownList *list, const unsigned char *text, size_t len, bool stem)
 static size_t
 StemLength(const unsigned char *word, size_t len)
 {
-	static const char endings[] = "а я о е ы и й ь у ю ә і";
+	static const char endings[] = LEX_VOWELS;
 	size_t		stem = len;
 
 	for (int round = 0; round < 2 && stem > 6; round++)

@@ -85,7 +85,7 @@ typedef struct MaskAllocator
 	void	   *arg;
 } MaskAllocator;
 
-/* A value that must be masked wherever it occurs (a customer's name, …). */
+/* A value that must be masked wherever it occurs (a customer's name, ...). */
 typedef struct MaskValue
 {
 	const char *text;			/* UTF-8 */

@@ -37,7 +37,7 @@ typedef enum MaskContext
 	CTX_COUNT
 } MaskContext;
 
-/* A chain of digit groups: 4403 1234-5678 … */
+/* A chain of digit groups: 4403 1234-5678 ... */
 #define RUN_GROUPS 20
 typedef struct DigitGroup
 {

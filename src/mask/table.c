@@ -5,6 +5,7 @@
  *
  * Detectors of one trigger are asked in the order of this table.
  */
+#include "mask/lexicon.h"
 #include "mask/scan.h"
 
 /* A key with a prefix: the characters after it, how many, their entropy. */
@@ -53,16 +54,15 @@ const MaskDetector DetectorTable[] =
 
 	/* words */
 	ON_WORD(MASK_PERSON, DetectPerson,
-			"my name is|my name's|name is|меня зовут|мое имя|моё имя|"
-			"менің атым|менин атым|атым$", false, "s"),
+			"my name is|my name's|name is|" LEX_MY_NAME, false, "s"),
 	ON_WORD(MASK_PERSON, DetectPerson,
-			"mr$|mrs$|ms$|miss$|dr$|prof$|mister$|doctor$|г-н|г-жа|господин$|"
-			"госпожа$|г�91ажданин$|г�91ажданка$|мы�91за|ханым", false, NULL),
+			"mr$|mrs$|ms$|miss$|dr$|prof$|mister$|doctor$|" LEX_TITLE, false,
+			NULL),
 	ON_WORD(MASK_PERSON, DetectPerson,
 			"full name|fullname|first name|firstname|last name|lastname|"
-			"customer name|client name|cardholder|surname|фио$|фамилия$|"
-			"отчество$|аты-жөні$|тегі$|есімі$", false, ":"),
-	ON_WORD(MASK_PERSON, DetectPerson, "name$|имя$|клиент$|customer$|client$",
+			"customer name|client name|cardholder|surname|" LEX_FULL_NAME,
+			false, ":"),
+	ON_WORD(MASK_PERSON, DetectPerson, "name$|customer$|client$|" LEX_NAME,
 			false, "2"),
 	ON_WORD(MASK_SECRET, DetectLooseAssignment,
 			"token|secret|password|passwd|api key|apikey|auth key|access key|"

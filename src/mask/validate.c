@@ -129,7 +129,7 @@ BinPlausible(const char *digits)
 		digits[4] >= '4' && digits[4] <= '6' && digits[5] <= '4';
 }
 
-/* Σ digit · weight, mod 11, mod 10: the INN's check digit. */
+/* The sum of digit * weight, mod 11, mod 10: the INN's check digit. */
 static int
 InnDigit(const char *digits, const int *weights, int count)
 {
@@ -352,7 +352,7 @@ BinaryLog(int n)
 	return log;
 }
 
-/* n · log2 n for n up to 256, filled on first use. */
+/* n * log2 n for n up to 256, filled on first use. */
 static const double *
 WeighTable(void)
 {

@@ -8,6 +8,7 @@
  * what it stops is compared.  The tables are built on first use, once per
  * process, and never change.
  */
+#include "mask/lexicon.h"
 #include "mask/scan.h"
 
 #include <string.h>
@@ -21,46 +22,50 @@ static const struct ContextWords
 
 {
 	{CTX_CARD, "card$|cards$|card number|card no$|cardno$|cardnum|cc$|ccn$|"
-		"credit card|creditcard|debit card|debitcard|visa$|mastercard|"
-		"maestro$|amex$|american express|unionpay|"
-		"ка�63та|ка�63ты|ка�63те|ка�63ту|ка�63той|ка�63точк|ка�63там|ка�63тк|ка�63т$|ми�63$|"
-	"ка�35тас|ка�35тан"},
-	{CTX_IBAN, "iban|ибан|жск$|иик$|бсшк"},
-	{CTX_IIN, "iin$|ииn|иин|жсн|zhsn"},
-	{CTX_BIN, "bin$|бин$|бсн$|biin"},
-	{CTX_INN, "inn$|инн"},
-	{CTX_SNILS, "снилс|snils|пенсионн"},
-	{CTX_SSN, "ssn|social security|social sec|socialsecurity|"
-	"itin$|taxpayer|tin$|tax id"},
+		"credit card|creditcard|debit card|debitcard|visa$|"
+		"mastercard|maestro$|amex$|american express|unionpay|"
+	LEX_CARD},
+	{CTX_IBAN, "iban|"
+	LEX_IBAN},
+	{CTX_IIN, "iin$|zhsn|"
+	LEX_IIN},
+	{CTX_BIN, "bin$|biin|"
+	LEX_BIN},
+	{CTX_INN, "inn$|"
+	LEX_INN},
+	{CTX_SNILS, "snils|"
+	LEX_SNILS},
+	{CTX_SSN, "ssn|social security|social sec|socialsecurity|itin$|"
+	"taxpayer|tin$|tax id"},
 	{CTX_PHONE, "phone|telephone|tel$|tele$|cell$|cellphone|mobile|mob$|fax$|"
-		"call$|calling|callback|dial$|text me|sms|whatsapp|viber|telegram$|"
-		"answering|reach me|reach us|contact|office$|hotline|pager|msisdn|"
-		"тел|моб|сот$|сотов|звон|позвон|созвон|факс|ватсап|вотсап|"
-		"вайбе�63|смс|номе�63 тел|связ|контакт|нөмі�63|қоңы�63ау|хаба�63лас|ұялы|"
-	"байланыс|cep$|telefon|tlf$|handy$|celular|móvil|téléphone"},
-	{CTX_PASSPORT, "passport|pasaporte|passeport|reisepass|паспо�35т|"
-	"төлқұжат|заг�35анпаспо�35т"},
+		"call$|calling|callback|dial$|text me|sms|whatsapp|viber|"
+		"telegram$|answering|reach me|reach us|contact|office$|"
+		"hotline|pager|msisdn|cep$|telefon|tlf$|handy$|celular|"
+	LEX_PHONE},
+	{CTX_PASSPORT, "passport|pasaporte|passeport|reisepass|"
+	LEX_PASSPORT},
 	{CTX_LICENSE, "driver license|drivers license|driver's license|"
 		"driver licence|drivers licence|driver's licence|"
 		"driving licence|driving license|driver lic|driver permit|"
 		"driver identification|dl$|permit$|lic$|dls$|cdls$|"
-	"водительск|вод уд|жү�35гізуші|ву$"},
-	{CTX_BIRTH, "birth|born|dob$|birthday|bday$|date of birth|дата �35ожд|"
-	"�35ожд|�35одил|туған|туылған|г.�35.|д�35$|д.�35."},
-	{CTX_ACCOUNT, "account|acct$|acc$|bank account|checking|savings|"
-	"routing|aba$|счет|счёт|счета|счёта|счету|шот|�35/с$|л/с$"},
+	LEX_LICENSE},
+	{CTX_BIRTH, "birth|born|dob$|birthday|bday$|date of birth|"
+	LEX_BIRTH},
+	{CTX_ACCOUNT, "account|acct$|acc$|bank account|checking|savings|routing|"
+		"aba$|"
+	LEX_ACCOUNT},
 	{CTX_NATIONAL, "national id|nationalid|identity|id number|id card|"
 		"personal id|personal code|nino$|national insurance|nhs|"
-		"aadhaar|aadhar|uidai|pan number|pesel|nric|fin$|"
-		"medicare|tfn$|abn$|acn$|sin$|nas$|"
-		"bsn$|dni$|nif$|nie$|codice fiscale|rrn|turkish id|personnummer|"
-		"henkilötunnus|steuer|tax number|national identification|kimlik|"
-	"mbi$|npi$|dea$"},
-	{CTX_DOCUMENT, "удостове�35ен|уд. личн|жеке куәлік|куәлік|документ|"
-	"id document|identity card|udl$|удл$"},
+		"aadhaar|aadhar|uidai|pan number|pesel|nric|fin$|medicare|"
+		"tfn$|abn$|acn$|sin$|nas$|bsn$|dni$|nif$|nie$|codice fiscale|"
+		"rrn|turkish id|personnummer|steuer|tax number|"
+		"national identification|kimlik|mbi$|npi$|dea$|"
+	LEX_NATIONAL},
+	{CTX_DOCUMENT, "id document|identity card|udl$|"
+	LEX_DOCUMENT},
 	{CTX_PLAIN, "amount|price|total|order|invoice|tracking|zip$|suite|apt$|"
 		"sum$|balance|usd$|eur$|kzt$|version|port$|year|page|sku$|"
-	"сумм|цен|заказ|итог|баланс|тенге|�35уб|ве�35сия|ст�35$|год$|ст�35аниц"},
+	LEX_PLAIN},
 };
 
 #define WORD_ROOM 1200

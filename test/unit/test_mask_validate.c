@@ -1,9 +1,9 @@
-/* links: src/mask/validate.c src/core/sha256.c -lcrypto */
 /*
  * test_mask_validate.c
  *	  Check digits: known good numbers pass, and every single changed digit
  *	  is noticed where the scheme promises it.
  */
+/* links: src/mask/validate.c src/core/sha256.c */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,0 +1,47 @@
+/*
+ * lexicon.h
+ *	  Words beyond ASCII that the scanner knows: Russian, Kazakh and a few of
+ *	  other languages, folded to small letters.
+ *
+ * They live in macros because the layout tool breaks other scripts in code.
+ * In lists, '|' separates, '$' demands the word's end, and a space stands for
+ * any separator or none.  Their English neighbours are where they are used.
+ */
+#ifndef LLM_AUDIT_MASK_LEXICON_H
+#define LLM_AUDIT_MASK_LEXICON_H
+
+#define LEX_CARD \
+	"карта|карты|карте|карту|картой|карточк|картам|картк|карт$|" \
+	"мир$|картас|картан"
+#define LEX_IBAN "ибан|жск$|иик$|бсшк"
+#define LEX_IIN "иин|жсн"
+#define LEX_BIN "бин$|бсн$"
+#define LEX_INN "инн"
+#define LEX_SNILS "снилс|пенсионн"
+#define LEX_PHONE \
+	"тел|моб|сот$|сотов|звон|позвон|созвон|факс|ватсап|вотсап|" \
+	"вайбер|смс|номер тел|связ|контакт|нөмір|қоңырау|хабарлас|" \
+	"ұялы|байланыс|móvil|téléphone"
+#define LEX_PASSPORT "паспорт|төлқұжат|загранпаспорт"
+#define LEX_LICENSE "водительск|вод уд|жүргізуші|ву$"
+#define LEX_BIRTH "дата рожд|рожд|родил|туған|туылған|г.р.|др$|д.р."
+#define LEX_ACCOUNT "счет|счёт|счета|счёта|счету|шот|р/с$|л/с$"
+#define LEX_NATIONAL "henkilötunnus"
+#define LEX_DOCUMENT "удостоверен|уд. личн|жеке куәлік|куәлік|документ|удл$"
+#define LEX_PLAIN \
+	"сумм|цен|заказ|итог|баланс|тенге|руб|версия|стр$|год$|" \
+	"страниц"
+#define LEX_PASSWORD "парол|құпиясөз|құпиясоз"
+#define LEX_SECRET "ключ|токен|секрет"
+#define LEX_VERSION "верси"
+#define LEX_EXTENSION "доб"
+#define LEX_NO_NAME "не на как по тоже такое "
+#define LEX_VOWELS "а я о е ы и й ь у ю ә і"
+#define LEX_MY_NAME "меня зовут|мое имя|моё имя|менің атым|менин атым|атым$"
+#define LEX_TITLE \
+	"г-н|г-жа|господин$|госпожа$|гражданин$|гражданка$|мырза|" \
+	"ханым"
+#define LEX_FULL_NAME "фио$|фамилия$|отчество$|аты-жөні$|тегі$|есімі$"
+#define LEX_NAME "имя$|клиент$"
+
+#endif
