@@ -485,11 +485,14 @@ TakeOut(RecordDoc *doc, JsonNode *member)
 		doc->text_withheld = true;
 		return true;
 	}
-	if (member->key && ((RecordKeyIsContent(member->key, member->key_len) &&
-						 member->type != JSON_NULL) ||
-						HidesContent(doc, member)))
+	if ((member->key && member->type != JSON_NULL &&
+		 RecordKeyIsContent(member->key, member->key_len)) ||
+		HidesContent(doc, member))
 	{
-		RecordNote(doc, &doc->moved, member->key, member->key_len);
+		if (member->key)
+			RecordNote(doc, &doc->moved, member->key, member->key_len);
+		else
+			RecordNote(doc, &doc->moved, "[]", 2);
 		RecordAddContent(doc, member);
 		return true;
 	}
@@ -783,6 +786,17 @@ RecordMap(RecordDoc *doc, const JsonNode *root)
 	return false;
 }
 
+/* Each member of an object as an attribute. */
+static void
+AddAttributes(RecordDoc *doc, const JsonNode *object)
+{
+	for (const JsonNode *m = object->child; m; m = m->next)
+	{
+		if (m->key)
+			RecordAttribute(doc, "", m);
+	}
+}
+
 void
 RecordApplyDefaults(RecordDoc *doc, const JsonNode *defaults)
 {
@@ -792,7 +806,9 @@ RecordApplyDefaults(RecordDoc *doc, const JsonNode *defaults)
 	{
 		int			i = RecordColumnFind(doc->row->schema, m->key, m->key_len);
 
-		if (i >= 0 && doc->row->values[i] == NULL && m->type != JSON_NULL)
+		if (m->type == JSON_OBJECT)
+			AddAttributes(doc, m);
+		else if (i >= 0 && doc->row->values[i] == NULL && m->type != JSON_NULL)
 			doc->row->values[i] = JsonShare(doc->arena, m);
 	}
 }
@@ -812,7 +828,9 @@ RecordMapRest(RecordDoc *doc, const JsonNode *root, const char *const *used,
 		if (*name || m->type == JSON_NULL)
 			continue;
 		i = RecordColumnFind(doc->row->schema, m->key, m->key_len);
-		if (i < 0 || doc->row->schema->columns[i].stamped)
+		if (m->key_len == 10 && memcmp(m->key, "attributes", 10) == 0)
+			AddAttributes(doc, m);
+		else if (i < 0 || doc->row->schema->columns[i].stamped)
 			RecordAttribute(doc, prefix, m);
 		else if (doc->row->values[i] == NULL && JsonHasValue(m))
 			doc->row->values[i] = JsonShare(doc->arena, m);

@@ -542,7 +542,8 @@ MapResponseRest(RecordDoc *doc, const JsonNode *body)
 		"stopReason", "finish_reason", "finishReason", "done_reason", "role",
 		"prompt_token_count", "generation_token_count", "inputTextTokenCount",
 		"prompt_eval_count", "eval_count", "tool_calls", "total_duration",
-		"amazon-bedrock-guardrailAction",
+		"amazon-bedrock-guardrailAction", "amazon-bedrock-trace", "trace",
+		"logs",
 	/* what only repeats the request */
 		"instructions", "tools", "tool_choice", "input", "prompt",
 		"temperature", "top_p", "reasoning", "truncation", "chat_history",
@@ -584,7 +585,12 @@ RecordMapResponse(RecordDoc *doc, const JsonNode *body)
 		AddReason(doc, &outcome, FirstOf(body, reasons));
 		if (MapResponseText(doc, body, &outcome) ||
 			JsonHasValue(JsonGet(body, "error")))
+		{
+			RecordAddFragment(doc, &whole, JsonGet(body, "amazon-bedrock-trace"));
+			RecordAddFragment(doc, &whole, JsonGet(body, "trace"));
+			RecordAddFragment(doc, &whole, JsonGet(body, "logs"));
 			MapResponseRest(doc, body);
+		}
 		else
 			RecordAddFragment(doc, &whole, body);
 	}
