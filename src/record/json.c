@@ -404,7 +404,12 @@ ReadNumber(Parser *ps, JsonNode *node)
 		p++;
 	digits = p;
 	p = SkipDigits(p, ps->end);
-	if (p == digits || (*digits == '0' && p - digits > 1))
+	if (p - digits > 1 && *digits == '0')
+	{
+		p = digits + 1;
+		goto bad;
+	}
+	if (p == digits)
 		goto bad;
 	if (p < ps->end && *p == '.')
 	{
