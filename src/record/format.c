@@ -159,7 +159,7 @@ RecordSetInt(RecordDoc *doc, const char *column, int64_t value)
 JsonNode *
 RecordFormatText(RecordDoc *doc, const char *format,...)
 {
-	char		text[512];
+	char text[	512];
 	char	   *copy;
 	va_list		args;
 	int			len;
@@ -182,7 +182,7 @@ RecordFormatText(RecordDoc *doc, const char *format,...)
 bool
 RecordNumber(const JsonNode *node, double *value)
 {
-	char		text[64];
+	char text[	64];
 	char	   *end;
 
 	if (node == NULL || (node->type != JSON_NUMBER && node->type != JSON_STRING))
@@ -190,7 +190,8 @@ RecordNumber(const JsonNode *node, double *value)
 	if (node->len == 0 || node->len >= sizeof(text))
 		return false;
 	memcpy(text, node->text, node->len);
-	text[node->len] = '\0';
+	text[		node->len] = '\0';
+
 	if (strspn(text, "0123456789+-.eE") != node->len)
 		return false;
 	*value = strtod(text, &end);
@@ -202,7 +203,7 @@ RecordSetTime(RecordDoc *doc, const char *column, const JsonNode *value)
 {
 	int64_t		micros;
 	double		number;
-	char		text[32];
+	char text[	32];
 	char	   *copy;
 	size_t		len;
 
@@ -440,7 +441,7 @@ RecordNote(RecordDoc *doc, RecordNames *names, const char *name, size_t len)
 
 /* True if the string holds JSON in which a content-like name occurs. */
 static bool
-HidesContent(RecordDoc *doc, const JsonNode *node);
+			HidesContent(RecordDoc *doc, const JsonNode *node);
 
 /* True if a content-like name occurs in the value, at any depth. */
 static bool
@@ -592,7 +593,7 @@ CompareWritten(const void *a, const void *b)
 
 	if (m->len != n->len)
 		return m->len < n->len ? -1 : 1;
-	return m->text < n->text ? -1 : m->text > n->text ? 1 : 0;
+	return m->text <n->text ? -1 : m->text >n->text ? 1 : 0;
 }
 
 /* Appends a note to an object that is being written, if there is one. */

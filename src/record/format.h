@@ -97,7 +97,8 @@ typedef struct RecordDoc
 	JsonArena  *arena;
 	RecordSchemas schemas;
 	RecordFormat format;
-	bool		lenient;		/* a value that does not fit is dropped, not refused */
+	bool		lenient;		/* a value that does not fit is dropped, not
+								 * refused */
 	RecordRow  *row;
 	RecordRows	content;
 	RecordRows	tokens;

@@ -47,6 +47,33 @@ CopyText(RecordDoc *doc, const char *text, size_t len)
 	return copy;
 }
 
+/*
+ * The type as an action of action_type: a leading "tenant." goes, and every
+ * dot but the last becomes an underscore.
+ */
+static JsonNode *
+ActionOf(RecordDoc *doc, const JsonNode *type)
+{
+	const char *start = type->text;
+	size_t		len = type->len;
+	size_t		last = 0;
+	char	   *copy;
+
+	if (Starts(type, "tenant."))
+	{
+		start += 7;
+		len -= 7;
+	}
+	copy = CopyText(doc, start, len);
+	if (copy == NULL)
+		return NULL;
+	for (size_t i = 0; i < len; i++)
+		last = copy[i] == '.' ? i : last;
+	for (size_t i = 0; i < last; i++)
+		copy[i] = copy[i] == '.' ? '_' : copy[i];
+	return JsonMakeText(doc->arena, copy, len);
+}
+
 /* Action, category, outcome and target from the type. */
 static void
 MapType(RecordDoc *doc, const JsonNode *root, const JsonNode *type)
@@ -55,11 +82,11 @@ MapType(RecordDoc *doc, const JsonNode *root, const JsonNode *type)
 	const char *dot = NULL;
 	bool		failed;
 
-	for (const char *p = type->text; p < type->text + type->len; p++)
+	for (const char *p = type->text; p < type->text +type->len; p++)
 		dot = *p == '.' ? p : dot;
 	failed = type->len > 7 &&
-		memcmp(type->text + type->len - 7, ".failed", 7) == 0;
-	RecordSet(doc, "action", type);
+		memcmp(type->text +type->len - 7, ".failed", 7) == 0;
+	RecordSet(doc, "action", ActionOf(doc, type));
 	for (size_t i = 0; categories[i][0]; i++)
 	{
 		if (Starts(type, categories[i][0]))
@@ -107,18 +134,18 @@ MapActor(RecordDoc *doc, const JsonNode *actor)
 
 	for (const char *const *path = people; *path; path++)
 	{
-		if (RecordSet(doc, "actor_id", JsonPath(actor, *path)))
+		if (RecordSet(doc, "actor_id", JsonPath (actor, *path)))
 			RecordSetString(doc, "actor_type", "human");
 	}
 	for (const char *const *path = accounts; *path; path++)
 	{
-		if (RecordSet(doc, "actor_id", JsonPath(actor, *path)))
+		if (RecordSet(doc, "actor_id", JsonPath (actor, *path)))
 			RecordSetString(doc, "actor_type", "service");
 	}
 	RecordSetString(doc, "actor_id", "unknown");
 	RecordSetString(doc, "actor_type", "service");
-	RecordSet(doc, "actor_ip", JsonPath(actor, "session/ip_address"));
-	RecordSet(doc, "user_agent", JsonPath(actor, "session/user_agent"));
+	RecordSet(doc, "actor_ip", JsonPath (actor, "session/ip_address"));
+	RecordSet(doc, "user_agent", JsonPath (actor, "session/user_agent"));
 }
 
 bool
@@ -130,7 +157,7 @@ RecordMapOpenaiAudit(RecordDoc *doc, const JsonNode *root)
 		return RecordFail(doc, RECORD_FAULT_TYPE, type, "must be a string");
 	RecordSet(doc, "correlation_id", JsonGet(root, "id"));
 	RecordSetTime(doc, "occurred_at", JsonGet(root, "effective_at"));
-	RecordSet(doc, "project_id", JsonPath(root, "project/id"));
+	RecordSet(doc, "project_id", JsonPath (root, "project/id"));
 	MapType(doc, root, type);
 	MapActor(doc, JsonGet(root, "actor"));
 	return !doc->arena->failed;

@@ -34,7 +34,7 @@ FirstOf(const JsonNode *node, const char *const *paths)
 {
 	for (; *paths; paths++)
 	{
-		const JsonNode *found = JsonPath(node, *paths);
+		const JsonNode *found = JsonPath (node, *paths);
 
 		if (JsonHasValue(found))
 			return found;
@@ -157,7 +157,7 @@ RecordMapRequest(RecordDoc *doc, const JsonNode *body)
 	RecordSet(doc, "request_model", JsonGet(body, "modelId"));
 	RecordSet(doc, "is_stream", JsonGet(body, "stream"));
 	RecordSet(doc, "end_user_id", JsonGet(body, "user"));
-	RecordSet(doc, "end_user_id", JsonPath(body, "metadata/user_id"));
+	RecordSet(doc, "end_user_id", JsonPath (body, "metadata/user_id"));
 	if (!MapRequestTexts(doc, body))
 	{
 		RecordAddFragment(doc, &whole, body);
@@ -408,7 +408,7 @@ MapResults(RecordDoc *doc, const JsonNode *results, Outcome *outcome)
 		AddTexts(doc, text, "response", "assistant");
 		AddReason(doc, outcome, FirstOf(r, reasons));
 		RecordMapUsage(doc, r);
-		RecordSet(doc, "output_tokens", JsonPath(r, "details/generated_tokens"));
+		RecordSet(doc, "output_tokens", JsonPath (r, "details/generated_tokens"));
 		found = true;
 	}
 	return found;
@@ -495,7 +495,10 @@ MapGuardrails(RecordDoc *doc, const JsonNode *body)
 static void
 MapResponseFacts(RecordDoc *doc, const JsonNode *body)
 {
-	static const char *const used_as_time[] = {
+	static const char *const models[] = {
+		"model", "model_id", "modelVersion", NULL
+	};
+	static const char *const times[] = {
 		"created", "created_at", "createTime", NULL
 	};
 	const JsonNode *id = JsonGet(body, "id");
@@ -505,23 +508,20 @@ MapResponseFacts(RecordDoc *doc, const JsonNode *body)
 	RecordSet(doc, "response_id", JsonGet(body, "response_id"));
 	RecordSet(doc, "response_id", JsonGet(body, "generation_id"));
 	RecordSet(doc, "response_id", JsonGet(body, "responseId"));
-	for (const char *const *model = (const char *const[])
-		 {
-			 "model", "model_id", "modelVersion", NULL
-		 }; *model; model++)
+	for (const char *const *key = models; *key; key++)
 	{
-		const JsonNode *value = JsonGet(body, *model);
+		const JsonNode *value = JsonGet(body, *key);
 
 		if (value && value->type == JSON_STRING)
 			RecordSet(doc, "response_model", value);
 	}
-	for (const char *const *key = used_as_time; *key; key++)
+	for (const char *const *key = times; *key; key++)
 		RecordSetTime(doc, "occurred_at", JsonGet(body, *key));
 	RecordSetTime(doc, "ended_at", JsonGet(body, "completed_at"));
-	RecordSetMillis(doc, "duration_ms", JsonPath(body, "metrics/latencyMs"), 1);
+	RecordSetMillis(doc, "duration_ms", JsonPath (body, "metrics/latencyMs"), 1);
 	RecordSetMillis(doc, "duration_ms", JsonGet(body, "total_duration"), 1e6);
 	RecordMapUsage(doc, JsonGet(body, "usage"));
-	RecordMapUsage(doc, JsonPath(body, "x_groq/usage"));
+	RecordMapUsage(doc, JsonPath (body, "x_groq/usage"));
 	RecordMapUsage(doc, JsonGet(body, "usageMetadata"));
 	RecordMapUsage(doc, JsonGet(body, "meta"));
 	RecordMapUsage(doc, body);
@@ -544,7 +544,7 @@ MapResponseRest(RecordDoc *doc, const JsonNode *body)
 		"prompt_eval_count", "eval_count", "tool_calls", "total_duration",
 		"amazon-bedrock-guardrailAction", "amazon-bedrock-trace", "trace",
 		"logs",
-	/* what only repeats the request */
+		/* what only repeats the request */
 		"instructions", "tools", "tool_choice", "input", "prompt",
 		"temperature", "top_p", "reasoning", "truncation", "chat_history",
 		"parallel_tool_calls", "max_output_tokens", "logprobs", "context",

@@ -123,13 +123,13 @@ AddMediaUrl(RecordDoc *doc, const RecordFragment *fragment,
 	{
 		memset(&data, 0, sizeof(data));
 		data.text = comma + 1;
-		data.len = url->text + url->len - data.text;
+		data.len = url->text +url->len - data.text;
 		type_len = 0;
-		while (url->text + 5 + type_len < comma &&
+		while (url->text +5 + type_len < comma &&
 			   url->text[5 + type_len] != ';')
 			type_len++;
 		AddBinary(doc, fragment,
-				  JsonMakeText(doc->arena, url->text + 5, type_len),
+				  JsonMakeText(doc->arena, url->text +5, type_len),
 				  DecodedLength(&data));
 		return;
 	}
@@ -169,11 +169,13 @@ AddMedia(RecordDoc *doc, const RecordFragment *fragment, const JsonNode *part)
 	if (JsonIs(JsonGet(part, "type"), "blob"))
 		data = JsonGet(part, "content");
 	for (const char *const *path = data_paths; *path && !data; path++)
-		data = JsonPath(part, *path);
+		data = JsonPath (part, *path);
+
 	if (data == NULL || data->type != JSON_STRING)
 		return false;
 	for (const char *const *path = type_paths; *path && !type; path++)
-		type = JsonPath(part, *path);
+		type = JsonPath (part, *path);
+
 	AddBinary(doc, fragment, type, DecodedLength(data));
 	return true;
 }
@@ -242,9 +244,9 @@ PartText(const JsonNode *part)
 
 	for (const char *const *path = paths; *path; path++)
 	{
-		const JsonNode *text = JsonPath(part, *path);
+		const JsonNode *text = JsonPath (part, *path);
 
-		if (text && text->type == JSON_STRING)
+		if (text &&text->type == JSON_STRING)
 			return text;
 	}
 	return NULL;
@@ -266,6 +268,7 @@ AddPart(RecordDoc *doc, const RecordFragment *fragment, const JsonNode *part)
 	if (JsonIs(JsonGet(part, "type"), "blob") && AddMedia(doc, fragment, part))
 		return;
 	text = PartText(part);
+
 	if (text)
 		RecordAddFragment(doc, fragment, text);
 	else if (!AddMedia(doc, fragment, part))

@@ -46,7 +46,7 @@ static const char *const operations[][2] = {
 /* Sets a column to value, or to what a table says for it. */
 static void
 SetTranslated(RecordDoc *doc, const char *column, const JsonNode *value,
-			  const char *const (*table)[2])
+			  const char *const(*table)[2])
 {
 	for (; (*table)[0]; table++)
 	{
@@ -68,6 +68,7 @@ SetBoolean(RecordDoc *doc, const char *column, const JsonNode *value)
 		RecordSet(doc, column, value);
 }
 
+/* LiteLLM's own call id, and the provider's response id. */
 static void
 MapIds(RecordDoc *doc, const JsonNode *root, const JsonNode *metadata)
 {
@@ -77,7 +78,7 @@ MapIds(RecordDoc *doc, const JsonNode *root, const JsonNode *metadata)
 	};
 
 	for (const char *const *path = paths; *path; path++)
-		RecordSet(doc, "request_id", JsonPath(root, *path));
+		RecordSet(doc, "request_id", JsonPath (root, *path));
 	RecordSet(doc, "request_id", JsonGet(metadata, "litellm_call_id"));
 	RecordSet(doc, "response_id",
 			  doc->format == RECORD_LITELLM_SPEND ?
@@ -86,6 +87,7 @@ MapIds(RecordDoc *doc, const JsonNode *root, const JsonNode *metadata)
 	RecordSet(doc, "session_id", JsonGet(root, "session_id"));
 }
 
+/* Actor, key, team, organization, end user and address. */
 static void
 MapWho(RecordDoc *doc, const JsonNode *root, const JsonNode *metadata)
 {
@@ -139,6 +141,7 @@ MapSpan(RecordDoc *doc, const char *column, const JsonNode *from,
 								   (double) (b.micros - a.micros) / 1000));
 }
 
+/* Start, end and what lies between them. */
 static void
 MapTimes(RecordDoc *doc, const JsonNode *root)
 {
@@ -155,6 +158,7 @@ MapTimes(RecordDoc *doc, const JsonNode *root)
 				JsonGet(root, "completionStartTime"));
 }
 
+/* Cost, tokens, cache and streaming. */
 static void
 MapUsage(RecordDoc *doc, const JsonNode *root, const JsonNode *metadata)
 {
@@ -206,6 +210,7 @@ MapGuardrails(RecordDoc *doc, const JsonNode *list)
 	RecordSet(doc, "guardrails", array);
 }
 
+/* Status, error, retries and guardrails. */
 static void
 MapOutcome(RecordDoc *doc, const JsonNode *root, const JsonNode *metadata)
 {
@@ -237,6 +242,7 @@ MapOutcome(RecordDoc *doc, const JsonNode *root, const JsonNode *metadata)
 	RecordSet(doc, "policies_triggered", JsonGet(metadata, "applied_guardrails"));
 }
 
+/* Model, route, provider, operation and host. */
 static void
 MapModel(RecordDoc *doc, const JsonNode *root)
 {
@@ -252,7 +258,7 @@ MapModel(RecordDoc *doc, const JsonNode *root)
 	RecordSet(doc, "server_address",
 			  RecordUrlHost(doc, JsonGet(root, "api_base")));
 	RecordSet(doc, "server_address",
-			  RecordUrlHost(doc, JsonPath(root, "hidden_params/api_base")));
+			  RecordUrlHost(doc, JsonPath (root, "hidden_params/api_base")));
 	RecordSet(doc, "tool_name", JsonGet(root, "mcp_namespaced_tool_name"));
 }
 

@@ -225,7 +225,7 @@ MapKnown(RecordDoc *doc, const JsonNode *member)
 				member->text[0] == '0' && member->text[1] == 'x' &&
 				strstr(m->column, "_id"))
 				return RecordSet(doc, m->column,
-								 JsonMakeText(doc->arena, member->text + 2,
+								 JsonMakeText(doc->arena, member->text +2,
 											  member->len - 2));
 			return RecordSet(doc, m->column, member);
 		case AS_TIME:
@@ -256,7 +256,7 @@ static bool
 GatherIndexed(RecordDoc *doc, JsonNode *gathered, const JsonNode *member)
 {
 	const char *prefix = KeyStarts(member, "gen_ai.prompt.") ?
-		"gen_ai.prompt." : "gen_ai.completion.";
+	"gen_ai.prompt." : "gen_ai.completion.";
 	const char *rest = member->key + strlen(prefix);
 	const char *end = member->key + member->key_len;
 	const char *dot;
@@ -490,7 +490,7 @@ RecordMapOtel(RecordDoc *doc, const JsonNode *root)
 		MapKnown(doc, m);
 	MapAttributes(doc, Attributes(doc, JsonGet(root, "attributes")), params);
 	MapAttributes(doc, &rest, params);
-	MapAttributes(doc, Attributes(doc, JsonPath(root, "resource/attributes")),
+	MapAttributes(doc, Attributes(doc, JsonPath (root, "resource/attributes")),
 				  params);
 	MapEvents(doc, JsonGet(root, "events"), params);
 	RecordClean(doc, params);

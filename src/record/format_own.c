@@ -83,8 +83,8 @@ AddContent(RecordDoc *doc, const JsonNode *element)
 	for (m = element->child; m; m = m->next)
 	{
 		bool		is_body = (m->key_len == 4 && memcmp(m->key, "body", 4) == 0) ||
-			(m->key_len == 4 && memcmp(m->key, "text", 4) == 0) ||
-			(m->key_len == 7 && memcmp(m->key, "content", 7) == 0);
+		(m->key_len == 4 && memcmp(m->key, "text", 4) == 0) ||
+		(m->key_len == 7 && memcmp(m->key, "content", 7) == 0);
 
 		if (is_body && m->type != JSON_NULL)
 			body = m;

@@ -81,7 +81,7 @@ EndsWith(const JsonNode *text, const char *end)
 {
 	size_t		n = strlen(end);
 
-	return text->len >= n && memcmp(text->text + text->len - n, end, n) == 0;
+	return text->len >= n && memcmp(text->text +text->len - n, end, n) == 0;
 }
 
 /* Position of needle in the path, or -1. */
@@ -98,6 +98,7 @@ FindInPath(const Uri *uri, const char *needle)
 	return -1;
 }
 
+/* Finds host and path; a text that is no URI has neither. */
 static void
 SplitUri(RecordDoc *doc, const JsonNode *text, Uri *uri)
 {
@@ -109,8 +110,9 @@ SplitUri(RecordDoc *doc, const JsonNode *text, Uri *uri)
 	uri->host = RecordUrlHost(doc, text);
 	if (uri->host == NULL)
 		return;
-	p = uri->host->text + uri->host->len;
-	end = text->text + text->len;
+	p = uri->host->text +uri->host->len;
+	end = text->text +text->len;
+
 	uri->ollama = end - p >= 6 && memcmp(p, ":11434", 6) == 0;
 	while (p < end && *p != '/' && *p != '?' && *p != '#')
 		p++;
@@ -212,12 +214,13 @@ MapModelFromPath(RecordDoc *doc, const Uri *uri)
 	}
 }
 
+/* What was done, by the path, or else the HTTP method. */
 static void
 MapOperation(RecordDoc *doc, const Uri *uri, const JsonNode *method,
 			 const JsonNode *request)
 {
 	bool		post = method == NULL || JsonIs(method, "POST") ||
-		JsonIs(method, "post");
+	JsonIs(method, "post");
 	char		name[16];
 	size_t		n = 0;
 
@@ -271,6 +274,7 @@ Header(const JsonNode *headers, const char *name)
 	return NULL;
 }
 
+/* The few headers that say something about the call. */
 static void
 MapHeaders(RecordDoc *doc, const JsonNode *sent, const JsonNode *received)
 {
@@ -304,6 +308,7 @@ MapHeaders(RecordDoc *doc, const JsonNode *sent, const JsonNode *received)
 	}
 }
 
+/* Status and, of a failed exchange, the error. */
 static void
 MapHttpStatus(RecordDoc *doc, const JsonNode *status, const JsonNode *response)
 {
@@ -347,6 +352,7 @@ RedactForm(RecordDoc *doc, const JsonNode *text)
 	if (text->len > 100000 || !memchr(p, '=', text->len) ||
 		memchr(p, '{', text->len) || memchr(p, ' ', text->len))
 		return text;
+
 	JsonBufferInit(&buf, doc->arena);
 	while (p < end)
 	{

@@ -26,7 +26,7 @@ typedef struct StreamTool
 typedef struct Stream
 {
 	RecordDoc  *doc;
-	JsonBuffer	text[STREAM_CHOICES];
+	JsonBuffer text[STREAM_CHOICES];
 	JsonBuffer	thinking;
 	StreamTool	tools[STREAM_TOOLS];
 	int			ntools;
@@ -89,7 +89,7 @@ AddPiece(JsonBuffer *buf, const JsonNode *piece)
 	{
 		for (const JsonNode *p = piece->child; p; p = p->next)
 		{
-			const JsonNode *text = JsonPath(p, "text/value");
+			const JsonNode *text = JsonPath (p, "text/value");
 
 			AddPiece(buf, text ? text : JsonGet(p, "text"));
 		}
@@ -136,9 +136,10 @@ AddToolPieces(Stream *st, const JsonNode *calls)
 		tool = ToolAt(st, number);
 		if (JsonHasValue(JsonGet(call, "id")))
 			tool->id = JsonGet(call, "id");
-		if (JsonHasValue(JsonPath(call, "function/name")))
-			tool->name = JsonPath(call, "function/name");
-		AddPiece(&tool->arguments, JsonPath(call, "function/arguments"));
+		if (JsonHasValue(JsonPath (call, "function/name")))
+			tool->name = JsonPath (call, "function/name");
+
+		AddPiece(&tool->arguments, JsonPath (call, "function/arguments"));
 	}
 }
 
@@ -158,13 +159,14 @@ OnChoices(Stream *st, const JsonNode *choices)
 		if (number < 0 || number >= STREAM_CHOICES)
 			number = STREAM_CHOICES - 1;
 		text = &st->text[(int) number];
+
 		if (delta == NULL || delta->type != JSON_OBJECT)
 			delta = JsonGet(c, "message");
 		AddPiece(text, JsonGet(delta, "content"));
 		AddPiece(text, JsonGet(delta, "refusal"));
 		AddPiece(&st->thinking, JsonGet(delta, "reasoning_content"));
 		AddPiece(text, JsonGet(c, "text"));
-		AddPiece(text, JsonPath(c, "content/parts"));
+		AddPiece(text, JsonPath (c, "content/parts"));
 		AddToolPieces(st, JsonGet(delta, "tool_calls"));
 		AddReason(st, JsonGet(c, "finish_reason"));
 		AddReason(st, JsonGet(c, "finishReason"));
@@ -226,11 +228,11 @@ OnCohere(Stream *st, const JsonNode *event, const JsonNode *type)
 	if (JsonIs(type, "message-start"))
 		RecordSet(st->doc, "response_id", JsonGet(event, "id"));
 	else if (JsonIs(type, "content-delta"))
-		AddPiece(&st->text[0], JsonPath(delta, "message/content/text"));
+		AddPiece(&st->text[0], JsonPath (delta, "message/content/text"));
 	else if (JsonIs(type, "tool-plan-delta"))
-		AddPiece(&st->thinking, JsonPath(delta, "message/tool_plan"));
+		AddPiece(&st->thinking, JsonPath (delta, "message/tool_plan"));
 	else if (JsonIs(type, "tool-call-start") || JsonIs(type, "tool-call-delta"))
-		AddToolPieces(st, JsonPath(delta, "message/tool_calls"));
+		AddToolPieces(st, JsonPath (delta, "message/tool_calls"));
 	else if (JsonIs(type, "message-end"))
 	{
 		AddReason(st, JsonGet(delta, "finish_reason"));
@@ -283,8 +285,8 @@ OnOther(Stream *st, const JsonNode *event)
 	}
 	if (JsonGet(event, "done") && JsonGet(event, "message"))
 	{
-		AddPiece(&st->text[0], JsonPath(event, "message/content"));
-		AddToolPieces(st, JsonPath(event, "message/tool_calls"));
+		AddPiece(&st->text[0], JsonPath (event, "message/content"));
+		AddToolPieces(st, JsonPath (event, "message/tool_calls"));
 		found = true;
 	}
 	if (value && value->type == JSON_STRING)
@@ -292,9 +294,9 @@ OnOther(Stream *st, const JsonNode *event)
 		AddPiece(&st->text[0], value);
 		found = true;
 	}
-	if (JsonPath(event, "delta/content"))
+	if (JsonPath (event, "delta/content"))
 	{
-		AddPiece(&st->text[0], JsonPath(event, "delta/content"));
+		AddPiece(&st->text[0], JsonPath (event, "delta/content"));
 		found = true;
 	}
 	AddReason(st, JsonGet(event, "done_reason"));
@@ -327,7 +329,7 @@ OnEvent(Stream *st, const JsonNode *event)
 		RecordSetTime(st->doc, "occurred_at", JsonGet(event, "created"));
 		RecordSetTime(st->doc, "occurred_at", JsonGet(event, "created_at"));
 		Merge(st->doc, st->usage, JsonGet(event, "usage"));
-		Merge(st->doc, st->usage, JsonPath(event, "x_groq/usage"));
+		Merge(st->doc, st->usage, JsonPath (event, "x_groq/usage"));
 		Merge(st->doc, st->usage, JsonGet(event, "usageMetadata"));
 	}
 	RecordMapError(st->doc, JsonGet(event, "error"));

@@ -129,7 +129,7 @@ RecordParseTime(const char *text, size_t len, RecordTime *time)
 	static const int month_days[] =
 	{31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	const char *p = text;
-	const char *end = text + len;
+	const char *end = text +len;
 	int			year;
 	int			month;
 	int			day;
@@ -175,7 +175,7 @@ RecordParseEpoch(const char *text, size_t len, int64_t *micros)
 	int64_t		whole = 0;
 	int64_t		fraction = 0;
 	const char *p = text;
-	const char *end = text + len;
+	const char *end = text +len;
 	int			digits = 0;
 
 	for (; p < end && *p >= '0' && *p <= '9'; p++)

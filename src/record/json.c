@@ -730,7 +730,8 @@ JsonParse(JsonArena *arena, const char *text, size_t len, JsonError *error)
 
 	ps.arena = arena;
 	ps.start = ps.p = text;
-	ps.end = text + len;
+	ps.end = text +len;
+
 	ps.error = error;
 	ps.depth = 0;
 	error->status = JSON_OK;
@@ -879,6 +880,7 @@ JsonMakeText(JsonArena *arena, const char *text, size_t len)
 	if (node)
 	{
 		node->text = text;
+
 		node->len = len;
 	}
 	return node;
@@ -900,6 +902,7 @@ JsonMakeInt(JsonArena *arena, int64_t value)
 		return NULL;
 	node->len = (size_t) snprintf(text, 24, "%lld", (long long) value);
 	node->text = text;
+
 	return node;
 }
 
@@ -960,7 +963,7 @@ WriteString(JsonBuffer *buf, const char *text, size_t len)
 
 		if (c >= 0x20 && c != '"' && c != '\\')
 			continue;
-		JsonBufferAdd(buf, text + done, i - done);
+		JsonBufferAdd(buf, text +done, i - done);
 		done = i + 1;
 		if (c == '"' || c == '\\')
 			snprintf(escape, sizeof(escape), "\\%c", c);
@@ -974,7 +977,7 @@ WriteString(JsonBuffer *buf, const char *text, size_t len)
 			snprintf(escape, sizeof(escape), "\\u%04x", c);
 		JsonBufferAddString(buf, escape);
 	}
-	JsonBufferAdd(buf, text + done, len - done);
+	JsonBufferAdd(buf, text +done, len - done);
 	JsonBufferAdd(buf, "\"", 1);
 }
 
@@ -983,7 +986,7 @@ static bool
 NumberIsModest(const JsonNode *node)
 {
 	const char *e = memchr(node->text, 'e', node->len);
-	const char *end = node->text + node->len;
+	const char *end = node->text +node->len;
 	long		exponent = 0;
 
 	if (node->len > LONGEST_NUMBER)
@@ -1000,6 +1003,7 @@ NumberIsModest(const JsonNode *node)
 	return exponent <= LARGEST_EXPONENT;
 }
 
+/* Writes an array or object; recursion is bounded by the reader's limit. */
 static void
 WriteContainer(JsonBuffer *buf, const JsonNode *node, JsonStyle style)
 {

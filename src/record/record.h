@@ -42,7 +42,8 @@ typedef struct TargetColumn
 	ValueKind	kind;
 	bool		byval;
 	int16		len;
-	int			position;		/* in the INSERT's list, -1: the server sets it */
+	int			position;		/* in the INSERT's list, -1: the server sets
+								 * it */
 	bool		required;		/* NOT NULL and nothing fills it in */
 	bool		has_constant;	/* a default that is always the same */
 	Datum		constant;
@@ -159,6 +160,7 @@ typedef struct Line
 	RecordDoc	doc;
 	pg_uuid_t	id;
 	bool		id_given;
+	pg_tz	   *zone;			/* of its times without an offset; NULL: UTC */
 	bool		time_made;		/* made up: no part of what the writer said */
 	bool		request_id_made;
 	bool		span_id_made;

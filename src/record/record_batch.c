@@ -124,7 +124,7 @@ InsertOthers(Recording *rec, Running *running, Target *target)
 		{
 			const Line *line = running->lines[i];
 			TypedRow   *row = line->state == LINE_READY ?
-				RowsOf(rec, line, target) : NULL;
+			RowsOf(rec, line, target) : NULL;
 
 			for (; row; row = row->next, count++)
 			{
@@ -208,32 +208,31 @@ IsRowError(const ErrorData *error)
 }
 
 /*
- * The message of an error, without what a row or document holds.  Messages
- * of these classes name objects only; of data exceptions only our own do.
+ * The message of an error, without what a row or document holds, and without
+ * the names of segments, which tell a writer nothing.  Messages of the other
+ * classes name objects only; of data exceptions only our own do.
  */
-static const char *
+static char *
 SafeMessage(const ErrorData *error)
 {
 	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
 	bool		ours = error->filename &&
-		(strcmp(error->filename, "trigger.c") == 0 ||
-		 strcmp(error->filename, "validate.c") == 0);
+	(strcmp(error->filename, "trigger.c") == 0 ||
+	 strcmp(error->filename, "validate.c") == 0);
 
+	if (error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION && error->column_name)
+		return psprintf("column \"%s\" needs a value", error->column_name);
+	if (error->sqlerrcode == ERRCODE_CHECK_VIOLATION && error->constraint_name)
+		return psprintf("check constraint \"%s\" is not met",
+						error->constraint_name);
+	if (error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION)
+		return pstrdup("a row with the same id is stored already");
 	if (category == ERRCODE_RAISE_EXCEPTION ||
-		(category == ERRCODE_DATA_EXCEPTION && !ours))
-	{
-		if (error->column_name)
-			return psprintf("value of column \"%s\" is not accepted (SQLSTATE %s)",
-							error->column_name,
-							unpack_sql_state(error->sqlerrcode));
-		if (error->constraint_name)
-			return psprintf("constraint \"%s\" is not met (SQLSTATE %s)",
-							error->constraint_name,
-							unpack_sql_state(error->sqlerrcode));
+		(category == ERRCODE_DATA_EXCEPTION && !ours) ||
+		error->message == NULL)
 		return psprintf("a value is not accepted (SQLSTATE %s)",
 						unpack_sql_state(error->sqlerrcode));
-	}
-	return error->message ? error->message : "unknown error";
+	return pstrdup(error->message);
 }
 
 /* ---------------- halving ---------------- */
@@ -292,7 +291,8 @@ IsRewritten(const char *name)
 
 /* Compares the values that the writer gave with a stored row. */
 static bool
-RowMatches(const Target *target, const TypedRow *row, TupleTableSlot *slot)
+RowMatches(const Target *target, const TypedRow *row, TupleTableSlot *slot,
+		   AttrNumber erased)
 {
 	TupleDesc	desc = slot->tts_tupleDescriptor;
 
@@ -311,9 +311,9 @@ RowMatches(const Target *target, const TypedRow *row, TupleTableSlot *slot)
 		if (p < 0 || !row->given[p] || IsRewritten(NameStr(att->attname)))
 			continue;
 		/* an erased value can no longer be told from another */
-		if (slot->tts_isnull[a])
+		if (slot->tts_isnull[a] && !slot->tts_isnull[erased - 1])
 			continue;
-		if (row->nulls[p] ||
+		if (slot->tts_isnull[a] ||
 			!datum_image_eq(slot->tts_values[a], row->values[p],
 							att->attbyval, att->attlen))
 			return false;
@@ -347,7 +347,7 @@ LineEqualsStored(Recording *rec, Line *line)
 	scan = IndexBeginScan(leaf, index, SnapshotSelf, 1, 0);
 	index_rescan(scan, &key, 1, NULL, 0);
 	if (index_getnext_slot(scan, ForwardScanDirection, slot))
-		equal = RowMatches(rec->main, line->main, slot);
+		equal = RowMatches(rec->main, line->main, slot, seg->attrs.erased);
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);

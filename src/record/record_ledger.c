@@ -62,6 +62,7 @@ IsStamped(const char *name)
 	return false;
 }
 
+/* How values of a type are made. */
 static ValueKind
 KindOf(Oid type)
 {

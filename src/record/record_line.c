@@ -97,7 +97,7 @@ Now(void)
 static void
 PutTime(Line *line, const char *column, TimestampTz time)
 {
-	char		text[32];
+	char text[	32];
 	size_t		len = RecordFormatTime(time + MICROS_TO_2000, text);
 
 	RecordPut(&line->doc, line->doc.row, column,
@@ -128,20 +128,20 @@ BadValue(Recording *rec, Line *line, RecordRow *row, const char *column,
  * the offset of its time; then the same of the defaults; else UTC.
  */
 static bool
-SettleTime(Recording *rec, Line *line, pg_tz **zone)
+SettleTime(Recording *rec, Line *line)
 {
 	RecordRow  *row = line->doc.row;
 	const JsonNode *own_zone = RecordGet(row, "time_zone");
 	const JsonNode *own_offset = RecordGet(row, "utc_offset_minutes");
 	const JsonNode *when = RecordGet(row, "occurred_at");
 	const JsonNode *name = own_zone ? own_zone :
-		JsonGet(rec->defaults, "time_zone");
+	JsonGet(rec->defaults, "time_zone");
 	TimestampTz time = Now();
 	int			offset = 0;
 	bool		has_offset = false;
 
-	*zone = NULL;
-	if (JsonHasValue(name) && (*zone = ZoneFind(name)) == NULL)
+	line->zone = NULL;
+	if (JsonHasValue(name) && (line->zone = ZoneFind(name)) == NULL)
 	{
 		if (own_zone == NULL)
 			ereport(ERROR,
@@ -155,7 +155,7 @@ SettleTime(Recording *rec, Line *line, pg_tz **zone)
 	if (RecordColumnFind(row->schema, "utc_offset_minutes", 18) < 0)
 		return true;
 	line->time_made = when == NULL;
-	if (when && !TimeParse(when, *zone, &time, &offset, &has_offset))
+	if (when && !TimeParse(when, line->zone, &time, &offset, &has_offset))
 	{
 		if (!BadValue(rec, line, row, "occurred_at",
 					  "must be a time in ISO 8601 form"))
@@ -168,14 +168,18 @@ SettleTime(Recording *rec, Line *line, pg_tz **zone)
 	if (has_offset && own_zone == NULL)
 	{
 		/* the default zone is not where this happened if it disagrees */
-		if (*zone == NULL || ZoneOffset(*zone, time) != offset)
-			*zone = NULL;
+		if (line->zone && ZoneOffset(line->zone, time) != offset)
+		{
+			line->zone = NULL;
+			RecordPut(&line->doc, row, "time_zone",
+					  JsonMake(line->doc.arena, JSON_NULL));
+		}
 	}
-	else if (*zone)
-		offset = ZoneOffset(*zone, time);
-	if (own_zone == NULL && *zone && JsonHasValue(name))
+	else if (line->zone)
+		offset = ZoneOffset(line->zone, time);
+	if (own_zone == NULL && line->zone && JsonHasValue(name))
 		RecordPut(&line->doc, row, "time_zone", name);
-	if (has_offset || *zone ||
+	if (has_offset || line->zone ||
 		JsonGet(rec->defaults, "utc_offset_minutes") == NULL)
 		RecordPut(&line->doc, row, "utc_offset_minutes",
 				  JsonMakeInt(line->doc.arena, offset));
@@ -222,7 +226,7 @@ static void
 SettleSpan(Line *line)
 {
 	uint8		random[8];
-	char		text[17];
+	char text[	17];
 
 	if (line->doc.tool_calls.count == 0 || RecordGet(line->doc.row, "span_id"))
 		return;
@@ -231,7 +235,7 @@ SettleSpan(Line *line)
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random values")));
 	for (int i = 0; i < sizeof(random); i++)
-		snprintf(text + 2 * i, 3, "%02x", random[i]);
+		snprintf(text +2 * i, 3, "%02x", random[i]);
 	RecordPut(&line->doc, line->doc.row, "span_id",
 			  JsonMakeString(line->doc.arena, pstrdup(text)));
 	line->span_id_made = true;
@@ -242,7 +246,7 @@ SettleSpan(Line *line)
 /* Fills one column of a typed row; false if the line is refused. */
 static bool
 ConvertColumn(Recording *rec, Line *line, RecordRow *row, int i,
-			  const TargetColumn *column, TypedRow *out, pg_tz *zone)
+			  const TargetColumn *column, TypedRow *out)
 {
 	JsonNode   *node = row->values[i];
 	const RecordColumn *name = &row->schema->columns[i];
@@ -252,7 +256,7 @@ ConvertColumn(Recording *rec, Line *line, RecordRow *row, int i,
 	if (node && node->type != JSON_NULL)
 	{
 		slot.column = column;
-		slot.zone = zone;
+		slot.zone = line->zone;
 		if (ValueConvert(&slot, node, line->doc.arena))
 		{
 			out->values[p] = slot.value;
@@ -281,8 +285,7 @@ ConvertColumn(Recording *rec, Line *line, RecordRow *row, int i,
 
 /* A typed row from a mapped one, NULL if the line is refused. */
 static TypedRow *
-ConvertRow(Recording *rec, Line *line, Target *target, RecordRow *row,
-		   pg_tz *zone)
+ConvertRow(Recording *rec, Line *line, Target *target, RecordRow *row)
 {
 	TypedRow   *out = palloc(sizeof(TypedRow));
 
@@ -298,7 +301,7 @@ ConvertRow(Recording *rec, Line *line, Target *target, RecordRow *row,
 		if (column->position < 0 || column->position == target->id_position ||
 			column->position == target->call_id_position)
 			continue;
-		if (!ConvertColumn(rec, line, row, i, column, out, zone))
+		if (!ConvertColumn(rec, line, row, i, column, out))
 			return NULL;
 	}
 	return out;
@@ -318,14 +321,14 @@ SetUuid(TypedRow *row, int position, const pg_uuid_t *uuid)
 /* Typed rows of those that go with a call; false if the line is refused. */
 static bool
 ConvertRows(Recording *rec, Line *line, Target *target, RecordRows *rows,
-			pg_tz *zone, TypedRow **out)
+			TypedRow **out)
 {
 	TypedRow  **link = out;
 
 	for (RecordRow *row = rows->first; row; row = row->next)
 	{
 		const JsonNode *id = RecordGet(row, "id");
-		TypedRow   *typed = ConvertRow(rec, line, target, row, zone);
+		TypedRow   *typed = ConvertRow(rec, line, target, row);
 		pg_uuid_t	uuid;
 
 		if (typed == NULL)
@@ -380,7 +383,7 @@ CheckCall(Recording *rec, Line *line, RecordRow *row)
 
 /* The rows of a call that go with it. */
 static bool
-PrepareCall(Recording *rec, Line *line, pg_tz *zone)
+PrepareCall(Recording *rec, Line *line)
 {
 	RecordDoc  *doc = &line->doc;
 
@@ -389,15 +392,14 @@ PrepareCall(Recording *rec, Line *line, pg_tz *zone)
 		if (!CheckCall(rec, line, row))
 			return false;
 	}
-	if (!ConvertRows(rec, line, rec->main, &doc->tool_calls, zone,
+	if (!ConvertRows(rec, line, rec->main, &doc->tool_calls,
 					 &line->tool_calls) ||
-		!ConvertRows(rec, line, rec->token, &doc->tokens, zone,
-					 &line->tokens) ||
-		!ConvertRows(rec, line, rec->usage, &doc->usage, zone, &line->usage))
+		!ConvertRows(rec, line, rec->token, &doc->tokens, &line->tokens) ||
+		!ConvertRows(rec, line, rec->usage, &doc->usage, &line->usage))
 		return false;
 	if (ContentIsRecorded(RecordGet(doc->row, "environment"),
 						  RecordGet(doc->row, "service_name")))
-		return ConvertRows(rec, line, rec->content, &doc->content, zone,
+		return ConvertRows(rec, line, rec->content, &doc->content,
 						   &line->content);
 	return true;
 }
@@ -457,7 +459,6 @@ ForgetMade(Recording *rec, Line *line)
 void
 LinePrepare(Recording *rec, Line *line)
 {
-	pg_tz	   *zone;
 	RecordDoc  *doc = &line->doc;
 
 	line->state = LINE_READY;
@@ -467,7 +468,7 @@ LinePrepare(Recording *rec, Line *line)
 		RefuseFault(rec, line);
 		return;
 	}
-	if (!SettleTime(rec, line, &zone) || !SettleId(rec, line))
+	if (!SettleTime(rec, line) || !SettleId(rec, line))
 		return;
 	RecordApplyDefaults(doc, rec->defaults);
 	SettleRequestId(rec, line);
@@ -478,11 +479,11 @@ LinePrepare(Recording *rec, Line *line)
 	if (doc->text_withheld)
 		RecordPut(doc, doc->row, "masking_status",
 				  JsonMakeString(doc->arena, "withheld"));
-	line->main = ConvertRow(rec, line, rec->main, doc->row, zone);
+	line->main = ConvertRow(rec, line, rec->main, doc->row);
 	if (line->main == NULL)
 		return;
 	SetUuid(line->main, rec->main->id_position, &line->id);
 	ForgetMade(rec, line);
-	if (rec->content && PrepareCall(rec, line, zone))
+	if (rec->content && PrepareCall(rec, line))
 		PutAttributes(rec, line);
 }

@@ -178,6 +178,7 @@ IsDecimal(const char *p, const char *end)
 	return p == end;
 }
 
+/* A number within the precision of its column; its scale is rounded to. */
 static bool
 ConvertNumeric(ValueSlot *slot, const JsonNode *node)
 {
@@ -187,7 +188,7 @@ ConvertNumeric(ValueSlot *slot, const JsonNode *node)
 	slot->problem = "must be a number";
 	if ((node->type != JSON_NUMBER && node->type != JSON_STRING) ||
 		node->len > LONGEST_NUMBER ||
-		!IsDecimal(node->text, node->text + node->len))
+		!IsDecimal(node->text, node->text +node->len))
 		return false;
 	value = strtod(pnstrdup(node->text, node->len), NULL);
 	slot->problem = "is out of range";
@@ -208,6 +209,7 @@ ConvertNumeric(ValueSlot *slot, const JsonNode *node)
 	return true;
 }
 
+/* An int2, int4 or int8. */
 static bool
 ConvertInteger(ValueSlot *slot, const JsonNode *node)
 {
@@ -265,6 +267,7 @@ ConvertChar(ValueSlot *slot, const JsonNode *node)
 	return true;
 }
 
+/* An array of scalars; a single one stands for itself. */
 static bool
 ConvertTextArray(ValueSlot *slot, const JsonNode *node)
 {
@@ -370,6 +373,7 @@ ConvertUuid(ValueSlot *slot, const JsonNode *node)
 	return true;
 }
 
+/* An address; checked first by the function that inet_in itself uses. */
 static bool
 ConvertInet(ValueSlot *slot, const JsonNode *node)
 {
@@ -381,6 +385,7 @@ ConvertInet(ValueSlot *slot, const JsonNode *node)
 		memchr(node->text, '\0', node->len))
 		return false;
 	text = pnstrdup(node->text, node->len);
+
 	if (pg_inet_net_pton(strchr(text, ':') ? PGSQL_AF_INET6 : PGSQL_AF_INET,
 						 text, address, -1) < 0)
 		return false;

@@ -1,9 +1,9 @@
-/* links: src/record/json.c src/record/format.c src/record/format_time.c src/record/format_content.c src/record/format_own.c src/record/format_otel.c src/record/format_litellm.c src/record/format_body.c src/record/format_stream.c src/record/format_raw.c src/record/format_audit.c */
 /*
  * fuzz_json.c
  *	  Any bytes through the JSON reader, and what it reads through the mapper
  *	  that takes it: no crash, and attributes that are JSON and fit.
  */
+/* links: src/record/json.c src/record/format*.c */
 #include "../unit/record_schemas.h"
 
 int			LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

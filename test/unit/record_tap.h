@@ -86,7 +86,7 @@ ArenaOver(Heap *heap)
 static inline bool
 TextIs(const JsonNode *node, const char *expected)
 {
-	return node && node->text && node->len == strlen(expected) &&
+	return node && node->text &&node->len == strlen(expected) &&
 		memcmp(node->text, expected, node->len) == 0;
 }
 

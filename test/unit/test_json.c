@@ -1,9 +1,9 @@
-/* links: src/record/json.c */
 /*
  * test_json.c
  *	  The JSON reader and writer: what it takes, keeps, refuses, and how much
  *	  work and memory hostile text can make it spend.
  */
+/* links: src/record/json.c */
 #include "record_tap.h"
 
 #include <time.h>
@@ -98,9 +98,9 @@ TestContainers(void)
 
 	OK(node && node->count == 2 && JsonGet(node, "a")->count == 3, "counts");
 	OK(TextIs(JsonGet(JsonElement(JsonGet(node, "a"), 1), "b"), "c"), "access");
-	OK(JsonPath(node, "d/x") == NULL && JsonPath(node, "a/b") == NULL,
+	OK(JsonPath (node, "d/x") == NULL && JsonPath (node, "a/b") == NULL,
 	   "paths that lead nowhere");
-	OK(TextIs(JsonPath(Parse("{\"x\":{\"y\":{\"z\":7}}}"), "x/y/z"), "7"), "path");
+	OK(TextIs(JsonPath (Parse("{\"x\":{\"y\":{\"z\":7}}}"), "x/y/z"), "7"), "path");
 	OK(TextIs(JsonGet(Parse("{\"a\":1,\"b\":2,\"a\":3}"), "a"), "3") &&
 	   Parse("{\"a\":1,\"b\":2,\"a\":3}")->count == 2,
 	   "of the same name the last wins");
@@ -138,9 +138,9 @@ Nested(size_t n, char open, char close)
 	char	   *text = malloc(n * 2 + 8);
 
 	memset(text, open, n);
-	memcpy(text + n, "\"]\\\"\"", 5);
-	memset(text + n + 5, close, n);
-	text[n * 2 + 5] = '\0';
+	memcpy(text +n, "\"]\\\"\"", 5);
+	memset(text +n + 5, close, n);
+	text[		n * 2 + 5] = '\0';
 	return text;
 }
 
@@ -153,6 +153,7 @@ TestDepth(void)
 	OK(node && !node->deep, "as deep as allowed");
 	free(text);
 	text = Nested(1000000, '[', ']');
+
 	node = Parse(text);
 	OK(node && node->deep, "a million arrays are read");
 	for (int i = 1; i < JSON_MAX_DEPTH && node; i++)
@@ -160,7 +161,8 @@ TestDepth(void)
 	OK(node && node->child->type == JSON_TOO_DEEP &&
 	   node->child->len == strlen(text) - 2 * JSON_MAX_DEPTH,
 	   "what is too deep is one piece");
-	text[strlen(text) - 1] = '\0';
+	text[		strlen(text) - 1] = '\0';
+
 	OK(Parse(text) == NULL && error.status == JSON_ERROR_END,
 	   "too deep and not closed");
 	free(text);
@@ -182,7 +184,7 @@ Repeat(const char *start, const char *piece, size_t n, const char *end)
 {
 	size_t		len = strlen(piece);
 	char	   *text = malloc(strlen(start) + len * n + strlen(end) + 1);
-	char	   *p = text + strlen(start);
+	char	   *p = text +strlen(start);
 
 	strcpy(text, start);
 	for (size_t i = 0; i < n; i++, p += len)

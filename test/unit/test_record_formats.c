@@ -1,9 +1,9 @@
-/* links: src/record/json.c src/record/format.c src/record/format_time.c src/record/format_content.c src/record/format_own.c src/record/format_otel.c src/record/format_litellm.c src/record/format_body.c src/record/format_stream.c src/record/format_raw.c src/record/format_audit.c */
 /*
  * test_record_formats.c
  *	  Each format that the recording functions take, on documents made up for
  *	  the purpose.
  */
+/* links: src/record/json.c src/record/format*.c */
 #include "record_schemas.h"
 
 static Heap heap;
@@ -83,8 +83,8 @@ AttributesHave(const char *piece)
 	JsonNode   *text = RecordFitAttributes(&doc);
 	bool		found = false;
 
-	for (size_t i = 0; text && i + strlen(piece) <= text->len; i++)
-		found = found || memcmp(text->text + i, piece, strlen(piece)) == 0;
+	for (size_t i = 0; text &&i + strlen(piece) <= text->len; i++)
+		found = found || memcmp(text->text +i, piece, strlen(piece)) == 0;
 	return found;
 }
 
@@ -148,7 +148,7 @@ TestAttributesFit(void)
 {
 	size_t		size = 40000;
 	char	   *text = malloc(size);
-	char	   *p = text + sprintf(text, "{\"attributes\":{\"small\":1");
+	char	   *p = text +sprintf(text, "{\"attributes\":{\"small\":1");
 	JsonNode   *attributes;
 
 	for (int i = 0; i < 60; i++)
@@ -168,7 +168,7 @@ TestDeep(void)
 {
 	size_t		depth = 5000;
 	char	   *text = malloc(depth * 2 + 200);
-	char	   *p = text + sprintf(text, "{\"request_id\":\"r\",\"content\":[{\"body\":");
+	char	   *p = text +sprintf(text, "{\"request_id\":\"r\",\"content\":[{\"body\":");
 
 	memset(p, '[', depth);
 	memset(p + depth, ']', depth);
@@ -205,7 +205,7 @@ TestOtelSpan(void)
 	OK(Has("provider_name", "\"gcp.vertex_ai\"") && Has("request_model", "\"m\"") &&
 	   Has("input_tokens", "\"12\"") && Has("finish_reasons", "[\"stop\"]") &&
 	   Has("service_name", "\"svc\"") && Has("trace_id",
-											  "\"4bf92f3577b34da6a3ce929d0e0e4736\""),
+											 "\"4bf92f3577b34da6a3ce929d0e0e4736\""),
 	   "attributes");
 	OK(Has("request_params", "{\"temperature\":0.5}"), "parameters");
 	OK(Has("status", "\"error\"") && Has("error_message", "\"bad\""), "status");
@@ -285,7 +285,7 @@ static bool
 MapRaw(const char *uri, const char *status, const char *request,
 	   const char *response)
 {
-	char		text[8192];
+	char text[	8192];
 
 	snprintf(text, sizeof(text), "{\"method\":\"POST\",\"uri\":\"%s\",\"status\":%s,"
 			 "\"request\":%s,\"response\":%s,\"request_headers\":{\"User-Agent\":"
@@ -454,7 +454,7 @@ static void
 TestTimes(void)
 {
 	RecordTime	time;
-	char		text[32];
+	char text[	32];
 	int64_t		micros;
 
 	OK(TimeIs("1970-01-01T00:00:00Z", 0, true, 0), "the beginning");
