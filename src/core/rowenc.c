@@ -21,16 +21,6 @@ RowHeaderPut(uint8_t *p, const RowPosition *pos, uint16_t entries)
 	return PutU16(p, entries);
 }
 
-uint8_t *
-EntryHeaderPut(uint8_t *p, uint16_t number, uint32_t type_oid,
-			   EntryFlag flag, uint32_t length)
-{
-	p = PutU16(p, number);
-	p = PutU32(p, type_oid);
-	*p++ = (uint8_t) flag;
-	return PutU32(p, length);
-}
-
 bool
 CommitmentMake(const uint8_t *salt, uint16_t number, uint32_t type_oid,
 			   const void *bytes, uint32_t length, uint8_t *out)
@@ -57,17 +47,4 @@ GenesisHash(const uint8_t *ledger_id, uint32_t segment, uint32_t lane,
 	memcpy(head + 4, ledger_id, LEDGER_ID_SIZE);
 	PutU32(PutU32(head + 4 + LEDGER_ID_SIZE, segment), lane);
 	return Sha256Digest(head, sizeof(head), out);
-}
-
-const uint8_t *
-GroupFind(const uint8_t *groups, size_t len, size_t width, uint16_t number)
-{
-	size_t		step = 2 + width;
-
-	for (size_t at = 0; at + step <= len; at += step)
-	{
-		if (GetU16(groups + at) == number)
-			return groups + at + 2;
-	}
-	return NULL;
 }

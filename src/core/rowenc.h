@@ -77,8 +77,15 @@ extern uint8_t *RowHeaderPut(uint8_t *p, const RowPosition *pos,
  * Writes an entry's header (ENTRY_HEADER_SIZE bytes) at p and returns the
  * byte after it.
  */
-extern uint8_t *EntryHeaderPut(uint8_t *p, uint16_t number, uint32_t type_oid,
-							   EntryFlag flag, uint32_t length);
+static inline uint8_t *
+EntryHeaderPut(uint8_t *p, uint16_t number, uint32_t type_oid,
+			   EntryFlag flag, uint32_t length)
+{
+	p = PutU16(p, number);
+	p = PutU32(p, type_oid);
+	*p++ = (uint8_t) flag;
+	return PutU32(p, length);
+}
 
 /*
  * The commitment that stands for an erasable value: SHA-256(0x02 || salt ||
@@ -100,7 +107,17 @@ extern bool GenesisHash(const uint8_t *ledger_id, uint32_t segment,
  * groups, as the salt (width 16) and erased (width 32) columns hold.
  * Returns the group's bytes or NULL.
  */
-extern const uint8_t *GroupFind(const uint8_t *groups, size_t len,
-								size_t width, uint16_t number);
+static inline const uint8_t *
+GroupFind(const uint8_t *groups, size_t len, size_t width, uint16_t number)
+{
+	size_t		step = 2 + width;
+
+	for (size_t at = 0; at + step <= len; at += step)
+	{
+		if (GetU16(groups + at) == number)
+			return groups + at + 2;
+	}
+	return NULL;
+}
 
 #endif

@@ -441,6 +441,25 @@ HintGet(Oid leaf)
 	return hint;
 }
 
+/* Keeps where each lane ends now for this backend's next transaction. */
+static void
+HintsRemember(void)
+{
+	for (int i = 0; i < nholds; i++)
+	{
+		LaneHint   *hint;
+
+		if (!holds[i].head_known)
+			continue;
+		hint = hash_search(hints, &holds[i].leaf, HASH_FIND, NULL);
+		if (hint != NULL)
+		{
+			hint->lane = holds[i].lane;
+			hint->seq = holds[i].seq;
+		}
+	}
+}
+
 /* Reads the head of a lane that we hold. */
 static void
 HoldReadHead(LaneHold *hold, Relation leaf, const Segment *seg)
@@ -599,6 +618,8 @@ ChainXactCallback(XactEvent event, void *arg)
 			ChainResolvePending();
 			break;
 		case XACT_EVENT_COMMIT:
+			HintsRemember();
+			/* FALLTHROUGH */
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			nholds = 0;

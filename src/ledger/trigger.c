@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
@@ -326,6 +327,79 @@ CheckVerbatim(const Segment *seg, const Datum *values, const bool *nulls)
 				 errhint("The row was altered, or the ledger's id and segments are not those of the dump: restore the configuration tables of schema llm_audit first.")));
 }
 
+/* True if the relation has one BEFORE INSERT row trigger: ours. */
+static bool
+IsOnlyInsertTrigger(const TriggerDesc *triggers)
+{
+	int			count = 0;
+
+	for (int i = 0; i < triggers->numtriggers; i++)
+	{
+		if (TRIGGER_TYPE_MATCHES(triggers->triggers[i].tgtype,
+								 TRIGGER_TYPE_ROW, TRIGGER_TYPE_BEFORE,
+								 TRIGGER_TYPE_INSERT))
+			count++;
+	}
+	return count == 1;
+}
+
+/* A tuple of the row, in the current context. */
+static HeapTuple
+FormRow(Relation leaf, const Datum *values, const bool *nulls)
+{
+	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(leaf),
+										unconstify(Datum *, values),
+										unconstify(bool *, nulls));
+
+	tuple->t_tableOid = RelationGetRelid(leaf);
+	return tuple;
+}
+
+/*
+ * Hands the new row to the executor.  The plain way is to return a new
+ * tuple, which the executor copies and checks against the partition's bounds
+ * again.  Both are for nothing here, the partition key being untouched, and
+ * cost a tenth of a bulk insert; so the row is put into the slot that the
+ * executor goes on with: as values if it is virtual, whose tuple was a copy
+ * made for us, or as a tuple if it owns the one that we were given.  What is
+ * returned then says no more than that the slot stands, and nobody looks at
+ * it, since no other trigger follows.
+ */
+static HeapTuple
+ReturnRow(TriggerData *trigdata, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = trigdata->tg_trigslot;
+	Relation	leaf = trigdata->tg_relation;
+	BufferHeapTupleTableSlot *owner = (BufferHeapTupleTableSlot *) slot;
+	HeapTuple	old = trigdata->tg_trigtuple;
+
+	if (!IsOnlyInsertTrigger(leaf->trigdesc))
+		return FormRow(leaf, values, nulls);
+
+	if (TTS_IS_VIRTUAL(slot))
+	{
+		int			natts = RelationGetDescr(leaf)->natts;
+
+		memcpy(slot->tts_values, values, natts * sizeof(Datum));
+		memcpy(slot->tts_isnull, nulls, natts * sizeof(bool));
+	}
+	else if (TTS_IS_BUFFERTUPLE(slot) && TTS_SHOULDFREE(slot) &&
+			 owner->base.tuple == old)
+	{
+		MemoryContext context = MemoryContextSwitchTo(slot->tts_mcxt);
+
+		owner->base.tuple = FormRow(leaf, values, nulls);
+		owner->base.off = 0;
+		slot->tts_nvalid = 0;
+		MemoryContextSwitchTo(context);
+	}
+	else
+		return FormRow(leaf, values, nulls);
+
+	heap_freetuple(old);
+	return old;
+}
+
 /* Refuses calls that are not a row-level BEFORE INSERT trigger's. */
 static TriggerData *
 CheckTriggerCall(FunctionCallInfo fcinfo)
@@ -382,5 +456,5 @@ llm_audit_ledger_insert(PG_FUNCTION_ARGS)
 	RowValidate(seg, values, nulls);
 	StampRow(seg, values, nulls);
 	ChainRow(leaf, seg, values, nulls);
-	return PointerGetDatum(heap_form_tuple(desc, values, nulls));
+	return PointerGetDatum(ReturnRow(trigdata, values, nulls));
 }
