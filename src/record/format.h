@@ -150,6 +150,12 @@ extern void RecordComplete(RecordDoc *doc);
  */
 extern JsonNode *RecordFitAttributes(RecordDoc *doc);
 
+/*
+ * The spans of an OTLP/JSON export ("resourceSpans"), each a document of its
+ * own; NULL if root is none.
+ */
+extern JsonNode *RecordOtlpSpans(JsonArena *arena, const JsonNode *root);
+
 extern RecordFormat RecordDetect(const JsonNode *root);
 extern const char *RecordFormatName(RecordFormat format);
 

@@ -457,6 +457,46 @@ MapDuration(RecordDoc *doc)
 								   (double) (to.micros - from.micros) / 1000));
 }
 
+/* Adds the spans of one scope, each with its resource. */
+static void
+GatherSpans(JsonArena *arena, JsonNode *out, const JsonNode *spans,
+			const JsonNode *resource)
+{
+	if (spans == NULL || spans->type != JSON_ARRAY)
+		return;
+	for (const JsonNode *s = spans->child; s; s = s->next)
+	{
+		JsonNode   *span = JsonShare(arena, s);
+
+		if (span == NULL)
+			return;
+		if (resource && span->type == JSON_OBJECT)
+			JsonAppendMember(span, "resource", 8, JsonShare(arena, resource));
+		JsonAppend(out, span);
+	}
+}
+
+JsonNode *
+RecordOtlpSpans(JsonArena *arena, const JsonNode *root)
+{
+	const JsonNode *resources = JsonGet(root, "resourceSpans");
+	JsonNode   *out;
+
+	if (resources == NULL || resources->type != JSON_ARRAY)
+		return NULL;
+	out = JsonMake(arena, JSON_ARRAY);
+	for (const JsonNode *r = resources->child; r && out; r = r->next)
+	{
+		const JsonNode *scopes = JsonGet(r, "scopeSpans");
+
+		if (scopes == NULL || scopes->type != JSON_ARRAY)
+			continue;
+		for (const JsonNode *s = scopes->child; s; s = s->next)
+			GatherSpans(arena, out, JsonGet(s, "spans"), JsonGet(r, "resource"));
+	}
+	return out;
+}
+
 bool
 RecordMapOtel(RecordDoc *doc, const JsonNode *root)
 {

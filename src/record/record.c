@@ -49,6 +49,14 @@ typedef struct Found
 	size_t		len;
 } Found;
 
+/* The lines of a batch. */
+typedef struct Lines
+{
+	Line	  **lines;
+	int			count;
+	int			size;
+} Lines;
+
 /* ---------------- set-up ---------------- */
 
 /* JsonArena's allocator: memory of the context in which it was set up. */
@@ -188,6 +196,21 @@ LineResult(Recording *rec, Line *line)
 	return "conflict";
 }
 
+/* An OTLP export that is recorded as one document must hold one span. */
+static void
+TakeOnlySpan(Recording *rec, Line *line)
+{
+	JsonNode   *spans = rec->content ?
+		RecordOtlpSpans(&rec->arena, line->node) : NULL;
+
+	if (spans == NULL)
+		return;
+	if (spans->count != 1)
+		LineRefuse(rec, line, ERRCODE_INVALID_PARAMETER_VALUE,
+				   "the document must hold one span; record_calls takes any number");
+	line->node = spans->child;
+}
+
 /* Records the one document in text; returns its id. */
 static Datum
 RecordOne(FunctionCallInfo fcinfo, TargetId target)
@@ -213,6 +236,7 @@ RecordOne(FunctionCallInfo fcinfo, TargetId target)
 		if (line->node == NULL)
 			LineRefuse(&rec, line, ERRCODE_INVALID_JSON_TEXT,
 					   JsonProblem(&error));
+		TakeOnlySpan(&rec, line);
 		LinePrepare(&rec, line);
 		BatchRun(&rec, &line, 1);
 		LineResult(&rec, line);
@@ -358,22 +382,52 @@ PutFate(ReturnSetInfo *rsinfo, Recording *rec, Line *line)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/* Parses and prepares what was found. */
+/* Adds a line, prepared unless node is NULL. */
 static Line *
-MakeLine(Recording *rec, const Documents *docs, const Found *found)
+AddLine(Recording *rec, Lines *lines, int number, JsonNode *node)
 {
 	Line	   *line = palloc0(sizeof(Line));
-	JsonError	error;
 
-	line->number = docs->line;
-	line->node = found->node;
-	if (line->node == NULL)
-		line->node = JsonParse(&rec->arena, found->text, found->len, &error);
-	if (line->node == NULL)
-		LineRefuse(rec, line, ERRCODE_INVALID_JSON_TEXT, JsonProblem(&error));
-	else
+	if (lines->count == lines->size)
+	{
+		lines->size *= 2;
+		lines->lines = repalloc(lines->lines, sizeof(Line *) * lines->size);
+	}
+	lines->lines[lines->count++] = line;
+	line->number = number;
+	line->node = node;
+	if (node)
 		LinePrepare(rec, line);
 	return line;
+}
+
+/* Parses and prepares what was found; an OTLP export is a line per span. */
+static void
+AddFound(Recording *rec, Lines *lines, int number, const Found *found)
+{
+	JsonError	error;
+	JsonNode   *node = found->node;
+	JsonNode   *spans;
+
+	if (node == NULL)
+		node = JsonParse(&rec->arena, found->text, found->len, &error);
+	if (node == NULL)
+	{
+		LineRefuse(rec, AddLine(rec, lines, number, NULL),
+				   ERRCODE_INVALID_JSON_TEXT, JsonProblem(&error));
+		return;
+	}
+	spans = RecordOtlpSpans(&rec->arena, node);
+	if (spans == NULL)
+	{
+		AddLine(rec, lines, number, node);
+		return;
+	}
+	for (JsonNode *span = spans->child; span; span = span->next)
+	{
+		CHECK_FOR_INTERRUPTS();
+		AddLine(rec, lines, number, span);
+	}
 }
 
 /* Records documents batch by batch, in memory that each batch gives back. */
@@ -388,22 +442,24 @@ RecordMany(ReturnSetInfo *rsinfo, Recording *rec, Documents *docs)
 
 	while (more)
 	{
-		Line	  **lines = palloc(sizeof(Line *) * BATCH_LINES);
-		int			count = 0;
+		Lines		lines;
 		size_t		bytes = 0;
 		Found		found;
 
 		rec->arena = ArenaIn(batch);
-		while (count < BATCH_LINES && bytes < BATCH_BYTES &&
+		lines.count = 0;
+		lines.size = BATCH_LINES;
+		lines.lines = palloc(sizeof(Line *) * lines.size);
+		while (lines.count < BATCH_LINES && bytes < BATCH_BYTES &&
 			   (more = DocumentsNext(docs, &found)))
 		{
 			CHECK_FOR_INTERRUPTS();
-			lines[count++] = MakeLine(rec, docs, &found);
+			AddFound(rec, &lines, docs->line, &found);
 			bytes += found.node ? found.node->len : found.len;
 		}
-		BatchRun(rec, lines, count);
-		for (int i = 0; i < count; i++)
-			PutFate(rsinfo, rec, lines[i]);
+		BatchRun(rec, lines.lines, lines.count);
+		for (int i = 0; i < lines.count; i++)
+			PutFate(rsinfo, rec, lines.lines[i]);
 		MemoryContextReset(batch);
 	}
 	MemoryContextSwitchTo(old);

@@ -96,6 +96,9 @@ extern Datum TargetEvaluateDefault(const TargetColumn *column, bool *isnull);
 extern bool ContentIsRecorded(const JsonNode *environment,
 							  const JsonNode *service_name);
 
+/* True if the environment is one that the ledgers have. */
+extern bool EnvironmentIsKnown(const JsonNode *environment);
+
 /* ---------------- record_value.c: values ---------------- */
 
 /* Where one column's value goes. */

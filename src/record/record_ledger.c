@@ -40,6 +40,7 @@ typedef struct ContentRule
 } ContentRule;
 
 static List *content_rules = NIL;
+static List *environments = NIL;
 static MemoryContext content_rules_context = NULL;
 static uint64 content_rules_generation = 0;
 
@@ -315,7 +316,7 @@ TargetEvaluateDefault(const TargetColumn *column, bool *isnull)
 	return value;
 }
 
-/* ---------------- content_recording ---------------- */
+/* ---------------- configuration ---------------- */
 
 /* ConfigScan's visitor: keeps a row. */
 static void
@@ -330,7 +331,17 @@ KeepRule(HeapTuple tuple, TupleDesc desc, void *arg)
 	content_rules = lappend(content_rules, rule);
 }
 
-/* Reads the table again if the configuration has changed since. */
+/* ConfigScan's visitor: keeps the name of an environment. */
+static void
+KeepEnvironment(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	bool		isnull;
+	Datum		name = heap_getattr(tuple, 1, desc, &isnull);
+
+	environments = lappend(environments, TextDatumGetCString(name));
+}
+
+/* Reads both tables again if the configuration has changed since. */
 static void
 RefreshRules(void)
 {
@@ -343,13 +354,28 @@ RefreshRules(void)
 		content_rules_context = AllocSetContextCreate(TopMemoryContext,
 													  "llm_audit content rules",
 													  ALLOCSET_SMALL_SIZES);
-	content_rules = NIL;
+	content_rules = environments = NIL;
 	content_rules_generation = 0;
 	MemoryContextReset(content_rules_context);
 	old = MemoryContextSwitchTo(content_rules_context);
 	ConfigScan("content_recording", NULL, 0, KeepRule, NULL);
+	ConfigScan("environment", NULL, 0, KeepEnvironment, NULL);
 	MemoryContextSwitchTo(old);
 	content_rules_generation = ConfigGeneration();
+}
+
+bool
+EnvironmentIsKnown(const JsonNode *environment)
+{
+	ListCell   *lc;
+
+	RefreshRules();
+	foreach(lc, environments)
+	{
+		if (JsonIs(environment, (const char *) lfirst(lc)))
+			return true;
+	}
+	return false;
 }
 
 /* 2 if the pattern names the value, 1 if it stands for all, else 0. */

@@ -456,6 +456,25 @@ ForgetMade(Recording *rec, Line *line)
 	}
 }
 
+/*
+ * An environment that another system named and that is none of ours becomes
+ * an attribute, so that the defaults can say which log the record belongs to.
+ */
+static void
+SettleEnvironment(Line *line)
+{
+	RecordRow  *row = line->doc.row;
+	int			i = RecordColumnFind(row->schema, "environment", 11);
+	JsonNode   *node = row->values[i];
+
+	if (!line->doc.lenient || node == NULL || EnvironmentIsKnown(node))
+		return;
+	row->values[i] = NULL;
+	node->key = "deployment.environment.name";
+	node->key_len = strlen(node->key);
+	RecordAttribute(&line->doc, "", node);
+}
+
 void
 LinePrepare(Recording *rec, Line *line)
 {
@@ -468,6 +487,7 @@ LinePrepare(Recording *rec, Line *line)
 		RefuseFault(rec, line);
 		return;
 	}
+	SettleEnvironment(line);
 	if (!SettleTime(rec, line) || !SettleId(rec, line))
 		return;
 	RecordApplyDefaults(doc, rec->defaults);

@@ -162,6 +162,24 @@ SELECT request_id, occurred_at AT TIME ZONE 'UTC' AS utc, time_zone,
 	utc_offset_minutes, ended_at - occurred_at AS took
 	FROM llm_audit.llm_call WHERE request_id LIKE 'z%' ORDER BY request_id;
 
+-- other formats; what they lack comes from the defaults
+SET ROLE record_gateway;
+SELECT line, result FROM llm_audit.record_calls(E'
+{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"otel-svc"}},{"key":"deployment.environment.name","value":{"stringValue":"staging"}}]},"scopeSpans":[{"spans":[{"traceId":"t1","spanId":"s1","name":"chat","startTimeUnixNano":"1782907200000000000","endTimeUnixNano":"1782907201500000000","attributes":[{"key":"gen_ai.request.model","value":{"stringValue":"m1"}},{"key":"gen_ai.usage.input_tokens","value":{"intValue":"3"}}]},{"traceId":"t1","spanId":"s2","parentSpanId":"s1","attributes":[{"key":"gen_ai.tool.name","value":{"stringValue":"search"}}]}]}]}]}
+{"gen_ai.operation.name":"chat","gen_ai.provider.name":"openai","gen_ai.request.model":"m2","gen_ai.input.messages":[{"role":"user","parts":[{"type":"text","content":"otel prompt"}]}]}
+{"id":"resp-1","litellm_call_id":"lite-1","call_type":"acompletion","startTime":"2026-07-01 10:00:00","endTime":"2026-07-01 10:00:02","response_cost":0.002,"model":"m3","custom_llm_provider":"azure","status":"success","prompt_tokens":5,"completion_tokens":7,"messages":[{"role":"user","content":"lite prompt"}],"response":{"choices":[{"message":{"role":"assistant","content":"lite answer"}}]},"metadata":{"user_api_key_alias":"lite-key"}}
+{"request_id":"resp-2","call_type":"aembedding","startTime":"2026-07-01 10:00:00","spend":0.1,"model":"m4","metadata":"{\\"requester_ip_address\\":\\"not an address\\"}","messages":"{}","response":"{}"}
+{"method":"POST","uri":"https://api.openai.com/v1/chat/completions","status":429,"request":{"model":"m5","messages":[{"role":"user","content":"raw prompt"}]},"response":{"error":{"type":"rate_limit","code":"limit","message":"slow down"}},"request_headers":{"authorization":"Bearer sk-1"},"response_headers":{}}
+{"method":"GET","uri":"http://localhost:8000/health","status":200,"request":null,"response":""}
+', '{"environment":"test"}', 'report');
+RESET ROLE;
+SELECT service_name, operation_name, provider_name, request_model, status, actor_id,
+	input_tokens, cost, duration_ms, span_id, parent_span_id, error_code, http_status,
+	client_address, request_id LIKE 'gen-%' AS generated, response_id, attributes
+	FROM call WHERE service_name IN ('otel-svc', 'unknown', 'litellm', 'gateway') \gx
+SELECT kind, role, body FROM llm_audit.llm_content WHERE service_name IN ('otel-svc', 'unknown', 'litellm', 'gateway')
+	ORDER BY recorded_at, chain_seq;
+
 -- content only where it is recorded; the more specific row wins
 SELECT llm_audit.set_content_recording('test', 'quiet', false, 'test');
 SELECT llm_audit.set_content_recording('*', 'loud', true, 'test');
