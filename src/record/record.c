@@ -201,7 +201,7 @@ static void
 TakeOnlySpan(Recording *rec, Line *line)
 {
 	JsonNode   *spans = rec->content ?
-		RecordOtlpSpans(&rec->arena, line->node) : NULL;
+	RecordOtlpSpans(&rec->arena, line->node) : NULL;
 
 	if (spans == NULL)
 		return;
