@@ -838,6 +838,125 @@ RecordMapRest(RecordDoc *doc, const JsonNode *root, const char *const *used,
 	}
 }
 
+/* Columns whose values the ledgers restrict. */
+static const struct
+{
+	const char *column;
+	const char *values[6];
+}			restricted[] = {
+	{"status", {"ok", "error", "timeout", "blocked", "cancelled"}},
+	{"actor_type", {"human", "service", "job", "policy", "agent"}},
+	{"attempt_kind", {"first", "retry", "fallback"}},
+	{"data_class", {"public", "internal", "personal", "banking_secrecy"}},
+	{NULL, {NULL}}
+};
+
+/* Takes a column's value away and notes it. */
+static void
+DropValue(RecordDoc *doc, const char *column)
+{
+	int			i = RecordColumnFind(doc->row->schema, column, strlen(column));
+
+	if (i < 0 || doc->row->values[i] == NULL)
+		return;
+	doc->row->values[i] = NULL;
+	RecordNote(doc, &doc->dropped, column, strlen(column));
+}
+
+/* True if every element is an object with a status that guardrails have. */
+static bool
+AreGuardrails(const JsonNode *list)
+{
+	if (list->type != JSON_ARRAY)
+		return false;
+	for (const JsonNode *e = list->child; e; e = e->next)
+	{
+		const JsonNode *status = JsonGet(e, "status");
+
+		if (!JsonIs(status, "success") &&
+			!JsonIs(status, "guardrail_intervened") &&
+			!JsonIs(status, "guardrail_failed_to_respond") &&
+			!JsonIs(status, "not_run"))
+			return false;
+	}
+	return true;
+}
+
+/* True if every member is a step that step_durations knows, with a time. */
+static bool
+AreSteps(const JsonNode *object)
+{
+	static const char *const steps[] = {
+		"received", "authorized", "routed", "forwarded", "first_chunk",
+		"completed", "cached", "recorded", NULL
+	};
+
+	if (object->type != JSON_OBJECT)
+		return false;
+	for (const JsonNode *m = object->child; m; m = m->next)
+	{
+		const char *const *step = steps;
+
+		while (*step && !(strlen(*step) == m->key_len &&
+						  memcmp(*step, m->key, m->key_len) == 0))
+			step++;
+		if (*step == NULL || m->type != JSON_NUMBER || m->text[0] == '-')
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What another system calls by the name of a column may still not be what
+ * the column takes: it must not cost the record.
+ */
+static void
+DropUnfit(RecordDoc *doc)
+{
+	static const char *const objects[] = {
+		"request_params", "cost_breakdown", NULL
+	};
+	static const char *const counts[] = {
+		"source_seq", "http_status", "tool_call_count", "input_tokens",
+		"output_tokens", "cache_read_input_tokens",
+		"cache_creation_input_tokens", "reasoning_output_tokens",
+		"duration_ms", "time_to_first_chunk_ms", "attempt", "max_attempts", NULL
+	};
+	const JsonNode *value;
+	double		number;
+
+	for (size_t i = 0; restricted[i].column; i++)
+	{
+		const char *const *allowed = restricted[i].values;
+
+		value = RecordGet(doc->row, restricted[i].column);
+		while (value && *allowed && !JsonIs(value, *allowed))
+			allowed++;
+		if (value && *allowed == NULL)
+			DropValue(doc, restricted[i].column);
+	}
+	for (const char *const *column = objects; *column; column++)
+	{
+		value = RecordGet(doc->row, *column);
+		if (value && value->type != JSON_OBJECT)
+			DropValue(doc, *column);
+	}
+	for (const char *const *column = counts; *column; column++)
+	{
+		bool		from_one = strstr(*column, "attempt") != NULL;
+
+		if (RecordNumber(RecordGet(doc->row, *column), &number) &&
+			number < (from_one ? 1 : 0))
+			DropValue(doc, *column);
+	}
+	value = RecordGet(doc->row, "guardrails");
+	if (value && !AreGuardrails(value))
+		DropValue(doc, "guardrails");
+	value = RecordGet(doc->row, "step_durations");
+	if (value && !AreSteps(value))
+		DropValue(doc, "step_durations");
+}
+
 /* Columns that the rows of one call have in common. */
 static void
 Inherit(RecordDoc *doc, RecordRow *row, const char *const *columns)
@@ -868,6 +987,8 @@ RecordComplete(RecordDoc *doc)
 		"data_class", "known_values", NULL
 	};
 
+	if (doc->lenient && doc->schemas.content)
+		DropUnfit(doc);
 	if (doc->format == RECORD_OTEL && RecordGet(doc->row, "service_name") == NULL)
 		RecordSetString(doc, "service_name", "unknown");
 	if (doc->lenient && doc->schemas.content)

@@ -261,7 +261,10 @@ StoreLines(Recording *rec, Running *running)
 		return;
 	}
 	if (!IsRowError(error))
+	{
+		error->context = NULL;	/* a statement of ours, long and no help */
 		ReThrowError(error);
+	}
 	if (running->count == 1)
 	{
 		LineRefuse(rec, running->lines[0], error->sqlerrcode,

@@ -329,6 +329,20 @@ TestRawChat(void)
 }
 
 static void
+TestUnfit(void)
+{
+	OK(Map("{\"gen_ai.request.model\":\"m\",\"status\":\"weird\",\"guardrails\":"
+		   "[{\"status\":\"x\"}],\"input_tokens\":-5,\"attempt\":0,"
+		   "\"data_class\":\"x\",\"actor_type\":\"robot\"}"),
+	   "values that columns do not take");
+	OK(Has("status", "\"ok\"") && Has("guardrails", NULL) &&
+	   Has("input_tokens", NULL) && Has("attempt", NULL) &&
+	   Has("data_class", NULL) && Has("actor_type", "\"service\""),
+	   "do not cost the record");
+	OK(AttributesHave("\"llm_audit.dropped_keys\": [\"actor_type\""), "and are noted");
+}
+
+static void
 TestRawOthers(void)
 {
 	OK(MapRaw("https://api.anthropic.com/v1/messages", "200",
@@ -494,6 +508,7 @@ main(void)
 	TestOtelFlat();
 	TestLitellm();
 	TestRawChat();
+	TestUnfit();
 	TestRawOthers();
 	TestStreams();
 	TestOpenaiAudit();
