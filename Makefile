@@ -11,7 +11,7 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/core/*.c \
 
 PG_CONFIG ?= pg_config
 # LLVM bitcode needs clang at build time and buys nothing here.
-with_llvm = no
+override with_llvm = no
 
 # The server's headers do not build cleanly under -Wextra, so they enter as
 # system headers; our own code has to be clean.

@@ -15,6 +15,16 @@
 #error "llm_audit needs PostgreSQL 15 or later"
 #endif
 
+/* 16 took these out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 18 replaced this by pg_noreturn, which stands before the declaration. */
+#if PG_VERSION_NUM >= 180000
+#define pg_attribute_noreturn() __attribute__((noreturn))
+#endif
+
 /* 18 added the instrumentation of index searches to the arguments. */
 #if PG_VERSION_NUM >= 180000
 #define IndexBeginScan(heap, index, snapshot, nkeys, norderbys) \

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <sys/socket.h>
 
+#include "access/transam.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "ledger/ledger.h"

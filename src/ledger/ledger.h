@@ -14,6 +14,7 @@
 #include "access/attnum.h"
 #include "access/htup.h"
 #include "access/tupdesc.h"
+#include "compat.h"
 #include "core/rowenc.h"
 #include "datatype/timestamp.h"
 #include "llm_audit.h"
