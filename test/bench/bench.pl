@@ -1,0 +1,715 @@
+# bench.pl
+#	  The benchmarks that test/bench/run starts, in its private server.
+#
+# A twin is a table with a ledger's columns, partitions, defaults and indexes,
+# but for the index on (chain_lane, chain_seq), and without triggers.  What the
+# trigger would fill in, the twin's defaults do, so that rows are as wide.
+use strict;
+use warnings;
+use Time::HiRes qw(time usleep);
+
+my $work = $ENV{LA_WORK} or die "started by test/bench/run only\n";
+my $quick = grep { $_ eq '--quick' } @ARGV;
+my %wanted = map { $_ => 1 } grep { !/^--/ } @ARGV;
+my $seconds = $quick ? 2 : 6;
+my $rounds = $quick ? 3 : 5;
+my $million = $quick ? 100_000 : 1_000_000;
+my @connect = ('-h', $work, '-p', 5432);
+my @results;
+my @notes;
+
+# ---------------- the server ----------------
+
+sub run_command
+{
+	my @command = @_;
+	system(@command) == 0 or die "failed: @command\n";
+	return;
+}
+
+# Runs SQL; returns what psql prints.
+sub sql
+{
+	my ($text, @options) = @_;
+	my $file = "$work/statement.sql";
+	spew($file, $text);
+	my $out = `psql -XqAt -v ON_ERROR_STOP=1 -h $work -p 5432 @options -f $file bench 2>&1`;
+	die "failed: " . substr($text, 0, 500) . "\n$out" if $?;
+	chomp $out;
+	return $out;
+}
+
+sub spew
+{
+	my ($path, $text) = @_;
+	open(my $file, '>', $path) or die "$path: $!\n";
+	print $file $text;
+	close($file) or die "$path: $!\n";
+	return;
+}
+
+sub start_server
+{
+	run_command("initdb -D $work/data -A trust -U postgres --encoding=UTF8 --no-locale >$work/initdb.log");
+	open(my $conf, '>>', "$work/data/postgresql.conf") or die;
+	print $conf <<"CONF";
+listen_addresses = ''
+unix_socket_directories = '$work'
+shared_preload_libraries = 'llm_audit'
+shared_buffers = 1GB
+max_wal_size = 16GB
+checkpoint_timeout = 1h
+maintenance_work_mem = 256MB
+autovacuum = off
+max_locks_per_transaction = 512
+fsync = on
+CONF
+	close($conf);
+	run_command("pg_ctl -s -w -D $work/data -l $work/server.log start");
+	run_command("createdb -h $work -U postgres bench");
+	$ENV{PGUSER} = 'postgres';
+	sql('CREATE EXTENSION llm_audit; SELECT count(*) FROM llm_audit.setup(); CREATE EXTENSION pgcrypto;');
+	return;
+}
+
+sub stop_server
+{
+	system("pg_ctl -s -D $work/data -m immediate stop");
+	return;
+}
+
+# ---------------- tables ----------------
+
+# The 25 columns that an enrolled table has of its own.
+my @wide = (
+	[ 'environment', 'text NOT NULL', "'prod'" ],
+	[ 'account_id', 'uuid', "'a8098c1a-f86e-41da-bd1a-00112444be1e'" ],
+	[ 'request_id', 'text', "'req-' || :n" ],
+	[ 'occurred_at', 'timestamptz', "'2026-01-05 10:00:00+05'" ],
+	[ 'service', 'text', "'gateway'" ],
+	[ 'region', 'text', "'almaty'" ],
+	[ 'actor', 'text', "'branch-assistant'" ],
+	[ 'model', 'text', "'gpt-4o-mini-2026-01-05'" ],
+	[ 'provider', 'text', "'openai'" ],
+	[ 'attempt', 'smallint', '1' ],
+	[ 'is_final', 'boolean', 'true' ],
+	[ 'status', 'text', "'ok'" ],
+	[ 'http_status', 'int', '200' ],
+	[ 'input_tokens', 'bigint', '812' ],
+	[ 'output_tokens', 'bigint', '96' ],
+	[ 'cached_tokens', 'bigint', '0' ],
+	[ 'duration_ms', 'numeric(14,3)', '934.512' ],
+	[ 'cost', 'numeric(20,10)', '0.0031000000' ],
+	[ 'currency', 'text', "'USD'" ],
+	[ 'route', 'text', "'default'" ],
+	[ 'route_version', 'text', "'17'" ],
+	[ 'prompt', 'text', "'loan-advice'" ],
+	[ 'prompt_version', 'int', '42' ],
+	[ 'attributes', 'jsonb', q('{"channel": "mobile", "retries": 0}') ],
+	[ 'note', 'text', "'a remark of some length, as people write them'" ]);
+my $wide_columns = join ', ', map { $_->[0] } @wide;
+my $wide_values = join ', ', map { $_->[2] } @wide;
+
+my $call_columns =
+    'request_id, trace_id, span_id, source_id, source_epoch, source_seq,'
+  . ' occurred_at, time_zone, utc_offset_minutes, environment, region,'
+  . ' service_name, organization_id, project_id, actor_id, actor_type,'
+  . ' api_key_id, operation_name, provider_name, request_model,'
+  . ' response_model, response_id, route_id, route_version, prompt_id,'
+  . ' prompt_version, is_stream, attempt, attempt_kind, is_final, status,'
+  . ' http_status, finish_reasons, duration_ms, input_tokens,'
+  . ' output_tokens, cost, currency, data_class';
+my $call_values =
+    "'req-' || :n, '4bf92f3577b34da6a3ce929d0e0e4736', '00f067aa0ba902b7',"
+  . " 'gw-1', '2026-01-05', :n, '2026-01-05 10:00:00+05', 'Asia/Almaty', 300,"
+  . " 'prod', 'almaty', 'gateway', 'retail', 'cards', 'branch-assistant',"
+  . " 'service', 'key-7', 'chat', 'openai', 'gpt-4o-mini',"
+  . " 'gpt-4o-mini-2026-01-05', 'chatcmpl-0123456789abcdef', 'default', '17',"
+  . " 'loan-advice', '42', false, 1, 'first', true, 'ok', 200, '{stop}',"
+  . " 934.512, 812, 96, 0.0031, 'USD', 'internal'";
+
+# What rows of a twin hold where the trigger would have filled something in.
+my $fill = q{
+	id DEFAULT llm_audit.uuid7(), recorded_at DEFAULT llm_audit.now(),
+	recorded_by DEFAULT 'postgres', retain_until DEFAULT '2029-01-05 10:00:00+05',
+	chain_lane DEFAULT 7, chain_seq DEFAULT 1234567,
+	prev_hash DEFAULT '\x0000000000000000000000000000000000000000000000000000000000000000',
+	row_hash DEFAULT '\x0000000000000000000000000000000000000000000000000000000000000000'};
+
+sub create_twin_function
+{
+	sql(q{
+CREATE FUNCTION twin_indexes(original regclass, twin regclass) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+	i record;
+BEGIN
+	FOR i IN SELECT x.indexrelid, c.relname, pg_get_indexdef(x.indexrelid) AS definition
+		FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+		WHERE x.indrelid = original AND NOT c.relispartition
+			AND c.relname NOT LIKE '%lane_idx'
+	LOOP
+		EXECUTE regexp_replace(
+			regexp_replace(i.definition, 'INDEX \S+ ON', format('INDEX %I ON', 't_' || left(i.relname, 60))),
+			' ON (ONLY )?\S+ USING', format(' ON %s USING', twin));
+	END LOOP;
+END $$;
+
+-- Makes the partitions of one table below another, and below those.
+CREATE FUNCTION twin_partitions(original regclass, twin regclass) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+	p record;
+	name text;
+BEGIN
+	FOR p IN SELECT c.oid::regclass AS part, c.relname, c.relkind,
+			pg_get_expr(c.relpartbound, c.oid) AS bound, pg_get_partkeydef(c.oid) AS key
+		FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
+		WHERE h.inhparent = original
+	LOOP
+		name := 't_' || p.relname;
+		EXECUTE format('CREATE TABLE %I PARTITION OF %s %s %s', name, twin, p.bound,
+			CASE WHEN p.relkind = 'p' THEN 'PARTITION BY ' || p.key ELSE '' END);
+		PERFORM twin_indexes(p.part, name::regclass);
+		PERFORM twin_partitions(p.part, name::regclass);
+	END LOOP;
+END $$;
+
+CREATE FUNCTION make_twin(original regclass, twin text, fill text, plain boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+	f text;
+	c record;
+BEGIN
+	EXECUTE format('CREATE TABLE %I (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION) %s',
+		twin, original,
+		CASE WHEN NOT plain AND (SELECT relkind = 'p' FROM pg_class WHERE oid = original)
+			THEN 'PARTITION BY ' || pg_get_partkeydef(original) ELSE '' END);
+	FOR f IN SELECT btrim(x, E' \n\t') FROM regexp_split_to_table(fill, ',') AS x LOOP
+		EXECUTE format('ALTER TABLE %I ALTER COLUMN %s', twin, regexp_replace(f, ' DEFAULT ', ' SET DEFAULT '));
+	END LOOP;
+	-- Columns with masking status and the like, which the trigger forces.
+	FOR c IN SELECT attname FROM pg_attribute WHERE attrelid = twin::regclass
+			AND attname = 'masking_status' LOOP
+		EXECUTE format('ALTER TABLE %I ALTER COLUMN masking_status SET DEFAULT %L', twin, 'not_examined');
+	END LOOP;
+	IF NOT plain THEN
+		PERFORM twin_indexes(original, twin::regclass);
+		PERFORM twin_partitions(original, twin::regclass);
+	END IF;
+END $$;});
+	return;
+}
+
+sub make_tables
+{
+	create_twin_function();
+	my $definition = join ', ', map { "$_->[0] $_->[1]" } @wide;
+	sql("CREATE TABLE wide ($definition) PARTITION BY LIST (environment);
+		 SELECT llm_audit.create_ledger('wide', retention => '3 years');");
+	for my $pair ([ 'wide', 'twin_wide' ], [ 'llm_audit.llm_call', 'twin_call' ])
+	{
+		my ($ledger, $twin) = @$pair;
+		(my $text = $fill) =~ s/'/''/g;
+		sql("SELECT make_twin('$ledger', '$twin', '$text');
+			 SELECT make_twin('$ledger', 'bare_$twin', '$text', true);");
+	}
+	return;
+}
+
+# Statements that insert so many rows into a table; with a table of llm_call's
+# columns or the wide one's.
+sub insert_statement
+{
+	my ($table, $rows) = @_;
+	my $is_call = $table =~ /call/;
+	my ($columns, $values) =
+	  $is_call ? ($call_columns, $call_values) : ($wide_columns, $wide_values);
+	my @rows;
+	for my $n (1 .. $rows)
+	{
+		(my $row = $values) =~ s/:n\b/$n/g;
+		push @rows, "($row)";
+	}
+	return "INSERT INTO $table ($columns) VALUES " . join(', ', @rows) . ';';
+}
+
+# ---------------- measuring ----------------
+
+sub median
+{
+	my @sorted = sort { $a <=> $b } @_;
+	return @sorted % 2
+	  ? $sorted[ @sorted / 2 ]
+	  : ($sorted[ @sorted / 2 - 1 ] + $sorted[ @sorted / 2 ]) / 2;
+}
+
+# Transactions per second of a pgbench run.
+sub pgbench
+{
+	my ($script, $clients, $mode) = @_;
+	my $out = `pgbench -n -h $work -p 5432 -c $clients -j 2 -M $mode -T $seconds -f $script bench 2>&1`;
+	my ($tps) = $out =~ /^tps = ([\d.]+)/m;
+	die "pgbench failed:\n$out" if $? || !$tps || $out =~ /aborted/;
+	return $tps;
+}
+
+# Runs two scripts in turn; returns the median of the rounds' ratios and the
+# two medians.
+sub compare
+{
+	my ($ours, $theirs, $clients, $mode) = @_;
+	my ($script1, $script2) = ("$work/ours.sql", "$work/theirs.sql");
+	spew($script1, $ours);
+	spew($script2, $theirs);
+	my (@ratios, @one, @two);
+	for my $round (1 .. $rounds)
+	{
+		my ($a, $b);
+		if ($round % 2)
+		{
+			$a = pgbench($script1, $clients, $mode);
+			$b = pgbench($script2, $clients, $mode);
+		}
+		else
+		{
+			$b = pgbench($script2, $clients, $mode);
+			$a = pgbench($script1, $clients, $mode);
+		}
+		push @ratios, $a / $b;
+		push @one, $a;
+		push @two, $b;
+	}
+	return (median(@ratios), median(@one), median(@two));
+}
+
+sub timed
+{
+	my ($text) = @_;
+	my $began = time();
+	sql($text);
+	return time() - $began;
+}
+
+# result(NAME, MEASURED, TARGET, NOTE): a target is a least value, or with "<"
+# before it a greatest one.
+sub result
+{
+	my ($name, $measured, $target, $note) = @_;
+	my $met = $target =~ /^<(.*)/ ? $measured <= $1 : $measured >= $target;
+	push @results, [ $name, $measured, $target, $met ];
+	printf "%-28s %8.2f %8s %4s  %s\n", $name, $measured, $target,
+	  ($met ? 'yes' : 'NO'), $note // '';
+	return;
+}
+
+# Empties the tables that a benchmark has filled, so that the next begins with
+# small indexes too.  A ledger cannot be emptied: it is dropped and made again.
+sub fresh_tables
+{
+	sql("DROP TABLE IF EXISTS twin_wide, twin_call, bare_twin_wide, bare_twin_call;
+		 SELECT llm_audit.drop_ledger('wide', 'benchmark') WHERE to_regclass('wide') IS NOT NULL;
+		 DROP FUNCTION IF EXISTS make_twin, twin_partitions, twin_indexes;");
+	make_tables();
+	sql('CHECKPOINT');
+	return;
+}
+
+# ---------------- benchmarks ----------------
+
+my @pairs = ([ 'wide', 'twin_wide' ], [ 'llm_audit.llm_call', 'twin_call' ]);
+
+sub short_name
+{
+	my ($table) = @_;
+	return $table =~ /call/ ? 'llm_call' : '25_columns';
+}
+
+# One row per transaction, 16 clients.
+sub bench_single
+{
+	for my $pair (@pairs)
+	{
+		for my $mode (qw(simple prepared))
+		{
+			my ($ratio, $a, $b) = compare(insert_statement($pair->[0], 1),
+				insert_statement($pair->[1], 1), 16, $mode);
+			result("single_16_$mode " . short_name($pair->[0]), $ratio, 0.88,
+				sprintf('%.0f : %.0f tps', $a, $b));
+		}
+	}
+	return;
+}
+
+# One row per transaction, 32 clients, commits gathered.
+sub bench_grouped
+{
+	sql('ALTER SYSTEM SET commit_delay = 1000; ');
+	sql('ALTER SYSTEM SET commit_siblings = 0;');
+	sql('SELECT pg_reload_conf()');
+	for my $pair (@pairs)
+	{
+		for my $mode (qw(simple prepared))
+		{
+			my ($ratio, $a, $b) = compare(insert_statement($pair->[0], 1),
+				insert_statement($pair->[1], 1), 32, $mode);
+			result("grouped_32_$mode " . short_name($pair->[0]), $ratio, 0.90,
+				sprintf('%.0f : %.0f tps', $a, $b));
+		}
+	}
+	sql('ALTER SYSTEM RESET commit_delay;');
+	sql('ALTER SYSTEM RESET commit_siblings;');
+	sql('SELECT pg_reload_conf()');
+	return;
+}
+
+# A hundred rows in a statement, 16 clients.
+sub bench_hundred
+{
+	for my $pair (@pairs)
+	{
+		my ($ratio, $a, $b) = compare(insert_statement($pair->[0], 100),
+			insert_statement($pair->[1], 100), 16, 'prepared');
+		result('hundred_16 ' . short_name($pair->[0]), $ratio, 0.70,
+			sprintf('%.0f : %.0f rows/s', 100 * $a, 100 * $b));
+	}
+	return;
+}
+
+# COPY of a million rows.
+sub bench_copy
+{
+	for my $pair (@pairs)
+	{
+		my ($ledger, $twin) = @$pair;
+		my $is_call = $ledger =~ /call/;
+		my $columns = $is_call ? $call_columns : $wide_columns;
+		my $values = $is_call ? $call_values : $wide_values;
+		$values =~ s/:n\b/i/g;
+		my $file = "$work/copy.dat";
+		sql("COPY (SELECT $values FROM generate_series(1, $million) AS i) TO '$file'");
+		my (%time, @ratios, @bare);
+		for my $round (1 .. ($quick ? 3 : 3))
+		{
+			my %now = map { $_ => timed("COPY $_ ($columns) FROM '$file'") }
+			  $round % 2 ? ($ledger, $twin, "bare_$twin") : ("bare_$twin", $twin, $ledger);
+			push @ratios, $now{$twin} / $now{$ledger};
+			push @bare, $now{"bare_$twin"} / $now{$ledger};
+			push @{ $time{$_} }, $now{$_} for keys %now;
+		}
+		result('copy ' . short_name($ledger), median(@ratios), 0.60,
+			sprintf('%.0f : %.0f rows/s; to a bare unpartitioned table %.2f',
+				$million / median(@{ $time{$ledger} }),
+				$million / median(@{ $time{$twin} }), median(@bare)));
+		unlink $file;
+	}
+	return;
+}
+
+# The chain that users write themselves: PL/pgSQL, pgcrypto, a head row.
+sub bench_by_hand
+{
+	sql(q{
+CREATE TABLE by_hand (LIKE bare_twin_wide INCLUDING DEFAULTS);
+CREATE UNIQUE INDEX ON by_hand (id);
+CREATE TABLE head (one boolean PRIMARY KEY, seq bigint, hash bytea);
+INSERT INTO head VALUES (true, 0, '\x00');
+CREATE FUNCTION chain_by_hand() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+	h head;
+BEGIN
+	SELECT * INTO h FROM head WHERE one FOR UPDATE;
+	NEW.chain_seq := h.seq + 1;
+	NEW.prev_hash := h.hash;
+	NEW.row_hash := NULL;
+	NEW.row_hash := digest(convert_to(NEW::text, 'UTF8') || h.hash, 'sha256');
+	UPDATE head SET seq = NEW.chain_seq, hash = NEW.row_hash WHERE one;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER chain BEFORE INSERT ON by_hand FOR EACH ROW EXECUTE FUNCTION chain_by_hand();});
+	for my $case ([ 'single', 1, 3 ], [ 'hundred', 100, 12 ])
+	{
+		my ($name, $rows, $target) = @$case;
+		my ($ratio, $a, $b) = compare(insert_statement('wide', $rows),
+			insert_statement('by_hand', $rows), 16, 'prepared');
+		result("by_hand_$name", $ratio, $target,
+			sprintf('%.0f : %.0f rows/s', $rows * $a, $rows * $b));
+	}
+	sql('DROP TABLE by_hand, head; DROP FUNCTION chain_by_hand');
+	return;
+}
+
+# record_calls with a hundred documents, to the rows it makes as plain inserts.
+sub bench_record_calls
+{
+	my @documents;
+	for my $n (1 .. 100)
+	{
+		push @documents,
+		    '{"request_id": "req-' . $n . '", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",'
+		  . ' "span_id": "00f067aa0ba902b7", "occurred_at": "2026-01-05T10:00:00.123+05:00",'
+		  . ' "actor_id": "branch-assistant", "actor_type": "service", "api_key_id": "key-7",'
+		  . ' "project_id": "cards", "operation_name": "chat", "provider_name": "openai",'
+		  . ' "request_model": "gpt-4o-mini", "response_model": "gpt-4o-mini-2026-01-05",'
+		  . ' "response_id": "chatcmpl-0123456789abcdef", "route_id": "default", "route_version": "17",'
+		  . ' "prompt_id": "loan-advice", "prompt_version": "42", "is_stream": false, "status": "ok",'
+		  . ' "http_status": 200, "finish_reasons": ["stop"], "duration_ms": 934.512,'
+		  . ' "input_tokens": 812, "output_tokens": 96, "cost": "0.0031", "currency": "USD",'
+		  . ' "attributes": {"channel": "mobile", "retries": 0}}';
+	}
+	my $defaults = '{"environment": "prod", "service_name": "gateway", "organization_id": "retail", "time_zone": "Asia/Almaty"}';
+	my $ours = "SELECT count(*) FROM llm_audit.record_calls('"
+	  . join("'\n'\\n", @documents) . "', '$defaults');";
+	$ours = "SELECT count(*) FROM llm_audit.record_calls('[" . join(', ', @documents) . "]', '$defaults');";
+
+	# The same rows again, by every column that the writer decides.
+	sql($ours);
+	my $columns = sql(q{
+		SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+		WHERE attrelid = 'llm_audit.llm_call'::regclass AND attnum > 0 AND NOT attisdropped
+			AND attname NOT IN ('id', 'recorded_at', 'recorded_by', 'retain_until', 'chain_lane',
+				'chain_seq', 'prev_hash', 'row_hash', 'salt', 'erased', 'known_values')});
+	my $literals = join ' || \', \' || ',
+	  map { "coalesce(quote_literal($_), 'NULL')" } split /, /, $columns;
+	my $rows = sql("SELECT string_agg('(' || $literals || ')', ', ')
+		FROM (SELECT * FROM llm_audit.llm_call ORDER BY recorded_at DESC LIMIT 100) AS last");
+	my $theirs = "INSERT INTO twin_call ($columns) VALUES $rows;";
+	my ($ratio, $a, $b) = compare($ours, $theirs, 16, 'simple');
+	result('record_calls', $ratio, 0.60,
+		sprintf('%.0f : %.0f calls/s', 100 * $a, 100 * $b));
+	return;
+}
+
+# A million rows rolled back, then one insert, each a transaction.
+sub bench_rollback
+{
+	sql(q{
+CREATE PROCEDURE time_inserts(times int, INOUT median float8) LANGUAGE plpgsql AS $$
+DECLARE
+	began timestamptz;
+	taken float8[] := '{}';
+BEGIN
+	FOR i IN 1 .. times LOOP
+		began := clock_timestamp();
+		INSERT INTO wide (environment, note) VALUES ('prod', 'timed');
+		COMMIT;
+		taken := taken || extract(epoch FROM clock_timestamp() - began)::float8 * 1000;
+	END LOOP;
+	SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY t) INTO median FROM unnest(taken) AS t;
+END $$;});
+	(my $values = $wide_values) =~ s/:n\b/i/g;
+	my $out = sql("
+		CALL time_inserts(100, NULL);
+		CALL time_inserts(1001, NULL);
+		BEGIN;
+		INSERT INTO wide ($wide_columns) SELECT $values FROM generate_series(1, $million) AS i;
+		ROLLBACK;
+		CALL time_inserts(1, NULL);
+		CALL time_inserts(1001, NULL);");
+	my (undef, $before, $first, $after) = split /\n/, $out;
+	my $fresh = sql('CALL time_inserts(1, NULL); CALL time_inserts(1001, NULL);');
+	(undef, $fresh) = split /\n/, $fresh;
+	result('after_rollback', $after / $before, '<2',
+		sprintf('%.3f : %.3f ms, the first %.3f ms, from a new session %.3f ms',
+			$after, $before, $first, $fresh));
+	sql('DROP PROCEDURE time_inserts');
+	return;
+}
+
+# ---------------- verify ----------------
+
+# Greatest private memory of a running statement's backend and its workers, in
+# MB, sampled while it runs; and how long it ran.
+sub run_watched
+{
+	my ($statement) = @_;
+	my $file = "$work/watched.sql";
+	spew($file, "SET application_name = 'watched';\n$statement\n");
+	my $began = time();
+	my $child = fork();
+	if ($child == 0)
+	{
+		open(STDOUT, '>', "$work/watched.out");
+		exec('psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', @connect, '-f', $file, 'bench');
+	}
+	my $greatest = 0;
+	my @pids;
+	my $asked = 0;
+	while (waitpid($child, 1) == 0)
+	{
+		usleep(50_000);
+		if (!@pids || time() - $asked > 1)
+		{
+			@pids = split /\n/,
+			  `psql -XqAt -h $work -p 5432 -c "SELECT pid FROM pg_stat_activity WHERE application_name = 'watched' OR backend_type = 'parallel worker' OR backend_type LIKE 'llm_audit%'" bench`;
+			$asked = time();
+		}
+		for my $pid (@pids)
+		{
+			open(my $status, '<', "/proc/$pid/status") or next;
+			my ($kb) = join('', <$status>) =~ /^RssAnon:\s+(\d+)/m;
+			$greatest = $kb if $kb && $kb > $greatest;
+		}
+	}
+	die "verify failed\n" if $?;
+	return (time() - $began, $greatest / 1024);
+}
+
+# The same check in SQL, from the format that docs describe: every row's
+# preimage put together and hashed by pgcrypto, every link compared.
+sub check_in_sql
+{
+	my ($table) = @_;
+	my %encode = (
+		25 => 'convert_to(%s, \'UTF8\')',
+		16 => 'boolsend(%s)', 21 => 'int2send(%s)', 23 => 'int4send(%s)',
+		20 => 'int8send(%s)', 1700 => 'convert_to(%s::text, \'UTF8\')',
+		2950 => 'uuid_send(%s)', 1184 => 'timestamptz_send(%s)',
+		3802 => 'convert_to(%s::text, \'UTF8\')');
+	my @columns = map { [ split /\|/ ] } split /\n/, sql(qq{
+		SELECT c.column_number, c.column_name, c.type_oid
+		FROM llm_audit.ledger_column c JOIN llm_audit.ledger l USING (ledger_id)
+		WHERE l.relation_name = '$table' ORDER BY 1});
+	my $entries = join "\n || ", map {
+		my ($number, $name, $type) = @$_;
+		my $bytes = sprintf($encode{$type} // die("no encoding for type $type\n"), $name);
+		"CASE WHEN $name IS NULL THEN '' ELSE int2send(${number}::int2) || int4send($type)"
+		  . " || '\\x00'::bytea || int4send(length($bytes)) || $bytes END"
+	} @columns;
+	my $count = join ' + ', map { "($_->[1] IS NOT NULL)::int" } @columns;
+	return qq{
+SELECT count(*) FROM (
+	SELECT digest('LAR1'::bytea || uuid_send(l.ledger_id) || int4send(s.segment)
+		|| int4send(t.chain_lane) || int8send(t.chain_seq) || t.prev_hash
+		|| int2send(($count)::int2)
+		|| $entries, 'sha256') AS recomputed, row_hash, prev_hash,
+		lag(row_hash) OVER (PARTITION BY t.tableoid, chain_lane ORDER BY chain_seq) AS before
+	FROM $table t
+	JOIN llm_audit.ledger l ON l.relation_name = '$table'
+	JOIN llm_audit.ledger_segment s ON s.ledger_id = l.ledger_id
+		AND s.relation_name = (SELECT relname FROM pg_class WHERE oid = t.tableoid)) AS r
+WHERE recomputed <> row_hash OR before <> prev_hash;};
+}
+
+sub fill_wide
+{
+	my ($rows) = @_;
+	(my $values = $wide_values) =~ s/:n\b/i/g;
+	my $have = sql('SELECT count(*) FROM wide');
+	while ($have < $rows)
+	{
+		my $step = $rows - $have;
+		$step = 1_000_000 if $step > 1_000_000;
+		sql("INSERT INTO wide ($wide_columns) SELECT $values FROM generate_series(1, $step) AS i");
+		$have += $step;
+	}
+	sql('VACUUM ANALYZE wide');
+	return;
+}
+
+sub bench_verify
+{
+	fresh_tables();
+	my $small = 10_000;
+	my $middle = 100_000;
+	my $large = $quick ? 500_000 : 5_000_000;
+	my (%rate, $memory);
+	for my $rows ($small, $middle, $large)
+	{
+		fill_wide($rows);
+		my @rates;
+		for my $round (1 .. ($rows == $large ? 1 : 3))
+		{
+			my ($time, $mb) = run_watched(
+				"SELECT 1 / (1 - sign(findings)) FROM llm_audit.verify_summary('wide');");
+			push @rates, $rows / $time;
+			$memory = $mb if !defined $memory || $mb > $memory;
+		}
+		$rate{$rows} = median(@rates);
+		next unless $rows == $middle;
+		my $check = check_in_sql('wide');
+		my @slow;
+		for my $round (1 .. 3)
+		{
+			my $began = time();
+			my $wrong = sql($check);
+			die "the check in SQL finds $wrong rows\n" if $wrong ne '0';
+			push @slow, $rows / (time() - $began);
+		}
+		$rate{sql} = median(@slow);
+	}
+	result('verify_to_sql', $rate{$middle} / $rate{sql}, 10,
+		sprintf('%.0f : %.0f rows/s at %d rows', $rate{$middle}, $rate{sql}, $middle));
+	result('verify_large_to_small', $rate{$large} / $rate{$small}, 1.0,
+		sprintf('%.0f rows/s at %d, %.0f at %d', $rate{$large}, $large, $rate{$small}, $small));
+	result('verify_memory_mb', $memory, '<64', 'private memory of the largest process');
+	fresh_tables();
+	return;
+}
+
+# 120 segments take rows as fast as 2.
+sub bench_segments
+{
+	my $definition = join ', ', map { "$_->[0] $_->[1]" } @wide;
+	for my $case ([ 'few', '10 years' ], [ 'many', '1 day' ])
+	{
+		sql("CREATE TABLE segments_$case->[0] ($definition) PARTITION BY LIST (environment)");
+		sql("SELECT llm_audit.create_ledger('segments_$case->[0]', segment_width => '$case->[1]')");
+	}
+	sql("CALL llm_audit.make_segments('130 days')");
+	my $many = sql(q{SELECT count(*) FROM llm_audit.ledger_segment s JOIN llm_audit.ledger l USING (ledger_id)
+		WHERE l.relation_name = 'segments_many' AND s.environment = 'prod'});
+	my $few = sql(q{SELECT count(*) FROM llm_audit.ledger_segment s JOIN llm_audit.ledger l USING (ledger_id)
+		WHERE l.relation_name = 'segments_few' AND s.environment = 'prod'});
+	for my $mode (qw(simple prepared))
+	{
+		my ($ratio, $a, $b) = compare(insert_statement('segments_many', 1),
+			insert_statement('segments_few', 1), 16, $mode);
+		result("segments_$mode", $ratio, 0.95,
+			sprintf('%d segments to %d; %.0f : %.0f tps', $many, $few, $a, $b));
+	}
+	sql("SELECT llm_audit.drop_ledger('segments_few', 'benchmark'), llm_audit.drop_ledger('segments_many', 'benchmark')");
+	return;
+}
+
+# ---------------- main ----------------
+
+my @benches = (
+	[ single => \&bench_single ],
+	[ grouped => \&bench_grouped ],
+	[ hundred => \&bench_hundred ],
+	[ copy => \&bench_copy ],
+	[ by_hand => \&bench_by_hand ],
+	[ record_calls => \&bench_record_calls ],
+	[ rollback => \&bench_rollback ],
+	[ segments => \&bench_segments ],
+	[ verify => \&bench_verify ]);
+
+if ($wanted{list})
+{
+	print "$_->[0]\n" for @benches;
+	exit 0;
+}
+my %known = map { $_->[0] => 1 } @benches;
+for my $name (keys %wanted)
+{
+	die "no benchmark $name; try list\n" unless $known{$name};
+}
+
+start_server();
+my $failed = 0;
+eval {
+	make_tables();
+	printf "%-28s %8s %8s %4s  %s\n", 'name', 'measured', 'target', 'met', 'on the way';
+	for my $bench (@benches)
+	{
+		next if %wanted && !$wanted{ $bench->[0] };
+		eval { $bench->[1]->(); 1 } or do { $failed++; print "$bench->[0] failed: $@"; };
+	}
+	1;
+} or do { $failed++; print $@; };
+stop_server();
+
+printf "\n%-28s %8s %8s %4s\n", 'name', 'measured', 'target', 'met';
+printf "%-28s %8.2f %8s %4s\n", @$_[ 0 .. 2 ], ($_->[3] ? 'yes' : 'NO') for @results;
+exit($failed || !@results ? 1 : 0);
