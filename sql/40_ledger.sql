@@ -340,6 +340,9 @@ BEGIN
 		JOIN llm_audit.ledger l ON l.relation_name = c.relname
 			AND l.schema_name = d.schema_name
 		WHERE d.command_tag = 'ALTER TABLE' AND d.classid = 'pg_class'::regclass
+			-- while a restore has not brought the columns, it brings them itself
+			AND EXISTS (SELECT FROM llm_audit.ledger_column k
+				WHERE k.ledger_id = l.ledger_id)
 	LOOP
 		PERFORM llm_audit.register_columns(r.objid::regclass);
 	END LOOP;

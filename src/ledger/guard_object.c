@@ -179,6 +179,28 @@ TriggerIsProtected(Oid trigger)
 }
 
 /*
+ * True if the running command has made the trigger fire always, which only
+ * protects better.  A restore does so on a root when a leaf is guarded already.
+ */
+static bool
+TriggerIsStrengthened(Oid trigger)
+{
+	HeapTuple	tuple;
+	bool		always;
+
+	if (!CommandIs(T_AlterTableStmt))
+		return false;
+	tuple = GuardCatalogRow(TriggerRelationId, TriggerOidIndexId,
+							Anum_pg_trigger_oid, trigger);
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	always = ((Form_pg_trigger) GETSTRUCT(tuple))->tgenabled ==
+		TRIGGER_FIRES_ALWAYS;
+	heap_freetuple(tuple);
+	return always;
+}
+
+/*
  * The indexes that must stay: unique ones in use.  What REINDEX CONCURRENTLY
  * left behind is not valid and may go.
  */
@@ -363,7 +385,8 @@ CheckAltered(Oid class_id, Oid object_id, const ObjectAccessPostAlter *arg)
 		case TriggerRelationId:
 			table = TableOf(class_id, object_id);
 			if (GuardKind(table) != LEDGER_REL_NONE &&
-				TriggerIsProtected(object_id) && !IsApproved(table))
+				TriggerIsProtected(object_id) && !IsApproved(table) &&
+				!TriggerIsStrengthened(object_id))
 				RefuseRelation(GUARD_ALTER, table,
 							   "The trigger protects the ledger.");
 			break;
