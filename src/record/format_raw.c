@@ -47,7 +47,6 @@ static const char *const providers[][2] = {
 static const char *const operations[][2] = {
 	{"/chat/completions", "chat"},
 	{"/chat", "chat"},
-	{"/messages/", NULL},
 	{"/converse", "chat"},
 	{"/embeddings", "embeddings"},
 	{"/embed", "embeddings"},
@@ -61,7 +60,6 @@ static const char *const operations[][2] = {
 	{"/rerank", "rerank"},
 	{"/images/", "generate_content"},
 	{"/audio/", "generate_content"},
-	{"/runs", "invoke_agent"},
 	{"/assistants", "create_agent"},
 	{"/responses", "chat"},
 	{NULL, NULL}
@@ -228,13 +226,15 @@ MapOperation(RecordDoc *doc, const Uri *uri, const JsonNode *method,
 	{
 		if (FindInPath(uri, "/messages") >= 0 && FindInPath(uri, "/threads") < 0)
 			RecordSetString(doc, "operation_name", "chat");
+		if (FindInPath(uri, "/threads/") >= 0 && FindInPath(uri, "/runs") >= 0)
+			RecordSetString(doc, "operation_name", "invoke_agent");
 		if (FindInPath(uri, "/invoke") >= 0)
 			RecordSetString(doc, "operation_name",
 							JsonGet(request, "messages") ? "chat" :
 							"text_completion");
 		for (size_t i = 0; operations[i][0]; i++)
 		{
-			if (operations[i][1] && FindInPath(uri, operations[i][0]) >= 0)
+			if (FindInPath(uri, operations[i][0]) >= 0)
 				RecordSetString(doc, "operation_name", operations[i][1]);
 		}
 		if (JsonGet(request, "inputs"))
