@@ -38,6 +38,7 @@
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/uuid.h"
 
@@ -49,6 +50,12 @@
  * sought by bisection instead: a rolled-back bulk insert leaves millions.
  */
 #define MAX_INVISIBLE		16
+
+/*
+ * So many entries are read onwards from where the lane was last seen to end,
+ * before it is read from its end instead: others may have added millions.
+ */
+#define MAX_FORWARD			64
 
 /* A lane that this transaction holds. */
 typedef struct LaneHold
@@ -193,7 +200,7 @@ ReaderProbe(LaneReader *reader, uint64 seq, LaneRow *row)
 
 /*
  * Finds the last visible row below the invisible entries at seq top and
- * above.  The visible rows of an open lane are 1 to H without a gap, so
+ * above.  The visible rows of the lane are 1 to H without a gap, so
  * strides that double find a visible row and bisection finds the last one.
  */
 static bool
@@ -245,68 +252,99 @@ EntrySeq(LaneReader *reader, IndexScanDesc scan)
 }
 
 /*
+ * True if the lane may lack rows in its middle.  Rows are purged from closed
+ * segments, which nobody appends to, and from unpartitioned ledgers, whose
+ * one segment never closes; expired rows go there while the first one of the
+ * lane stands only if that is held.
+ */
+static bool
+ReaderMayHaveGaps(LaneReader *reader)
+{
+	LaneRow		first;
+
+	return NameStr(reader->seg->environment)[0] == '\0' &&
+		!ReaderProbe(reader, 1, &first);
+}
+
+/*
  * Reads the lane's last visible row, looking from a seq on where it may be.
- * False if that does not settle it: nothing visible is there, or too much
- * that is invisible.  This is quicker than looking backwards, because the
- * index reads a page's entries up to the end of the range at once.
+ * False if that does not settle it: nothing visible is there, or too much.
+ * This is quicker than looking backwards, because the index reads a page's
+ * entries up to the end of the range at once.
  *
- * The visible rows have no gap, so the last of them is found as soon as the
- * entries of the seq after it have all been seen to be invisible.
+ * Where the visible rows have no gap, the last of them is found as soon as
+ * the entries of the seq after it have all been seen to be invisible.
  */
 static bool
 ReaderHeadFrom(LaneReader *reader, uint64 seq, LaneRow *row)
 {
 	IndexScanDesc scan = ReaderScan(reader, BTGreaterEqualStrategyNumber, seq);
-	int			invisible = 0;
+	int			entries = 0;
 	bool		found = false;
+	bool		passed = false;
+	bool		ended = false;
 
-	while (invisible < MAX_INVISIBLE &&
-		   index_getnext_tid(scan, ForwardScanDirection) != NULL)
+	while (!passed && !ended && entries < MAX_FORWARD)
 	{
-		if (index_fetch_heap(scan, reader->slot))
+		entries++;
+		if (index_getnext_tid(scan, ForwardScanDirection) == NULL)
+			ended = true;
+		else if (index_fetch_heap(scan, reader->slot))
 		{
 			RowFromSlot(reader, row);
 			found = true;
-			invisible = 0;
 		}
-		else if (found && EntrySeq(reader, scan) > row->seq + 1)
-			break;
 		else
-			invisible++;
+			passed = found && EntrySeq(reader, scan) > row->seq + 1;
 	}
 	index_endscan(scan);
-	return found && invisible < MAX_INVISIBLE;
+	return found && (ended || (passed && !ReaderMayHaveGaps(reader)));
 }
 
 /*
- * Reads the lane's last visible row; false if it has none.  Backwards, which
- * normally meets it at once.
+ * Reads the lane's last visible row among its last entries, backwards; false
+ * if there is none.  entries says how many it looked at, seq is that of the
+ * last one.
+ */
+static bool
+ReaderHeadBackward(LaneReader *reader, uint64 limit, LaneRow *row,
+				   uint64 *entries, uint64 *seq)
+{
+	IndexScanDesc scan = ReaderScan(reader, InvalidStrategy, 0);
+	bool		found = false;
+
+	*entries = 0;
+	while (!found && *entries < limit &&
+		   index_getnext_tid(scan, BackwardScanDirection) != NULL)
+	{
+		CHECK_FOR_INTERRUPTS();
+		(*entries)++;
+		*seq = EntrySeq(reader, scan);
+		found = index_fetch_heap(scan, reader->slot);
+		if (found)
+			RowFromSlot(reader, row);
+	}
+	index_endscan(scan);
+	return found;
+}
+
+/*
+ * Reads the lane's last visible row; false if it has none.  Normally the last
+ * entry is it.
  */
 static bool
 ReaderHead(LaneReader *reader, LaneRow *row)
 {
-	IndexScanDesc scan = ReaderScan(reader, InvalidStrategy, 0);
-	int			invisible = 0;
+	uint64		entries;
 	uint64		seq = 0;
-	bool		found = false;
 
-	while (invisible < MAX_INVISIBLE &&
-		   index_getnext_tid(scan, BackwardScanDirection) != NULL)
-	{
-		if (index_fetch_heap(scan, reader->slot))
-		{
-			RowFromSlot(reader, row);
-			found = true;
-			break;
-		}
-		seq = EntrySeq(reader, scan);
-		invisible++;
-	}
-	index_endscan(scan);
-
-	if (!found && invisible >= MAX_INVISIBLE)
-		found = ReaderBisect(reader, seq, row);
-	return found;
+	if (ReaderHeadBackward(reader, MAX_INVISIBLE, row, &entries, &seq))
+		return true;
+	if (entries < MAX_INVISIBLE)
+		return false;			/* that was the whole lane */
+	if (ReaderMayHaveGaps(reader))
+		return ReaderHeadBackward(reader, PG_UINT64_MAX, row, &entries, &seq);
+	return ReaderBisect(reader, seq, row);
 }
 
 /* Is there a visible row with this id in the segment? */
@@ -333,10 +371,17 @@ IdIsVisible(Relation leaf, const Segment *seg, const pg_uuid_t *id)
 
 /* ---------------- taking a lane ---------------- */
 
-/* True if we now own the lane. */
+/*
+ * True if we now own the lane.  The lock goes to the current subtransaction,
+ * as LaneHold has it, and not to the portal that may be running: a portal
+ * that fails in a subtransaction gives up all its locks there, those that an
+ * outer one took through it as well.
+ */
 static bool
 LaneTryLock(Oid leaf, uint32 lane)
 {
+	ResourceOwner owner = CurrentResourceOwner;
+	LockAcquireResult result;
 	LOCKTAG		tag;
 
 	tag.locktag_field1 = MyDatabaseId;
@@ -345,8 +390,10 @@ LaneTryLock(Oid leaf, uint32 lane)
 	tag.locktag_field4 = LANE_LOCK_MAGIC;
 	tag.locktag_type = LOCKTAG_USERLOCK;
 	tag.locktag_lockmethodid = USER_LOCKMETHOD;
-	return LockAcquire(&tag, ExclusiveLock, false, true) !=
-		LOCKACQUIRE_NOT_AVAIL;
+	CurrentResourceOwner = CurTransactionResourceOwner;
+	result = LockAcquire(&tag, ExclusiveLock, false, true);
+	CurrentResourceOwner = owner;
+	return result != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /* Takes a lane that nobody holds: the one held last, else the lowest. */
