@@ -114,9 +114,12 @@ BufferRoom(EncodeBuffer *buf, size_t more)
 {
 	if (buf->len + more > buf->size)
 	{
-		while (buf->len + more > buf->size)
-			buf->size *= 2;
-		buf->data = repalloc_huge(buf->data, buf->size);
+		size_t		size = buf->size;
+
+		while (buf->len + more > size)
+			size *= 2;
+		buf->data = repalloc_huge(buf->data, size);
+		buf->size = size;		/* only now: there may be no such memory */
 	}
 	return buf->data + buf->len;
 }
@@ -341,6 +344,26 @@ GroupsRead(Datum value, bool isnull, const uint8 **bytes, size_t *len)
 	*len = VARSIZE_ANY_EXHDR(v);
 }
 
+/*
+ * True if the groups are whole and stand by ascending column number: neither
+ * salts nor commitments are hashed as they stand, so there must be only one
+ * way to write them.
+ */
+static bool
+GroupsAscend(const uint8 *groups, size_t len, size_t width)
+{
+	size_t		step = 2 + width;
+
+	if (len % step != 0)
+		return false;
+	for (size_t at = step; at < len; at += step)
+	{
+		if (GetU16(groups + at) <= GetU16(groups + at - step))
+			return false;
+	}
+	return true;
+}
+
 /* Puts an erased column's entry: its commitment is all that is left. */
 static void
 PutErased(EncodeBuffer *buf, const LedgerColumn *col, const uint8 *commitment)
@@ -448,9 +471,13 @@ RowPreimage(EncodeBuffer *buf, const Segment *seg, const RowPosition *pos,
 			entries++;
 	}
 
-	if (groups.salt_len % (2 + SALT_SIZE) != 0 ||
-		groups.erased_len % (2 + SHA256_SIZE) != 0 ||
-		groups.used != groups.salt_len / (2 + SALT_SIZE) +
+	if (!GroupsAscend(groups.salt, groups.salt_len, SALT_SIZE) ||
+		!GroupsAscend(groups.erased, groups.erased_len, SHA256_SIZE))
+	{
+		*why = "salt or erased is malformed";
+		return false;
+	}
+	if (groups.used != groups.salt_len / (2 + SALT_SIZE) +
 		groups.erased_len / (2 + SHA256_SIZE))
 	{
 		*why = "salt or erased names a column that the row does not have";
