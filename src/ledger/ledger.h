@@ -142,9 +142,14 @@ typedef struct Segment
 	 * chained while it is set.
 	 */
 	NameData	mismatch;
+
+	/* A BEFORE INSERT row trigger that is not ours; empty if there is none. */
+	NameData	foreign_trigger;
 	int			ncolumns;		/* hashed columns, by ascending number */
 	LedgerColumn *columns;
 	int			nerasable;		/* columns with erasable set */
+	int			nrequired;		/* NOT NULL columns that a writer supplies */
+	AttrNumber *required;
 } Segment;
 
 /*
@@ -290,7 +295,11 @@ typedef enum PermitKind
 	PERMIT_NONE = 0,
 	PERMIT_DDL,					/* make, attach, close or drop segments */
 	PERMIT_DROP,				/* drop_ledger, uninstall */
-	PERMIT_PURGE,				/* remove rows; each is rechecked */
+	PERMIT_PURGE,				/* remove rows; each is rechecked.  In a
+								 * segment that is still open it must spare
+								 * the lanes whose first row stays, since the
+								 * end of a lane is sought by that row, and
+								 * every lane's last row */
 	PERMIT_ERASE				/* empty erasable columns; rechecked */
 } PermitKind;
 

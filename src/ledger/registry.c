@@ -29,6 +29,8 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
@@ -88,6 +90,7 @@ typedef struct SegmentEntry
 static HTAB *segment_cache = NULL;
 static Oid	config_oids[lengthof(config_tables)];
 static uint64 generation = 1;
+static uint64 invalidations = 0;	/* of anything */
 
 static TimestampTz closed_end;
 static uint64 closed_end_generation = 0;
@@ -102,6 +105,7 @@ RegistryInvalidate(Datum arg, Oid relid)
 	bool		all = (relid == InvalidOid);
 	SegmentEntry *entry;
 
+	invalidations++;
 	for (int i = 0; i < lengthof(config_tables) && !all; i++)
 		all = (config_oids[i] == relid);
 
@@ -202,7 +206,11 @@ ConfigTableOid(const char *name)
 	return relid;
 }
 
-/* An index of rel whose leading columns are the keys', or InvalidOid. */
+/*
+ * A unique index of rel whose leading columns are the keys', or InvalidOid.
+ * Unique, because those are ours: an index that a DBA has added may leave
+ * rows out.
+ */
 static Oid
 IndexForKeys(Relation rel, ScanKey keys, int nkeys)
 {
@@ -220,7 +228,9 @@ IndexForKeys(Relation rel, ScanKey keys, int nkeys)
 		if (!HeapTupleIsValid(tuple))
 			continue;
 		form = (Form_pg_index) GETSTRUCT(tuple);
-		match = form->indisvalid && form->indnkeyatts >= nkeys;
+		match = form->indisunique && form->indisvalid &&
+			form->indnkeyatts >= nkeys &&
+			heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
 		for (int i = 0; match && i < nkeys; i++)
 			match = (form->indkey.values[i] == keys[i].sk_attno);
 		ReleaseSysCache(tuple);
@@ -462,6 +472,28 @@ SegmentMatchColumns(Segment *seg, TupleDesc desc)
 	}
 }
 
+/*
+ * Lists the columns that must have a value before the row is chained.  Those
+ * that are generated get theirs later.
+ */
+static void
+SegmentFindRequired(Segment *seg, TupleDesc desc)
+{
+	seg->required = palloc(desc->natts * sizeof(AttrNumber));
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attnotnull && !att->attisdropped &&
+			att->attgenerated == '\0' &&
+			att->attnum != seg->attrs.chain_lane &&
+			att->attnum != seg->attrs.chain_seq &&
+			att->attnum != seg->attrs.prev_hash &&
+			att->attnum != seg->attrs.row_hash)
+			seg->required[seg->nrequired++] = att->attnum;
+	}
+}
+
 /* The leaf's attribute of that name, or InvalidAttrNumber. */
 static AttrNumber
 AttrByName(TupleDesc desc, const char *name)
@@ -483,24 +515,28 @@ SegmentMatchLedgerAttrs(Segment *seg, TupleDesc desc)
 	struct
 	{
 		const char *name;
+		Oid			type;
 		AttrNumber *attnum;
 	}			wanted[] = {
-		{"id", &seg->attrs.id},
-		{"recorded_at", &seg->attrs.recorded_at},
-		{"recorded_by", &seg->attrs.recorded_by},
-		{"retain_until", &seg->attrs.retain_until},
-		{"chain_lane", &seg->attrs.chain_lane},
-		{"chain_seq", &seg->attrs.chain_seq},
-		{"prev_hash", &seg->attrs.prev_hash},
-		{"row_hash", &seg->attrs.row_hash},
-		{"salt", &seg->attrs.salt},
-		{"erased", &seg->attrs.erased}
+		{"id", UUIDOID, &seg->attrs.id},
+		{"recorded_at", TIMESTAMPTZOID, &seg->attrs.recorded_at},
+		{"recorded_by", TEXTOID, &seg->attrs.recorded_by},
+		{"retain_until", TIMESTAMPTZOID, &seg->attrs.retain_until},
+		{"chain_lane", INT4OID, &seg->attrs.chain_lane},
+		{"chain_seq", INT8OID, &seg->attrs.chain_seq},
+		{"prev_hash", BYTEAOID, &seg->attrs.prev_hash},
+		{"row_hash", BYTEAOID, &seg->attrs.row_hash},
+		{"salt", BYTEAOID, &seg->attrs.salt},
+		{"erased", BYTEAOID, &seg->attrs.erased}
 	};
 
 	for (int i = 0; i < lengthof(wanted); i++)
 	{
-		*wanted[i].attnum = AttrByName(desc, wanted[i].name);
-		if (*wanted[i].attnum == InvalidAttrNumber)
+		AttrNumber	attnum = AttrByName(desc, wanted[i].name);
+
+		*wanted[i].attnum = attnum;
+		if (attnum == InvalidAttrNumber ||
+			TupleDescAttr(desc, attnum - 1)->atttypid != wanted[i].type)
 			namestrcpy(&seg->mismatch, wanted[i].name);
 	}
 	seg->attrs.known_values = AttrByName(desc, "known_values");
@@ -522,13 +558,35 @@ IndexIsOn(Oid indexid, const AttrNumber *attnums, int nattnums)
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	form = (Form_pg_index) GETSTRUCT(tuple);
-	match = form->indisunique && form->indisvalid && form->indislive &&
+	match = form->indisunique && form->indimmediate &&
+		form->indisvalid && form->indislive &&
 		form->indnkeyatts == nattnums && form->indnatts == nattnums &&
 		heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
 	for (int i = 0; match && i < nattnums; i++)
 		match = (form->indkey.values[i] == attnums[i]);
 	ReleaseSysCache(tuple);
 	return match;
+}
+
+/*
+ * Notes a BEFORE trigger that is not ours: it could change the row after it
+ * was hashed, or drop it after it was given its place.
+ */
+static void
+SegmentFindTriggers(Segment *seg, Relation leaf)
+{
+	TriggerDesc *triggers = leaf->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		Trigger    *trigger = &triggers->triggers[i];
+
+		if (TRIGGER_FOR_ROW(trigger->tgtype) &&
+			TRIGGER_FOR_BEFORE(trigger->tgtype) &&
+			TRIGGER_FOR_INSERT(trigger->tgtype) &&
+			strcmp(trigger->tgname, "llm_audit_insert") != 0)
+			namestrcpy(&seg->foreign_trigger, trigger->tgname);
+	}
 }
 
 /* Finds the two unique indexes that chaining needs. */
@@ -615,7 +673,9 @@ SegmentBuildFor(Oid relid)
 	seg->natts = RelationGetDescr(leaf)->natts;
 	SegmentMatchLedgerAttrs(seg, RelationGetDescr(leaf));
 	SegmentMatchColumns(seg, RelationGetDescr(leaf));
+	SegmentFindRequired(seg, RelationGetDescr(leaf));
 	SegmentFindIndexes(seg, leaf);
+	SegmentFindTriggers(seg, leaf);
 	relation_close(leaf, AccessShareLock);
 	return seg;
 }
@@ -669,7 +729,7 @@ SegmentLookup(Oid relid)
 	 * An invalidation that arrives while we read makes the result good for
 	 * this call only.
 	 */
-	before = generation;
+	before = invalidations;
 	context = AllocSetContextCreate(TopTransactionContext, "llm_audit segment",
 									ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
@@ -687,7 +747,7 @@ SegmentLookup(Oid relid)
 	MemoryContextSetParent(context, CacheMemoryContext);
 	entry->context = context;
 	entry->segment = seg;
-	entry->valid = (before == generation);
+	entry->valid = (before == invalidations);
 	return seg;
 }
 

@@ -62,6 +62,13 @@ SegmentForInsert(Relation leaf)
 				 errmsg("column \"%s\" of ledger \"%s\" does not agree with the registry",
 						NameStr(seg->mismatch), NameStr(seg->ledger_name)),
 				 errhint("Register a new column with llm_audit.register_columns().")));
+	if (NameStr(seg->foreign_trigger)[0] != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("ledger segment \"%s\" has BEFORE trigger \"%s\", which is not part of llm_audit",
+						RelationGetRelationName(leaf),
+						NameStr(seg->foreign_trigger)),
+				 errhint("It could change or drop rows after they were chained: drop it.")));
 	if (!OidIsValid(seg->lane_index) || !OidIsValid(seg->id_index))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -228,6 +235,28 @@ StampRow(const Segment *seg, Datum *values, bool *nulls)
 		StampSalt(seg, values, nulls);
 }
 
+/*
+ * Refuses a row without a value that it must have, before PostgreSQL does so
+ * in words that quote the row.
+ */
+static void
+CheckRequired(Relation leaf, const Segment *seg, const bool *nulls)
+{
+	for (int i = 0; i < seg->nrequired; i++)
+	{
+		AttrNumber	attnum = seg->required[i];
+
+		if (nulls[attnum - 1])
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("null value in column \"%s\" of relation \"%s\" violates not-null constraint",
+							NameStr(TupleDescAttr(RelationGetDescr(leaf),
+												  attnum - 1)->attname),
+							RelationGetRelationName(leaf)),
+					 errtablecol(leaf, attnum)));
+	}
+}
+
 /* Hashes the row at pos; an error if its salt or erased is impossible. */
 static void
 HashRow(const Segment *seg, const RowPosition *pos, const Datum *values,
@@ -312,6 +341,12 @@ CheckVerbatim(const Segment *seg, const Datum *values, const bool *nulls)
 						NameStr(seg->ledger_name)),
 				 errhint("Reset \"%s\" to record new rows.",
 						 "llm_audit.restore")));
+	if (attrs->known_values != InvalidAttrNumber &&
+		!nulls[attrs->known_values - 1])
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("restored row of ledger \"%s\" has a value in column \"%s\", which is never stored",
+						NameStr(seg->ledger_name), "known_values")));
 	memcpy(pos.ledger_id, seg->ledger_id, LEDGER_ID_SIZE);
 	pos.segment = seg->number;
 	pos.lane = (uint32) DatumGetInt32(values[attrs->chain_lane - 1]);
@@ -420,9 +455,9 @@ CheckTriggerCall(FunctionCallInfo fcinfo)
 /*
  * llm_audit.ledger_insert(): trigger
  *		Validates, stamps and chains a new row of a ledger.  Errors: 42501 for
- *		columns that only we set, 22023 for an unknown environment, 55000 for
- *		a leaf that takes no rows, 53300 if all lanes are in use, and those of
- *		RowValidate.
+ *		columns that only we set, 22023 for an unknown environment, 23502 for
+ *		a required column without a value, 55000 for a leaf that takes no
+ *		rows, 53300 if all lanes are in use, and those of RowValidate.
  */
 Datum
 llm_audit_ledger_insert(PG_FUNCTION_ARGS)
@@ -455,6 +490,7 @@ llm_audit_ledger_insert(PG_FUNCTION_ARGS)
 	CheckSupplied(seg, values, nulls);
 	RowValidate(seg, values, nulls);
 	StampRow(seg, values, nulls);
+	CheckRequired(leaf, seg, nulls);
 	ChainRow(leaf, seg, values, nulls);
 	return PointerGetDatum(ReturnRow(trigdata, values, nulls));
 }
