@@ -44,8 +44,16 @@ CREATE FUNCTION llm_audit.drop_relation(relation regclass, reason text)
 	RETURNS void
 	LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'llm_audit_drop_relation';
 COMMENT ON FUNCTION llm_audit.drop_relation(regclass, text) IS
-	'drops a ledger and records it; part of drop_ledger() and uninstall()';
+	'drops a ledger; part of drop_ledger() and uninstall()';
 REVOKE EXECUTE ON FUNCTION llm_audit.drop_relation(regclass, text) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.release_relation(relation regclass, reason text,
+		new_owner name) RETURNS void
+	LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'llm_audit_release_relation';
+COMMENT ON FUNCTION llm_audit.release_relation(regclass, text, name) IS
+	'makes a ledger an ordinary table again, rows and all; part of uninstall()';
+REVOKE EXECUTE ON FUNCTION llm_audit.release_relation(regclass, text, name)
+	FROM PUBLIC;
 
 CREATE FUNCTION llm_audit.require_superuser() RETURNS void
 LANGUAGE plpgsql
@@ -60,6 +68,38 @@ END
 $$;
 COMMENT ON FUNCTION llm_audit.require_superuser() IS
 	'raises 42501 unless the current user is a superuser';
+
+-- What changes the registry reads it first, and may do so only one at a time
+-- and as it is now: two that make the same segments would get in each other's
+-- way, and an environment added beside a new ledger would be missing there.
+CREATE FUNCTION llm_audit.lock_registry() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM llm_audit.require_superuser();
+	PERFORM llm_audit.require_read_committed();
+	LOCK TABLE llm_audit.ledger_segment IN SHARE ROW EXCLUSIVE MODE;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.lock_registry() IS
+	'waits for other changes of ledgers and segments to commit, and keeps new ones away until the transaction ends; writers do not notice';
+REVOKE EXECUTE ON FUNCTION llm_audit.lock_registry() FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.require_read_committed() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
+		RAISE EXCEPTION 'ledgers can be changed in a READ COMMITTED transaction only'
+			USING ERRCODE = 'active_sql_transaction',
+				HINT = 'Rows committed since a snapshot was taken would be overlooked.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.require_read_committed() IS
+	'raises 25001 in a transaction that keeps one snapshot';
 
 CREATE FUNCTION llm_audit.record_own_event(action text, target_type text,
 		target_id text, reason text, details jsonb DEFAULT NULL) RETURNS void
@@ -116,11 +156,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	c pg_catalog.pg_class;
-	found name;
+	offender name;
 	filled boolean;
 BEGIN
 	SELECT * INTO c FROM pg_catalog.pg_class WHERE oid = relation;
-	IF c.relkind NOT IN ('r', 'p') THEN
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'relation does not exist'
+			USING ERRCODE = 'undefined_table';
+	ELSIF c.relkind NOT IN ('r', 'p') THEN
 		RAISE EXCEPTION '"%" is not a table', c.relname
 			USING ERRCODE = 'wrong_object_type';
 	ELSIF c.relpersistence <> 'p' THEN
@@ -150,33 +193,34 @@ BEGIN
 			USING ERRCODE = 'duplicate_object';
 	END IF;
 
-	SELECT rulename INTO found FROM pg_catalog.pg_rewrite WHERE ev_class = relation;
+	SELECT rulename INTO offender FROM pg_catalog.pg_rewrite WHERE ev_class = relation;
 	IF FOUND THEN
-		RAISE EXCEPTION 'table "%" has rule "%"', c.relname, found
+		RAISE EXCEPTION 'table "%" has rule "%"', c.relname, offender
 			USING ERRCODE = 'wrong_object_type';
 	END IF;
-	SELECT tgname INTO found FROM pg_catalog.pg_trigger
+	SELECT tgname INTO offender FROM pg_catalog.pg_trigger
 		WHERE tgrelid = relation AND NOT tgisinternal AND tgtype & 66 <> 0;
 	IF FOUND THEN
-		RAISE EXCEPTION 'table "%" has BEFORE trigger "%"', c.relname, found
+		RAISE EXCEPTION 'table "%" has BEFORE trigger "%"', c.relname, offender
 			USING ERRCODE = 'wrong_object_type',
 				HINT = 'It could change or drop a row after it was chained.';
 	END IF;
-	SELECT i.indexrelid::regclass::text INTO found FROM pg_catalog.pg_index i
+	SELECT i.indexrelid::regclass::text INTO offender FROM pg_catalog.pg_index i
 		WHERE i.indrelid = relation AND (i.indisunique OR i.indisexclusion)
-			AND NOT (i.indnatts = 1 AND i.indpred IS NULL AND EXISTS (
+			AND NOT (i.indnatts = 1 AND i.indpred IS NULL AND i.indimmediate
+				AND NOT i.indisexclusion AND EXISTS (
 				SELECT FROM pg_catalog.pg_attribute a
 				WHERE a.attrelid = relation AND a.attnum = i.indkey[0] AND a.attname = 'id'));
 	IF FOUND THEN
-		RAISE EXCEPTION 'table "%" has unique index "%"', c.relname, found
+		RAISE EXCEPTION 'table "%" has unique index "%"', c.relname, offender
 			USING ERRCODE = 'wrong_object_type',
-				HINT = 'A ledger can be unique on (id) only.';
+				HINT = 'A ledger can be unique on (id) only, and not deferrably.';
 	END IF;
-	SELECT conname INTO found FROM pg_catalog.pg_constraint
+	SELECT conname INTO offender FROM pg_catalog.pg_constraint
 		WHERE conrelid = relation AND contype = 'f'
 			AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'));
 	IF FOUND THEN
-		RAISE EXCEPTION 'foreign key "%" of table "%" would change its rows', found, c.relname
+		RAISE EXCEPTION 'foreign key "%" of table "%" would change its rows', offender, c.relname
 			USING ERRCODE = 'wrong_object_type',
 				HINT = 'Use NO ACTION or RESTRICT.';
 	END IF;
@@ -198,40 +242,52 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	found name;
+	offender name;
 	partitioned boolean;
 BEGIN
 	SELECT relkind = 'p' INTO partitioned FROM pg_catalog.pg_class WHERE oid = relation;
 
-	SELECT a.attname INTO found FROM pg_catalog.pg_attribute a
+	SELECT a.attname INTO offender FROM pg_catalog.pg_attribute a
 		JOIN llm_audit.ledger_attributes() l ON l.column_name = a.attname
 		WHERE a.attrelid = relation AND NOT a.attisdropped AND a.atttypid <> l.type;
 	IF FOUND THEN
-		RAISE EXCEPTION 'column "%" of table "%" has another type than a ledger needs', found, relation
+		RAISE EXCEPTION 'column "%" of table "%" has another type than a ledger needs', offender, relation
 			USING ERRCODE = 'datatype_mismatch',
 				HINT = 'See llm_audit.ledger_attributes().';
 	END IF;
 
-	SELECT a.attname INTO found FROM pg_catalog.pg_attribute a
+	SELECT a.attname INTO offender FROM pg_catalog.pg_attribute a
 		WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
 			AND a.attgenerated = '' AND a.attname <> 'known_values'
 			AND NOT llm_audit.encodable(llm_audit.base_type(a.atttypid));
 	IF FOUND THEN
-		RAISE EXCEPTION 'column "%" of table "%" has a type that cannot be hashed', found, relation
+		RAISE EXCEPTION 'column "%" of table "%" has a type that cannot be hashed', offender, relation
 			USING ERRCODE = 'feature_not_supported',
 				HINT = 'Use text, a number, boolean, uuid, bytea, json, jsonb, a date or time, interval, inet, cidr, or an array of these.';
 	END IF;
 
-	SELECT e INTO found FROM unnest(erasable) e
+	SELECT e INTO offender FROM unnest(erasable) e
 		WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
 			WHERE a.attrelid = relation AND a.attname = e AND a.attnum > 0
 				AND NOT a.attisdropped AND a.attgenerated = '' AND NOT a.attnotnull)
 			OR e IN (SELECT column_name FROM llm_audit.ledger_attributes())
 			OR e IN ('environment', 'known_values');
 	IF FOUND THEN
-		RAISE EXCEPTION 'column "%" of table "%" cannot be erasable', found, relation
+		RAISE EXCEPTION 'column "%" of table "%" cannot be erasable', offender, relation
 			USING ERRCODE = 'invalid_parameter_value',
 				HINT = 'An erasable column exists, can be null, and is neither generated nor one of the ledger''s own.';
+	END IF;
+
+	SELECT a.attname INTO offender FROM pg_catalog.pg_attribute a
+		JOIN pg_catalog.pg_index i ON i.indrelid = a.attrelid
+		JOIN pg_catalog.pg_depend d ON d.classid = 'pg_class'::regclass
+			AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass
+			AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+		WHERE a.attrelid = relation AND a.attname = ANY (erasable);
+	IF FOUND THEN
+		RAISE EXCEPTION 'column "%" of table "%" is in an index and cannot be erasable', offender, relation
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'An index would keep what has been erased.';
 	END IF;
 
 	IF partitioned AND NOT EXISTS (
@@ -251,7 +307,8 @@ BEGIN
 			USING ERRCODE = 'feature_not_supported',
 				HINT = 'Give the column a default from a sequence instead.';
 	END IF;
-	IF partitioned AND (SELECT length(relname) FROM pg_catalog.pg_class WHERE oid = relation) > 30 THEN
+	IF partitioned AND (SELECT octet_length(relname::text) FROM pg_catalog.pg_class
+			WHERE oid = relation) > 30 THEN
 		RAISE EXCEPTION 'name of table "%" is longer than 30 bytes', relation
 			USING ERRCODE = 'name_too_long',
 				HINT = 'Its segments are named after it.';
@@ -283,6 +340,7 @@ AS $$
 DECLARE
 	l llm_audit.ledger;
 	a record;
+	filled boolean;
 	added int := 0;
 BEGIN
 	SELECT r.* INTO l FROM llm_audit.ledger r
@@ -295,8 +353,16 @@ BEGIN
 			USING ERRCODE = 'wrong_object_type';
 	END IF;
 	FOR a IN
-		SELECT t.attname, llm_audit.base_type(t.atttypid) AS type, t.atthasmissing
+		SELECT t.attname, llm_audit.base_type(t.atttypid) AS type,
+			-- the value that a default gave to older rows stands in the
+			-- leaves, or nowhere if they were rewritten
+			t.atthasdef OR t.attidentity <> '' OR y.typdefault IS NOT NULL
+				OR EXISTS (SELECT FROM pg_catalog.pg_attribute u
+					WHERE u.attname = t.attname AND u.atthasmissing
+						AND (u.attrelid = ledger OR u.attrelid IN (
+							SELECT relid FROM pg_partition_tree(ledger)))) AS has_default
 		FROM pg_catalog.pg_attribute t
+		JOIN pg_catalog.pg_type y ON y.oid = t.atttypid
 		WHERE t.attrelid = ledger AND t.attnum > 0 AND NOT t.attisdropped
 			AND t.attgenerated = ''
 			AND t.attname NOT IN ('chain_lane', 'chain_seq', 'prev_hash', 'row_hash',
@@ -309,10 +375,14 @@ BEGIN
 			RAISE EXCEPTION 'column "%" of ledger "%" has a type that cannot be hashed', a.attname, ledger
 				USING ERRCODE = 'feature_not_supported',
 					HINT = 'Use text, a number, boolean, uuid, bytea, json, jsonb, a date or time, interval, inet, cidr, or an array of these.';
-		ELSIF a.atthasmissing THEN
-			RAISE EXCEPTION 'column "%" of ledger "%" was added with a default', a.attname, ledger
-				USING ERRCODE = 'feature_not_supported',
-					HINT = 'Older rows would show a value that they were never hashed with: ADD COLUMN first, then SET DEFAULT.';
+		END IF;
+		IF a.has_default THEN
+			EXECUTE format('SELECT EXISTS (SELECT FROM %s)', ledger) INTO filled;
+			IF filled THEN
+				RAISE EXCEPTION 'column "%" of ledger "%" was added with a default', a.attname, ledger
+					USING ERRCODE = 'feature_not_supported',
+						HINT = 'Older rows would show a value that they were never hashed with: ADD COLUMN first, then SET DEFAULT.';
+			END IF;
 		END IF;
 		INSERT INTO llm_audit.ledger_column (ledger_id, column_number, column_name, type_oid)
 			SELECT l.ledger_id, coalesce(max(column_number), 0) + 1, a.attname, a.type
@@ -358,15 +428,34 @@ ALTER EVENT TRIGGER llm_audit_ddl_end ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER llm_audit_ddl_end IS
 	'registers columns that ALTER TABLE added to a ledger';
 
--- What makes a table behave as a ledger: columns, defaults, indexes,
--- triggers, owner and grants, but no place in the registry.
-CREATE FUNCTION llm_audit.install_ledger(relation regclass) RETURNS void
+-- The index on (chain_lane, chain_seq) of an unpartitioned ledger, or NULL.
+CREATE FUNCTION llm_audit.lane_index(relation regclass) RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT i.indexrelid::regclass FROM pg_catalog.pg_index i
+	WHERE i.indrelid = relation AND i.indisunique AND i.indpred IS NULL
+		AND (SELECT array_agg(a.attname::text ORDER BY k.n)
+			FROM unnest(i.indkey) WITH ORDINALITY AS k (attnum, n)
+			JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid
+				AND a.attnum = k.attnum) = '{chain_lane,chain_seq}'
+	ORDER BY i.indexrelid LIMIT 1
+$$;
+COMMENT ON FUNCTION llm_audit.lane_index(regclass) IS
+	'unique index on (chain_lane, chain_seq) of a table, or NULL';
+REVOKE EXECUTE ON FUNCTION llm_audit.lane_index(regclass) FROM PUBLIC;
+
+-- Columns, defaults and indexes.  The hashes are never stored out of line: a
+-- lane's head is read with every insert, and at commit, where nothing can be
+-- fetched from a TOAST table any more.
+CREATE FUNCTION llm_audit.install_columns(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	c pg_catalog.pg_class;
 	a record;
+	lane_name text;
 BEGIN
 	SELECT * INTO c FROM pg_catalog.pg_class WHERE oid = relation;
 	FOR a IN
@@ -381,44 +470,131 @@ BEGIN
 		END IF;
 	END LOOP;
 	EXECUTE format('ALTER TABLE %s ALTER COLUMN id SET DEFAULT llm_audit.uuid7(),
-		ALTER COLUMN recorded_at SET DEFAULT llm_audit.now()', relation);
+		ALTER COLUMN recorded_at SET DEFAULT llm_audit.now(),
+		ALTER COLUMN prev_hash SET STORAGE PLAIN,
+		ALTER COLUMN row_hash SET STORAGE PLAIN', relation);
 
-	IF c.relkind = 'r' THEN
-		IF NOT EXISTS (SELECT FROM pg_catalog.pg_index i
-			JOIN pg_catalog.pg_attribute t ON t.attrelid = relation AND t.attnum = i.indkey[0]
-			WHERE i.indrelid = relation AND i.indisunique AND i.indnatts = 1
-				AND t.attname = 'id' AND i.indpred IS NULL)
-		THEN
-			EXECUTE format('CREATE UNIQUE INDEX ON %s (id)', relation);
-		END IF;
-		EXECUTE format('CREATE UNIQUE INDEX %I ON %s (chain_lane, chain_seq)',
-			left(c.relname, 54) || '_lane_idx', relation);
-		EXECUTE format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I',
-			relation, left(c.relname, 54) || '_lane_idx');
+	IF c.relkind = 'p' THEN
+		EXECUTE format('ALTER TABLE %s ALTER COLUMN environment SET NOT NULL', relation);
+		RETURN;
 	END IF;
-	EXECUTE format('CREATE TRIGGER llm_audit_insert BEFORE INSERT ON %s
-		FOR EACH ROW EXECUTE FUNCTION llm_audit.ledger_insert()', relation);
-	EXECUTE format('CREATE TRIGGER llm_audit_guard_row BEFORE UPDATE OR DELETE ON %s
-		FOR EACH ROW EXECUTE FUNCTION llm_audit.ledger_guard_row()', relation);
-	EXECUTE format('CREATE TRIGGER llm_audit_guard BEFORE UPDATE OR DELETE OR TRUNCATE ON %s
-		FOR EACH STATEMENT EXECUTE FUNCTION llm_audit.ledger_guard()', relation);
-	EXECUTE format('ALTER TABLE %1$s ENABLE ALWAYS TRIGGER llm_audit_insert,
-		ENABLE ALWAYS TRIGGER llm_audit_guard_row,
-		ENABLE ALWAYS TRIGGER llm_audit_guard', relation);
-
-	-- The former owner may go on reading and writing it, nothing else.
-	EXECUTE format('ALTER TABLE %s OWNER TO llm_audit_owner', relation);
-	IF c.relowner <> (SELECT oid FROM pg_catalog.pg_authid WHERE rolname = current_user)
-		AND NOT (SELECT rolsuper FROM pg_catalog.pg_authid WHERE oid = c.relowner)
+	IF NOT EXISTS (SELECT FROM pg_catalog.pg_index i
+		JOIN pg_catalog.pg_attribute t ON t.attrelid = relation AND t.attnum = i.indkey[0]
+		WHERE i.indrelid = relation AND i.indisunique AND i.indnatts = 1
+			AND t.attname = 'id' AND i.indpred IS NULL)
 	THEN
-		EXECUTE format('GRANT SELECT, INSERT ON %s TO %I', relation, c.relowner::regrole::name);
+		EXECUTE format('CREATE UNIQUE INDEX ON %s (id)', relation);
+	END IF;
+	IF llm_audit.lane_index(relation) IS NULL THEN
+		lane_name := c.relname || '_lane_idx';
+		IF octet_length(lane_name) > 63 OR to_regclass(format('%I.%I',
+				c.relnamespace::regnamespace::name, lane_name)) IS NOT NULL THEN
+			lane_name := '';		-- any other
+		END IF;
+		EXECUTE format('CREATE UNIQUE INDEX %s ON %s (chain_lane, chain_seq)',
+			coalesce(quote_ident(nullif(lane_name, '')), ''), relation);
+	END IF;
+	EXECUTE format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', relation,
+		(SELECT relname FROM pg_catalog.pg_class WHERE oid = llm_audit.lane_index(relation)));
+END
+$$;
+COMMENT ON FUNCTION llm_audit.install_columns(regclass) IS
+	'gives a table the columns, defaults and indexes of a ledger that it lacks; part of install_ledger()';
+REVOKE EXECUTE ON FUNCTION llm_audit.install_columns(regclass) FROM PUBLIC;
+
+-- Owner and grants.  The former owner may go on reading and writing it,
+-- nothing else; nor may anybody whom the owner has allowed more: a trigger
+-- of theirs would run as whoever writes.
+CREATE FUNCTION llm_audit.install_owner(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	c pg_catalog.pg_class;
+	g record;
+BEGIN
+	SELECT * INTO c FROM pg_catalog.pg_class WHERE oid = relation;
+	EXECUTE format('ALTER TABLE %s OWNER TO llm_audit_owner', relation);
+	FOR g IN
+		SELECT DISTINCT x.grantee, x.privilege_type
+		FROM pg_catalog.pg_class r, aclexplode(r.relacl) x
+		WHERE r.oid = relation AND x.privilege_type NOT IN ('SELECT', 'INSERT')
+			AND x.grantee <> r.relowner
+	LOOP
+		EXECUTE format('REVOKE %s ON %s FROM %s CASCADE', g.privilege_type, relation,
+			CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END);
+	END LOOP;
+	FOR g IN
+		SELECT DISTINCT x.grantee, x.privilege_type, t.attname
+		FROM pg_catalog.pg_attribute t, aclexplode(t.attacl) x
+		WHERE t.attrelid = relation AND NOT t.attisdropped
+			AND x.privilege_type NOT IN ('SELECT', 'INSERT')
+	LOOP
+		EXECUTE format('REVOKE %s (%I) ON %s FROM %s CASCADE', g.privilege_type, g.attname, relation,
+			CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END);
+	END LOOP;
+	IF NOT (SELECT rolsuper OR rolname = 'llm_audit_owner'
+		FROM pg_catalog.pg_roles WHERE oid = c.relowner)
+	THEN
+		EXECUTE format('GRANT SELECT, INSERT ON %s TO %I', relation, pg_get_userbyid(c.relowner));
 	END IF;
 	EXECUTE format('GRANT INSERT ON %s TO llm_audit_writer', relation);
 END
 $$;
+COMMENT ON FUNCTION llm_audit.install_owner(regclass) IS
+	'takes a table over for a ledger: owner, and no more than SELECT and INSERT for others; part of install_ledger()';
+REVOKE EXECUTE ON FUNCTION llm_audit.install_owner(regclass) FROM PUBLIC;
+
+-- What makes a table behave as a ledger, but for its place in the registry.
+CREATE FUNCTION llm_audit.install_ledger(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t record;
+BEGIN
+	PERFORM llm_audit.install_columns(relation);
+	FOR t IN
+		SELECT * FROM (VALUES
+			('llm_audit_insert', 'INSERT', 'ROW', 'ledger_insert'),
+			('llm_audit_guard_row', 'UPDATE OR DELETE', 'ROW', 'ledger_guard_row'),
+			('llm_audit_guard', 'UPDATE OR DELETE OR TRUNCATE', 'STATEMENT', 'ledger_guard')
+		) AS v (name, events, level, function)
+		WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g
+			WHERE g.tgrelid = relation AND g.tgname = v.name)
+	LOOP
+		EXECUTE format('CREATE TRIGGER %I BEFORE %s ON %s FOR EACH %s
+			EXECUTE FUNCTION llm_audit.%I()', t.name, t.events, relation, t.level, t.function);
+		EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, t.name);
+	END LOOP;
+	PERFORM llm_audit.install_owner(relation);
+END
+$$;
 COMMENT ON FUNCTION llm_audit.install_ledger(regclass) IS
-	'gives a table the columns, indexes, triggers, owner and grants of a ledger; part of create_ledger() and setup()';
+	'gives a table the columns, indexes, triggers, owner and grants of a ledger that it lacks; part of create_ledger() and setup()';
 REVOKE EXECUTE ON FUNCTION llm_audit.install_ledger(regclass) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.check_width(width interval) RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	months int := extract(year FROM width) * 12 + extract(month FROM width);
+	rest interval := width - make_interval(months => months);
+BEGIN
+	-- Periods of months and of hours do not fit into each other, and names of
+	-- segments go down to the hour.
+	IF width IS NULL OR width < interval '1 hour' OR width > interval '10 years'
+		OR (months <> 0 AND rest <> interval '0')
+		OR extract(epoch FROM rest) % 3600 <> 0
+	THEN
+		RAISE EXCEPTION 'width of segments must be whole months, or whole hours, from 1 hour to 10 years'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.check_width(interval) IS
+	'raises 22023 if segments cannot have this width';
 
 CREATE FUNCTION llm_audit.enroll(relation regclass, ledger_role text,
 		is_builtin boolean, retention interval, erasable text[],
@@ -428,14 +604,16 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	new_id uuid := gen_random_uuid();
+	e name;
 BEGIN
-	PERFORM llm_audit.require_superuser();
-	IF segment_width IS NULL OR segment_width < interval '1 hour' THEN
-		RAISE EXCEPTION 'segment_width must be at least one hour'
-			USING ERRCODE = 'invalid_parameter_value';
-	ELSIF retention <= interval '0' THEN
+	PERFORM llm_audit.lock_registry();
+	PERFORM llm_audit.check_width(segment_width);
+	IF retention <= interval '0' THEN
 		RAISE EXCEPTION 'retention must be positive, or null for ever'
 			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF relation IS NULL THEN
+		RAISE EXCEPTION 'relation must not be null'
+			USING ERRCODE = 'null_value_not_allowed';
 	END IF;
 	EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
 	PERFORM llm_audit.check_enrollable(relation);
@@ -452,6 +630,10 @@ BEGIN
 	PERFORM llm_audit.register_columns(relation);
 	UPDATE llm_audit.ledger_column k SET erasable = true
 		WHERE k.ledger_id = new_id AND k.column_name = ANY (enroll.erasable);
+	FOREACH e IN ARRAY coalesce(erasable, '{}') LOOP
+		-- pg_statistic would keep copies of what has been erased
+		EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0', relation, e);
+	END LOOP;
 	RETURN new_id;
 END
 $$;
@@ -467,7 +649,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	PERFORM llm_audit.require_superuser();
+	PERFORM llm_audit.lock_registry();
 	IF to_regclass('llm_audit.segment_event') IS NULL THEN
 		RAISE EXCEPTION 'llm_audit has not been set up in this database'
 			USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -485,6 +667,20 @@ COMMENT ON FUNCTION llm_audit.create_ledger(regclass, interval, text[], interval
 REVOKE EXECUTE ON FUNCTION llm_audit.create_ledger(regclass, interval, text[], interval)
 	FROM PUBLIC;
 
+-- What the registry says about a ledger, forgotten.
+CREATE FUNCTION llm_audit.forget_ledger(for_ledger uuid) RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	DELETE FROM llm_audit.ledger_segment WHERE ledger_id = for_ledger;
+	DELETE FROM llm_audit.ledger_column WHERE ledger_id = for_ledger;
+	DELETE FROM llm_audit.ledger_environment WHERE ledger_id = for_ledger;
+	DELETE FROM llm_audit.ledger WHERE ledger_id = for_ledger;
+$$;
+COMMENT ON FUNCTION llm_audit.forget_ledger(uuid) IS
+	'removes a ledger from the registry; part of drop_ledger() and uninstall()';
+REVOKE EXECUTE ON FUNCTION llm_audit.forget_ledger(uuid) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.drop_ledger(relation regclass, reason text)
 	RETURNS void
 LANGUAGE plpgsql
@@ -493,7 +689,7 @@ AS $$
 DECLARE
 	l llm_audit.ledger;
 BEGIN
-	PERFORM llm_audit.require_superuser();
+	PERFORM llm_audit.lock_registry();
 	IF reason IS NULL OR btrim(reason) = '' THEN
 		RAISE EXCEPTION 'a reason is needed to drop a ledger'
 			USING ERRCODE = 'invalid_parameter_value';
@@ -510,44 +706,50 @@ BEGIN
 			USING ERRCODE = 'wrong_object_type',
 				HINT = 'Built-in ledgers go with llm_audit.uninstall() only.';
 	END IF;
+	PERFORM llm_audit.record_own_event('ledger.dropped', 'ledger',
+		format('%I.%I', l.schema_name, l.relation_name), reason,
+		jsonb_build_object('ledger_id', l.ledger_id));
 	PERFORM llm_audit.drop_relation(relation, reason);
-	DELETE FROM llm_audit.ledger_segment WHERE ledger_id = l.ledger_id;
-	DELETE FROM llm_audit.ledger_column WHERE ledger_id = l.ledger_id;
-	DELETE FROM llm_audit.ledger_environment WHERE ledger_id = l.ledger_id;
-	DELETE FROM llm_audit.ledger WHERE ledger_id = l.ledger_id;
+	PERFORM llm_audit.forget_ledger(l.ledger_id);
 END
 $$;
 COMMENT ON FUNCTION llm_audit.drop_ledger(regclass, text) IS
-	'drops a ledger that create_ledger() made, with its rows; recorded in admin_event';
+	'drops a ledger that create_ledger() made, with its rows; recorded in admin_event and in the server log';
 REVOKE EXECUTE ON FUNCTION llm_audit.drop_ledger(regclass, text) FROM PUBLIC;
 
-CREATE FUNCTION llm_audit.uninstall(reason text) RETURNS void
+-- Tables that a DBA enrolled are not ours to drop: they stay, with their
+-- rows, hashes included, but nothing protects them any more.
+CREATE FUNCTION llm_audit.uninstall(reason text,
+		new_owner name DEFAULT 'llm_audit_owner') RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	l llm_audit.ledger;
+	relation regclass;
 BEGIN
-	PERFORM llm_audit.require_superuser();
+	PERFORM llm_audit.lock_registry();
 	IF reason IS NULL OR btrim(reason) = '' THEN
 		RAISE EXCEPTION 'a reason is needed to uninstall llm_audit'
 			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = new_owner) THEN
+		RAISE EXCEPTION 'role "%" does not exist', new_owner
+			USING ERRCODE = 'undefined_object';
 	END IF;
 	PERFORM llm_audit.record_own_event('extension.uninstalled', 'extension', 'llm_audit', reason);
-	-- admin_event last, so that each drop is recorded while it stands
-	FOR l IN SELECT * FROM llm_audit.ledger
-		ORDER BY relation_name IN ('admin_event', 'segment_event') AND builtin,
-			relation_name = 'admin_event'
-	LOOP
-		PERFORM llm_audit.drop_relation(
-			format('%I.%I', l.schema_name, l.relation_name)::regclass, reason);
-		DELETE FROM llm_audit.ledger_segment WHERE ledger_id = l.ledger_id;
-		DELETE FROM llm_audit.ledger_column WHERE ledger_id = l.ledger_id;
-		DELETE FROM llm_audit.ledger_environment WHERE ledger_id = l.ledger_id;
-		DELETE FROM llm_audit.ledger WHERE ledger_id = l.ledger_id;
+	FOR l IN SELECT * FROM llm_audit.ledger ORDER BY builtin, schema_name, relation_name LOOP
+		relation := to_regclass(format('%I.%I', l.schema_name, l.relation_name));
+		IF relation IS NULL THEN
+			NULL;				-- a publisher's ledger, never made here
+		ELSIF l.builtin THEN
+			PERFORM llm_audit.drop_relation(relation, reason);
+		ELSE
+			PERFORM llm_audit.release_relation(relation, reason, new_owner);
+		END IF;
+		PERFORM llm_audit.forget_ledger(l.ledger_id);
 	END LOOP;
 END
 $$;
-COMMENT ON FUNCTION llm_audit.uninstall(text) IS
-	'drops every ledger with all rows, each noted in the server log; DROP EXTENSION works afterwards';
-REVOKE EXECUTE ON FUNCTION llm_audit.uninstall(text) FROM PUBLIC;
+COMMENT ON FUNCTION llm_audit.uninstall(text, name) IS
+	'drops the built-in ledgers with all rows, and makes enrolled tables ordinary ones of new_owner that keep theirs; noted in the server log; DROP EXTENSION works afterwards';
+REVOKE EXECUTE ON FUNCTION llm_audit.uninstall(text, name) FROM PUBLIC;

@@ -153,9 +153,9 @@ COMMENT ON FUNCTION llm_audit.make_segment(uuid, text, timestamptz, timestamptz)
 REVOKE EXECUTE ON FUNCTION llm_audit.make_segment(uuid, text, timestamptz, timestamptz)
 	FROM PUBLIC;
 
-CREATE FUNCTION llm_audit.due_segment(ahead interval,
-		OUT ledger_id uuid, OUT environment text,
-		OUT from_time timestamptz, OUT to_time timestamptz) RETURNS SETOF record
+CREATE FUNCTION llm_audit.due_segment(ahead interval, failed jsonb DEFAULT '[]',
+		OUT ledger_id uuid, OUT environment text, OUT from_time timestamptz,
+		OUT to_time timestamptz, OUT line text) RETURNS SETOF record
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -177,17 +177,22 @@ AS $$
 		SELECT line.*, CASE
 			WHEN last_end IS NULL THEN llm_audit.segment_start(clock_timestamp(), width)
 			WHEN last_end > clock_timestamp() THEN last_end
-			ELSE date_trunc('day', clock_timestamp(), 'UTC') + interval '1 day'
+			-- hours, since a day depends on the session's time zone, and ten
+			-- minutes, since rows go on arriving while the segment is made
+			ELSE date_trunc('day', clock_timestamp() + interval '10 minutes', 'UTC')
+				+ interval '24 hours'
 		END AS start
 		FROM line
 	)
-	SELECT n.ledger_id, n.environment, n.start, llm_audit.segment_end(n.start, n.width)
+	SELECT n.ledger_id, n.environment, n.start, llm_audit.segment_end(n.start, n.width),
+		n.ledger_id || ' ' || n.environment
 	FROM next n
 	WHERE n.start < clock_timestamp() + ahead
+		AND NOT failed ? (n.ledger_id || ' ' || n.environment)
 $$;
-COMMENT ON FUNCTION llm_audit.due_segment(interval) IS
-	'the next segment of each ledger and environment that lacks segments within this time from now';
-REVOKE EXECUTE ON FUNCTION llm_audit.due_segment(interval) FROM PUBLIC;
+COMMENT ON FUNCTION llm_audit.due_segment(interval, jsonb) IS
+	'the next segment of each ledger and environment that lacks segments within this time from now, but for the lines in failed';
+REVOKE EXECUTE ON FUNCTION llm_audit.due_segment(interval, jsonb) FROM PUBLIC;
 
 CREATE FUNCTION llm_audit.make_due_segments(only_ledger uuid, ahead interval)
 	RETURNS int
@@ -222,6 +227,36 @@ COMMENT ON FUNCTION llm_audit.make_due_segments(uuid, interval) IS
 	'makes the segments of a ledger that are due, in one transaction; returns how many';
 REVOKE EXECUTE ON FUNCTION llm_audit.make_due_segments(uuid, interval) FROM PUBLIC;
 
+-- Names are made of two parts that may both hold underscores: what has the
+-- name of a branch may be something else.
+CREATE FUNCTION llm_audit.branch_exists(ledger regclass, branch text)
+	RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	schema name;
+	other oid;
+BEGIN
+	SELECT n.nspname INTO schema FROM pg_catalog.pg_class c
+		JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ledger;
+	other := to_regclass(format('%I.%I', schema, branch));
+	IF other IS NULL THEN
+		RETURN false;
+	ELSIF EXISTS (SELECT FROM pg_catalog.pg_inherits
+		WHERE inhrelid = other AND inhparent = ledger)
+	THEN
+		RETURN true;
+	END IF;
+	RAISE EXCEPTION 'relation "%" exists and is not a partition of ledger "%"', branch, ledger
+		USING ERRCODE = 'duplicate_table',
+			HINT = 'The partition of an environment needs this name: rename the relation, or choose another name for ledger or environment.';
+END
+$$;
+COMMENT ON FUNCTION llm_audit.branch_exists(regclass, text) IS
+	'whether a ledger has the partition of that name; raises 42P07 if something else has it';
+REVOKE EXECUTE ON FUNCTION llm_audit.branch_exists(regclass, text) FROM PUBLIC;
+
 -- Makes branches and default segments that are missing, then what is due.
 CREATE FUNCTION llm_audit.make_all_segments(relation regclass) RETURNS int
 LANGUAGE plpgsql
@@ -249,14 +284,14 @@ BEGIN
 		RETURN 1;
 	END IF;
 
-	IF to_regclass(format('%I.%I', l.schema_name, l.relation_name || '_unknown')) IS NULL THEN
+	IF NOT llm_audit.branch_exists(relation, l.relation_name || '_unknown') THEN
 		PERFORM llm_audit.create_branch(relation, (l.relation_name || '_unknown')::name, NULL);
 		EXECUTE format('COMMENT ON TABLE %I.%I IS %L', l.schema_name,
 			l.relation_name || '_unknown',
 			'refuses rows of ' || l.relation_name || ' with an unknown environment; always empty');
 	END IF;
 	FOR e IN SELECT name FROM llm_audit.environment ORDER BY name LOOP
-		IF to_regclass(format('%I.%I', l.schema_name, l.relation_name || '_' || e)) IS NULL THEN
+		IF NOT llm_audit.branch_exists(relation, l.relation_name || '_' || e) THEN
 			PERFORM llm_audit.create_branch(relation, (l.relation_name || '_' || e)::name, e);
 			EXECUTE format('COMMENT ON TABLE %I.%I IS %L', l.schema_name,
 				l.relation_name || '_' || e,
@@ -303,15 +338,27 @@ AS $$
 DECLARE
 	d record;
 	number pg_catalog.int4;
+	failed pg_catalog.jsonb := '[]';
 BEGIN
-	PERFORM llm_audit.require_superuser();
 	LOOP
-		SELECT * INTO d FROM llm_audit.due_segment(ahead) LIMIT 1;
+		PERFORM llm_audit.lock_registry();
+		SELECT * INTO d FROM llm_audit.due_segment(ahead, failed) LIMIT 1;
 		EXIT WHEN NOT FOUND;
-		number := llm_audit.make_segment(d.ledger_id, d.environment, d.from_time, d.to_time);
-		PERFORM llm_audit.record_segment_event('created', d.ledger_id, number);
+		BEGIN
+			number := llm_audit.make_segment(d.ledger_id, d.environment, d.from_time, d.to_time);
+			PERFORM llm_audit.record_segment_event('created', d.ledger_id, number);
+		EXCEPTION WHEN OTHERS THEN
+			-- the other ledgers' segments are due all the same
+			failed := failed OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_array(d.line);
+			RAISE WARNING 'a segment of environment "%" could not be made: %', d.environment, SQLERRM;
+		END;
 		COMMIT;
 	END LOOP;
+	IF failed OPERATOR(pg_catalog.<>) '[]'::pg_catalog.jsonb THEN
+		RAISE EXCEPTION 'segments could not be made in % cases', pg_catalog.jsonb_array_length(failed)
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'The warnings say why; rows go to the default segments meanwhile.';
+	END IF;
 END
 $$;
 COMMENT ON PROCEDURE llm_audit.make_segments(interval) IS
@@ -325,9 +372,11 @@ AS $$
 DECLARE
 	s llm_audit.ledger_segment;
 	l llm_audit.ledger;
-	has_class boolean;
+	classes text := 'NULL::text[]';
+	timeout text := current_setting('lock_timeout');
 BEGIN
 	PERFORM llm_audit.require_superuser();
+	PERFORM llm_audit.require_read_committed();
 	SELECT r.* INTO s FROM llm_audit.ledger_segment r
 		JOIN pg_catalog.pg_class c ON c.relname = r.relation_name
 			AND c.relnamespace = to_regnamespace(quote_ident(r.schema_name))
@@ -349,15 +398,23 @@ BEGIN
 
 	-- No writer that has begun, nor a prepared one, can be left behind this.
 	PERFORM set_config('lock_timeout', current_setting('llm_audit.ddl_lock_timeout'), true);
-	EXECUTE format('LOCK TABLE %s IN SHARE MODE', close_segment.segment);
+	EXECUTE format('LOCK TABLE ONLY %s IN SHARE MODE', close_segment.segment);
+	PERFORM set_config('lock_timeout', timeout, true);
 	SELECT * INTO s FROM llm_audit.ledger_segment r
 		WHERE r.ledger_id = s.ledger_id AND r.segment = s.segment FOR UPDATE;
 	IF s.state <> 'open' THEN
 		RETURN false;
 	END IF;
 	SELECT * INTO l FROM llm_audit.ledger WHERE ledger_id = s.ledger_id;
-	has_class := EXISTS (SELECT FROM pg_catalog.pg_attribute
-		WHERE attrelid = close_segment.segment AND attname = 'data_class' AND NOT attisdropped);
+	-- an enrolled table may mean something else by a column of that name
+	IF EXISTS (SELECT FROM pg_catalog.pg_attribute
+		WHERE attrelid = close_segment.segment AND attname = 'data_class'
+			AND NOT attisdropped AND atttypid = 'text'::regtype)
+	THEN
+		classes := format('(SELECT array_agg(DISTINCT data_class ORDER BY data_class) FROM %s
+			WHERE data_class IN (''public'', ''internal'', ''personal'', ''banking_secrecy''))',
+			close_segment.segment);
+	END IF;
 
 	EXECUTE format($q$
 		INSERT INTO llm_audit.segment_event (environment, event, ledger, ledger_id,
@@ -380,11 +437,7 @@ BEGIN
 				session_user
 			FROM lane JOIN %1$s r ON r.chain_lane = lane.chain_lane
 				AND r.chain_seq = lane.last_seq
-		$q$, close_segment.segment,
-			CASE WHEN has_class
-				THEN format('(SELECT array_agg(DISTINCT data_class ORDER BY data_class) FROM %s)',
-					close_segment.segment)
-				ELSE 'NULL::text[]' END)
+		$q$, close_segment.segment, classes)
 		USING s.environment, format('%I.%I', l.schema_name, l.relation_name), l.ledger_id,
 			s.segment, format('%I.%I', s.schema_name, s.relation_name), s.lower, s.upper;
 	UPDATE llm_audit.ledger_segment r SET state = 'closed', closed_at = clock_timestamp()
@@ -396,6 +449,23 @@ COMMENT ON FUNCTION llm_audit.close_segment(regclass) IS
 	'closes a segment that has ended: no row can enter, and segment_event holds its counts and heads; false if it is closed already';
 REVOKE EXECUTE ON FUNCTION llm_audit.close_segment(regclass) FROM PUBLIC;
 
+-- Closing writes to segment_event, so its own segments come last.
+CREATE FUNCTION llm_audit.closable_segment(done regclass[]) RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT x.leaf FROM llm_audit.ledger_segment s
+	JOIN llm_audit.ledger l USING (ledger_id)
+	CROSS JOIN to_regclass(format('%I.%I', s.schema_name, s.relation_name)) AS x (leaf)
+	WHERE s.state = 'open' AND s.upper < 'infinity'
+		AND s.upper + current_setting('llm_audit.seal_grace')::interval <= clock_timestamp()
+		AND x.leaf <> ALL (done)
+	ORDER BY l.role = 'segment_event', s.upper, s.segment LIMIT 1
+$$;
+COMMENT ON FUNCTION llm_audit.closable_segment(regclass[]) IS
+	'the next segment that can be closed and is not among done; part of close_segments()';
+REVOKE EXECUTE ON FUNCTION llm_audit.closable_segment(regclass[]) FROM PUBLIC;
+
 CREATE PROCEDURE llm_audit.close_segments()
 LANGUAGE plpgsql
 AS $$
@@ -405,19 +475,9 @@ DECLARE
 BEGIN
 	PERFORM llm_audit.require_superuser();
 	LOOP
-		SELECT pg_catalog.format('%I.%I', s.schema_name, s.relation_name)::pg_catalog.regclass
-			INTO leaf
-			FROM llm_audit.ledger_segment s
-			JOIN llm_audit.ledger l USING (ledger_id)
-			WHERE s.state = 'open' AND s.upper < 'infinity'
-				AND s.upper + pg_catalog.current_setting('llm_audit.seal_grace')::pg_catalog.interval
-					<= pg_catalog.clock_timestamp()
-				AND NOT pg_catalog.format('%I.%I', s.schema_name, s.relation_name)::pg_catalog.regclass
-					OPERATOR(pg_catalog.=) ANY (done)
-			-- closing writes to segment_event, so its own segments come last
-			ORDER BY l.role = 'segment_event', s.upper, s.segment LIMIT 1;
-		EXIT WHEN NOT FOUND;
-		done := done OPERATOR(pg_catalog.||) leaf;
+		leaf := llm_audit.closable_segment(done);
+		EXIT WHEN leaf IS NULL;
+		done := pg_catalog.array_append(done, leaf);
 		BEGIN
 			PERFORM llm_audit.close_segment(leaf);
 		EXCEPTION WHEN lock_not_available THEN
@@ -438,10 +498,16 @@ AS $$
 DECLARE
 	l record;
 BEGIN
-	PERFORM llm_audit.require_superuser();
-	IF name IS NULL OR name !~ '^[a-z][a-z0-9_]{0,20}$' OR name IN ('unknown', 'default') THEN
-		RAISE EXCEPTION 'an environment''s name is 1 to 21 lower-case letters, digits or underscores, and neither unknown nor default'
-			USING ERRCODE = 'invalid_parameter_value';
+	PERFORM llm_audit.lock_registry();
+	IF name IS NULL OR name !~ '^[a-z][a-z0-9_]{0,20}$'
+		OR name ~ '(^|_)(unknown|default|[0-9]{8}|[0-9]{10})$'
+	THEN
+		RAISE EXCEPTION 'an environment''s name is a lower-case letter and up to 20 letters, digits or underscores, and does not end like the name of a segment'
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'Names of segments end in a date, "default" or "unknown".';
+	ELSIF EXISTS (SELECT FROM llm_audit.environment e WHERE e.name = add_environment.name) THEN
+		RAISE EXCEPTION 'environment "%" exists already', name
+			USING ERRCODE = 'duplicate_object';
 	END IF;
 	INSERT INTO llm_audit.environment (name) VALUES (add_environment.name);
 	-- segment_event first: the others' creation is recorded there
@@ -479,10 +545,8 @@ BEGIN
 		RAISE EXCEPTION 'environment is not known'
 			USING ERRCODE = 'invalid_parameter_value',
 				HINT = 'The environments are in llm_audit.environment.';
-	ELSIF width IS NULL OR width < interval '1 hour' THEN
-		RAISE EXCEPTION 'width must be at least one hour'
-			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
+	PERFORM llm_audit.check_width(width);
 	INSERT INTO llm_audit.ledger_environment AS le (ledger_id, environment, segment_width)
 		VALUES (l.ledger_id, set_segment_interval.environment, width)
 		ON CONFLICT ON CONSTRAINT ledger_environment_pkey

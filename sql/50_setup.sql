@@ -12,7 +12,7 @@ DECLARE
 	relation regclass;
 	made int;
 BEGIN
-	PERFORM llm_audit.require_superuser();
+	PERFORM llm_audit.lock_registry();
 	IF NOT EXISTS (SELECT FROM llm_audit.environment) THEN
 		INSERT INTO llm_audit.environment (name) VALUES ('prod'), ('pilot'), ('test');
 		RETURN QUERY SELECT 'environment ' || e.name, 'added' FROM llm_audit.environment e;

@@ -1,6 +1,6 @@
 /*
  * segment.c
- *	  DDL on ledgers: branches, segments, dropping.
+ *	  DDL on ledgers: branches, segments, dropping, letting go.
  *
  * A segment is built as a table of its own and then attached, because ATTACH
  * does not lock writers out of the parent; only the default segment beside
@@ -12,9 +12,8 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -23,6 +22,7 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -33,6 +33,7 @@
 PG_FUNCTION_INFO_V1(llm_audit_create_branch);
 PG_FUNCTION_INFO_V1(llm_audit_attach_segment);
 PG_FUNCTION_INFO_V1(llm_audit_drop_relation);
+PG_FUNCTION_INFO_V1(llm_audit_release_relation);
 PG_FUNCTION_INFO_V1(llm_audit_encodable);
 
 /* Attempts to get a lock before an attach gives up: about a minute. */
@@ -190,12 +191,24 @@ llm_audit_create_branch(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* A bound of a partition, as a literal. */
+/*
+ * A bound of a partition, as a literal: in UTC and in ISO form, since what
+ * other date styles write they need not read back as the same time.
+ */
 static char *
-BoundLiteral(Datum bound)
+BoundLiteral(TimestampTz bound)
 {
-	return quote_literal_cstr(DatumGetCString(DirectFunctionCall1(timestamptz_out,
-																  bound)));
+	struct pg_tm tm;
+	fsec_t		fsec;
+	char		text[MAXDATELEN + 1];
+
+	if (timestamp2tm(bound, NULL, &tm, &fsec, NULL, NULL) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("bound of a segment is out of range")));
+	tm.tm_isdst = 0;			/* UTC, and to be said so */
+	EncodeDateTime(&tm, fsec, true, 0, NULL, USE_ISO_DATES, text);
+	return quote_literal_cstr(text);
 }
 
 /*
@@ -211,6 +224,7 @@ llm_audit_attach_segment(PG_FUNCTION_ARGS)
 	Oid			branch;
 	char	   *parent;
 	char	   *leaf;
+	const char *lane_index;
 	StringInfoData sql;
 
 	RequireSuperuser("attach_segment");
@@ -222,6 +236,11 @@ llm_audit_attach_segment(PG_FUNCTION_ARGS)
 	parent = QualifiedName(branch);
 	leaf = quote_qualified_identifier(get_namespace_name(get_rel_namespace(branch)),
 									  NameStr(*PG_GETARG_NAME(1)));
+	/* the name of a long leaf is cut off where its date stands */
+	lane_index = quote_identifier(ChooseRelationName(NameStr(*PG_GETARG_NAME(1)),
+													 NULL, "lane_idx",
+													 get_rel_namespace(branch),
+													 false));
 
 	SPI_connect();
 	initStringInfo(&sql);
@@ -231,12 +250,7 @@ llm_audit_attach_segment(PG_FUNCTION_ARGS)
 					 "CREATE UNIQUE INDEX ON %s (id); "
 					 "CREATE UNIQUE INDEX %s ON %s (chain_lane, chain_seq); "
 					 "ALTER TABLE %s REPLICA IDENTITY USING INDEX %s; ",
-					 leaf, parent, leaf,
-					 quote_identifier(makeObjectName(NameStr(*PG_GETARG_NAME(1)),
-													 NULL, "lane_idx")),
-					 leaf, leaf,
-					 quote_identifier(makeObjectName(NameStr(*PG_GETARG_NAME(1)),
-													 NULL, "lane_idx")));
+					 leaf, parent, leaf, lane_index, leaf, leaf, lane_index);
 	appendStringInfo(&sql, GUARD_TRIGGER_SQL, leaf, leaf, leaf);
 	RunPermitted(PERMIT_DDL, sql.data);
 
@@ -246,62 +260,95 @@ llm_audit_attach_segment(PG_FUNCTION_ARGS)
 		appendStringInfoString(&sql, "DEFAULT");
 	else
 		appendStringInfo(&sql, "FOR VALUES FROM (%s) TO (%s)",
-						 BoundLiteral(PG_GETARG_DATUM(2)),
-						 BoundLiteral(PG_GETARG_DATUM(3)));
+						 BoundLiteral(PG_GETARG_TIMESTAMPTZ(2)),
+						 BoundLiteral(PG_GETARG_TIMESTAMPTZ(3)));
 	AttachWithRetry(sql.data, parent);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
 
-/* Inserts the admin event that a ledger is dropped, and why. */
-static void
-RecordDrop(const char *name, const char *reason)
-{
-	Oid			types[3] = {TEXTOID, TEXTOID, TEXTOID};
-	Datum		values[3];
-	Oid			schema = get_namespace_oid(LLM_AUDIT_SCHEMA, false);
-
-	ereport(LOG,
-			(errmsg("llm_audit: ledger %s is dropped by \"%s\"",
-					name, GetUserNameFromId(GetSessionUserId(), false))));
-	if (!OidIsValid(get_relname_relid("admin_event", schema)))
-		return;
-	values[0] = CStringGetTextDatum("ledger.dropped");
-	values[1] = CStringGetTextDatum(name);
-	values[2] = CStringGetTextDatum(reason);
-	if (SPI_execute_with_args("SELECT llm_audit.record_own_event($1, 'ledger', $2, $3)",
-							  3, types, values, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not record the event");
-}
-
 /*
- * llm_audit.drop_relation(relation regclass, reason text)
- *		The door behind drop_ledger() and uninstall(): records the event, then
- *		drops a ledger's root with all below it, and its registry rows.
+ * Checks what drop_relation() and release_relation() are given and returns
+ * the ledger's name.  The server log has it in any case: admin_event may be
+ * what goes.
  */
-Datum
-llm_audit_drop_relation(PG_FUNCTION_ARGS)
+static char *
+BeginUnmaking(FunctionCallInfo fcinfo, const char *what)
 {
 	Oid			relid = PG_GETARG_OID(0);
 	char	   *reason = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	char	   *name;
-	StringInfoData sql;
 
-	RequireSuperuser("drop_ledger");
-	if (strspn(reason, " \t\n") == strlen(reason))
+	RequireSuperuser(what);
+	if (strspn(reason, " \t\r\n") == strlen(reason))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a reason is needed to drop a ledger")));
+				 errmsg("a reason is needed to take a ledger away")));
 	if (LedgerRelationClassify(relid) != LEDGER_REL_ROOT)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a ledger", get_rel_name(relid))));
+				 errmsg("relation with OID %u is not a ledger", relid)));
 	name = QualifiedName(relid);
+	ereport(LOG,
+			(errmsg("llm_audit: ledger %s is %s by \"%s\"", name, what,
+					GetUserNameFromId(GetSessionUserId(), false)),
+			 errdetail_log("Reason: %s", reason)));
+	return name;
+}
+
+/*
+ * llm_audit.drop_relation(relation regclass, reason text)
+ *		The door behind drop_ledger() and uninstall(): drops a ledger's root
+ *		with all below it.  The caller records it and clears the registry.
+ */
+Datum
+llm_audit_drop_relation(PG_FUNCTION_ARGS)
+{
+	char	   *name = BeginUnmaking(fcinfo, "dropped");
+	StringInfoData sql;
 
 	SPI_connect();
-	RecordDrop(name, reason);
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "DROP TABLE %s", name);
+	RunPermitted(PERMIT_DROP, sql.data);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/*
+ * llm_audit.release_relation(relation regclass, reason text, new_owner name)
+ *		The door behind uninstall() for a table that create_ledger() has
+ *		enrolled: takes away what makes it a ledger and leaves the table, its
+ *		segments and its rows to new_owner.  The caller clears the registry.
+ */
+Datum
+llm_audit_release_relation(PG_FUNCTION_ARGS)
+{
+	char	   *name = BeginUnmaking(fcinfo, "released");
+	const char *owner = quote_identifier(NameStr(*PG_GETARG_NAME(2)));
+	List	   *tables;
+	ListCell   *lc;
+	StringInfoData sql;
+
+	tables = find_all_inheritors(PG_GETARG_OID(0), AccessExclusiveLock, NULL);
+	SPI_connect();
+	initStringInfo(&sql);
+	appendStringInfo(&sql,
+					 "DROP TRIGGER IF EXISTS llm_audit_insert ON %s; "
+					 "DROP TRIGGER IF EXISTS llm_audit_guard_row ON %s; "
+					 "ALTER TABLE %s ALTER COLUMN id DROP DEFAULT, "
+					 "ALTER COLUMN recorded_at DROP DEFAULT; "
+					 "REVOKE INSERT ON %s FROM llm_audit_writer; ",
+					 name, name, name, name);
+	foreach(lc, tables)
+	{
+		char	   *table = QualifiedName(lfirst_oid(lc));
+
+		appendStringInfo(&sql,
+						 "DROP TRIGGER IF EXISTS llm_audit_guard ON %s; "
+						 "ALTER TABLE %s OWNER TO %s; ",
+						 table, table, owner);
+	}
 	RunPermitted(PERMIT_DROP, sql.data);
 	SPI_finish();
 	PG_RETURN_VOID();
