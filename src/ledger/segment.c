@@ -200,15 +200,19 @@ BoundLiteral(TimestampTz bound)
 {
 	struct pg_tm tm;
 	fsec_t		fsec;
-	char		text[MAXDATELEN + 1];
+	char		literal[MAXDATELEN + 1];
 
+	if (TIMESTAMP_IS_NOBEGIN(bound))
+		return pstrdup("'-infinity'");
+	if (TIMESTAMP_IS_NOEND(bound))
+		return pstrdup("'infinity'");
 	if (timestamp2tm(bound, NULL, &tm, &fsec, NULL, NULL) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("bound of a segment is out of range")));
 	tm.tm_isdst = 0;			/* UTC, and to be said so */
-	EncodeDateTime(&tm, fsec, true, 0, NULL, USE_ISO_DATES, text);
-	return quote_literal_cstr(text);
+	EncodeDateTime(&tm, fsec, true, 0, NULL, USE_ISO_DATES, literal);
+	return quote_literal_cstr(literal);
 }
 
 /*

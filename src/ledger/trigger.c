@@ -9,7 +9,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
@@ -362,22 +361,6 @@ CheckVerbatim(const Segment *seg, const Datum *values, const bool *nulls)
 				 errhint("The row was altered, or the ledger's id and segments are not those of the dump: restore the configuration tables of schema llm_audit first.")));
 }
 
-/* True if the relation has one BEFORE INSERT row trigger: ours. */
-static bool
-IsOnlyInsertTrigger(const TriggerDesc *triggers)
-{
-	int			count = 0;
-
-	for (int i = 0; i < triggers->numtriggers; i++)
-	{
-		if (TRIGGER_TYPE_MATCHES(triggers->triggers[i].tgtype,
-								 TRIGGER_TYPE_ROW, TRIGGER_TYPE_BEFORE,
-								 TRIGGER_TYPE_INSERT))
-			count++;
-	}
-	return count == 1;
-}
-
 /* A tuple of the row, in the current context. */
 static HeapTuple
 FormRow(Relation leaf, const Datum *values, const bool *nulls)
@@ -407,9 +390,6 @@ ReturnRow(TriggerData *trigdata, const Datum *values, const bool *nulls)
 	Relation	leaf = trigdata->tg_relation;
 	BufferHeapTupleTableSlot *owner = (BufferHeapTupleTableSlot *) slot;
 	HeapTuple	old = trigdata->tg_trigtuple;
-
-	if (!IsOnlyInsertTrigger(leaf->trigdesc))
-		return FormRow(leaf, values, nulls);
 
 	if (TTS_IS_VIRTUAL(slot))
 	{
