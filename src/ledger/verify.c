@@ -617,6 +617,7 @@ RunAll(VerifyRun *run)
 	PlanUnits(run);
 	UnitSourceCommit(&run->own, -1);
 	RunUnits(run);
+	VerifyGenerated(run);
 	for (int i = 0; i < run->job.nsegments; i++)
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -11,6 +11,7 @@
  * verify_careful.c	units that raised errors, row by row
  * verify_parallel.c	workers
  * verify_catalog.c	triggers, functions, owners, grants, registry
+ * verify_generated.c	generated columns
  * verify_query.c	queries on catalogs and configuration
  * verify_progress.c	NOTICE and shared slots
  *
@@ -357,6 +358,10 @@ extern void VerifyQuery(VerifyRun *run, const char *sql,
 /* ---------------- verify_catalog.c ---------------- */
 
 extern void VerifyCatalog(VerifyRun *run);
+
+/* ---------------- verify_generated.c ---------------- */
+
+extern void VerifyGenerated(VerifyRun *run);
 
 /* ---------------- verify_careful.c ---------------- */
 

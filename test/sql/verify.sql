@@ -150,6 +150,17 @@ SELECT * FROM change('UPDATE entry SET chain_seq = 30 WHERE chain_seq = 3');
 SELECT * FROM change('UPDATE entry SET chain_lane = -1 WHERE chain_seq = 3');
 SELECT * FROM change('UPDATE entry SET chain_seq = 0 WHERE chain_seq = 3');
 
+-- generated columns are not hashed but computed again
+SELECT * FROM change($$
+	DO $do$ BEGIN
+	UPDATE pg_attribute SET attgenerated = '' WHERE attrelid = 'entry'::regclass AND attname = 'doubled';
+	UPDATE pg_class SET reltuples = reltuples WHERE oid = 'entry'::regclass;
+	UPDATE entry SET doubled = 7 WHERE chain_seq = 3;
+	UPDATE entry SET doubled = NULL WHERE chain_seq = 4;
+	UPDATE pg_attribute SET attgenerated = 's' WHERE attrelid = 'entry'::regclass AND attname = 'doubled';
+	UPDATE pg_class SET reltuples = reltuples WHERE oid = 'entry'::regclass;
+	END $do$ $$);
+
 -- a row whose hash was recomputed: its successor gives it away
 CREATE FUNCTION rehash(at bigint) RETURNS void LANGUAGE sql AS $$
 	UPDATE entry SET row_hash = sha256(llm_audit.row_preimage('entry', id)) WHERE chain_seq = at
