@@ -2,6 +2,8 @@
 -- are in use.  Every item is a function of its own kind of fact; ok is NULL
 -- where the database cannot know.
 
+-- Settings of llm_audit are asked for with missing_ok: a session that has not
+-- loaded the library yet does not know them.
 CREATE FUNCTION llm_audit.readiness_settings()
 	RETURNS TABLE (item text, ok boolean, hint text)
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -30,10 +32,10 @@ AS $$
 			OR current_setting('ignore_system_indexes')::boolean
 			OR current_setting('allow_system_table_mods')::boolean),
 			'Set zero_damaged_pages, ignore_checksum_failure, ignore_system_indexes and allow_system_table_mods to off: they hide damage or open the catalogs.'),
-		('restore mode off', NOT current_setting('llm_audit.restore')::boolean,
+		('restore mode off', NOT coalesce(current_setting('llm_audit.restore', true), 'off')::boolean,
 			'Set llm_audit.restore to off when the restore is done: new rows are refused meanwhile.'),
-		('lanes', current_setting('llm_audit.max_lanes')::int = -1
-			OR current_setting('llm_audit.max_lanes')::int >=
+		('lanes', coalesce(current_setting('llm_audit.max_lanes', true), '-1')::int = -1
+			OR current_setting('llm_audit.max_lanes', true)::int >=
 				current_setting('max_connections')::int
 				+ current_setting('max_prepared_transactions')::int,
 			'Set llm_audit.max_lanes to -1, or to at least max_connections + max_prepared_transactions: an insert that finds no free lane fails.')
@@ -73,7 +75,7 @@ AS $$
 			count(*), coalesce('one is ' || min(s.relation_name), 'there is no ledger'))
 		FROM llm_audit.ledger_segment s
 		WHERE s.state = 'open' AND s.upper + interval '1 day'
-			+ current_setting('llm_audit.seal_grace')::interval < now()
+			+ coalesce(current_setting('llm_audit.seal_grace', true), '1h')::interval < now()
 	UNION ALL
 	SELECT 'columns registered', count(*) = 0 AND EXISTS (SELECT FROM llm_audit.ledger), format(
 			'Run SELECT llm_audit.register_columns(ledger): rows are refused because of %s.',

@@ -455,7 +455,7 @@ SuccessorSeq(RowReader *reader, Oid lane_index, const RowFacts *facts)
 	scan = IndexBeginScan(reader->leaf, index, reader->job->snapshot, 2, 0);
 	scan->xs_want_itup = true;
 	index_rescan(scan, keys, 2, NULL, 0);
-	if (index_getnext_slot(scan, ForwardScanDirection, slot))
+	if (IndexNextRow(scan, ForwardScanDirection, slot))
 	{
 		bool		isnull;
 
@@ -509,7 +509,7 @@ RowFindWork(void *arg)
 				UUIDPGetDatum(&run->scope.id));
 	scan = IndexBeginScan(reader.leaf, index, run->job.snapshot, 1, 0);
 	index_rescan(scan, &key, 1, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, reader.slot))
+	while (IndexNextRow(scan, ForwardScanDirection, reader.slot))
 	{
 		RowFacts	facts;
 
@@ -830,7 +830,7 @@ SegmentPreimage(VerifyRun *run, int segment)
 				UUIDPGetDatum(&run->scope.id));
 	scan = IndexBeginScan(reader.leaf, index, run->job.snapshot, 1, 0);
 	index_rescan(scan, &key, 1, NULL, 0);
-	if (index_getnext_slot(scan, ForwardScanDirection, reader.slot))
+	if (IndexNextRow(scan, ForwardScanDirection, reader.slot))
 		result = RowPreimageCopy(&reader);
 	index_endscan(scan);
 	index_close(index, AccessShareLock);

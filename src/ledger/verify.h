@@ -215,6 +215,14 @@ extern bool RowHasErased(const RowReader *reader);
 extern void RowReport(const RowReader *reader, const RowFacts *facts,
 					  FindingKind kind, const char *fmt,...)
 			pg_attribute_printf(4, 5);
+
+/*
+ * The next row of an index scan that the run's snapshot sees, in slot.
+ * Unlike index_getnext_slot it marks no index entry as dead: what looks dead
+ * may be a tuple that somebody has damaged, and verify changes nothing.
+ */
+extern bool IndexNextRow(IndexScanDesc scan, ScanDirection direction,
+						 TupleTableSlot *slot);
 extern uint64 HashWord(const uint8 *hash);
 extern uint64 IdWord(const pg_uuid_t *id);
 

@@ -334,7 +334,7 @@ ChainStatePredecessor(ChainState *state)
 				Int64GetDatum(state->unit->first));
 	scan = IndexBeginScan(reader->leaf, index, reader->job->snapshot, 2, 0);
 	index_rescan(scan, keys, 2, NULL, 0);
-	while (index_getnext_slot(scan, BackwardScanDirection, reader->slot))
+	while (IndexNextRow(scan, BackwardScanDirection, reader->slot))
 	{
 		RowFacts	facts;
 
@@ -408,13 +408,10 @@ ChainWalk(ChainState *state)
 	scan = IndexBeginScan(reader->leaf, index, reader->job->snapshot, 3, 0);
 	scan->xs_want_itup = true;
 	index_rescan(scan, keys, 3, NULL, 0);
-	while (index_getnext_tid(scan, ForwardScanDirection) != NULL)
+	while (IndexNextRow(scan, ForwardScanDirection, reader->slot))
 	{
 		RowFacts	facts;
 
-		CHECK_FOR_INTERRUPTS();
-		if (!index_fetch_heap(scan, reader->slot))
-			continue;
 		RowReadFacts(reader, true, &facts);
 		if (IndexEntryFits(state, scan, &facts))
 			ChainStateRow(state, &facts);

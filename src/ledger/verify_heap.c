@@ -105,7 +105,7 @@ IndexLeadsTo(RowReader *reader, IndexScanDesc scan, bool by_lane,
 		ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_UUID_EQ,
 					UUIDPGetDatum(&facts->id));
 	index_rescan(scan, keys, by_lane ? 2 : 1, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, found))
+	while (IndexNextRow(scan, ForwardScanDirection, found))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (ItemPointerEquals(&found->tts_tid, &tid))

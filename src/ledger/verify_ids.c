@@ -60,7 +60,7 @@ DuplicatesReport(const IdStream *stream, const pg_uuid_t *id, int skip,
 				UUIDPGetDatum(id));
 	scan = IndexBeginScan(reader.leaf, index, stream->job->snapshot, 1, 0);
 	index_rescan(scan, &key, 1, NULL, 0);
-	while (index_getnext_slot(scan, ForwardScanDirection, reader.slot))
+	while (IndexNextRow(scan, ForwardScanDirection, reader.slot))
 	{
 		RowFacts	facts;
 
@@ -112,9 +112,14 @@ IdStreamRead(IdStream *stream, IndexScanDesc scan, Relation leaf,
 		Datum		id;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!VM_ALL_VISIBLE(leaf, ItemPointerGetBlockNumber(tid), &map) &&
-			!index_fetch_heap(scan, slot))
-			continue;
+		if (!VM_ALL_VISIBLE(leaf, ItemPointerGetBlockNumber(tid), &map))
+		{
+			bool		visible = index_fetch_heap(scan, slot);
+
+			scan->kill_prior_tuple = false;
+			if (!visible)
+				continue;
+		}
 		id = index_getattr(scan->xs_itup, 1, scan->xs_itupdesc, &isnull);
 		if (isnull)
 			continue;

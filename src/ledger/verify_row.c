@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "access/detoast.h"
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -754,6 +755,22 @@ RowReport(const RowReader *reader, const RowFacts *facts, FindingKind kind,
 	vsnprintf(finding.detail, sizeof(finding.detail), fmt, args);
 	va_end(args);
 	reader->sink->finding(reader->sink, &finding);
+}
+
+bool
+IndexNextRow(IndexScanDesc scan, ScanDirection direction,
+			 TupleTableSlot *slot)
+{
+	while (index_getnext_tid(scan, direction) != NULL)
+	{
+		bool		visible = index_fetch_heap(scan, slot);
+
+		scan->kill_prior_tuple = false;
+		CHECK_FOR_INTERRUPTS();
+		if (visible)
+			return true;
+	}
+	return false;
 }
 
 /* The number by which a row counts in a sum over row hashes. */
