@@ -39,32 +39,6 @@ CompactKey(const unsigned char *key, size_t len, char *out)
 	return n;
 }
 
-/* The last occurrence of one of the words (separated by '|'); its end. */
-static const char *
-LastOf(const char *key, const char *list)
-{
-	const char *best = NULL;
-
-	while (*list)
-	{
-		const char *bar = strchr(list, '|');
-		size_t		len = bar ? (size_t) (bar - list) : strlen(list);
-		char		word[32];
-		const char *at = key;
-
-		memcpy(word, list, len);
-		word[len] = '\0';
-		while ((at = strstr(at, word)) != NULL)
-		{
-			at += len;
-			if (best == NULL || at > best)
-				best = at;
-		}
-		list += len + (bar != NULL);
-	}
-	return best;
-}
-
 /* True if what follows the word in the key says that it's no secret. */
 static bool
 HarmlessSuffix(const char *rest)
@@ -126,6 +100,79 @@ static const char vendor_words[] =
 "yandex|zendesk|langfuse|litellm|mistral|groq|openrouter|pinecone|"
 "replicate|deepseek|ibmcos|ibmcloud|cloudant|cohesity|freemius|octopus";
 
+/* One word of the lists above, in a bucket by its first three letters. */
+typedef struct KeyWord
+{
+	const char *text;
+	uint8_t		len;
+	uint8_t		kind;
+	int16_t		next;
+} KeyWord;
+
+#define KEY_WORDS 400
+#define KEY_BUCKETS 4096
+static KeyWord key_words[KEY_WORDS];
+static int16_t key_bucket[KEY_BUCKETS];
+static int	key_word_count = 0;
+
+static inline unsigned
+KeyBucket(const char *text)
+{
+	uint32_t	key = (uint32_t) (unsigned char) text[0] |
+	(uint32_t) (unsigned char) text[1] << 8 |
+	(uint32_t) (unsigned char) text[2] << 16;
+
+	return key * 0x9E3779B1u >> 20;
+}
+
+/* Adds a list separated by '|' to the buckets. */
+static void
+AddKeyWords(const char *list, KeyKind kind)
+{
+	while (*list && key_word_count < KEY_WORDS)
+	{
+		KeyWord    *word = &key_words[key_word_count];
+		size_t		len = strcspn(list, "|");
+		unsigned	bucket = KeyBucket(list);
+
+		word->text = list;
+		word->len = (uint8_t) len;
+		word->kind = (uint8_t) kind;
+		word->next = key_bucket[bucket];
+		key_bucket[bucket] = (int16_t) key_word_count++;
+		list += len + (list[len] == '|');
+	}
+}
+
+/* Fills the buckets, once per process. */
+static void
+PrepareKeyWords(void)
+{
+	memset(key_bucket, 0xFF, sizeof(key_bucket));
+	AddKeyWords(password_words, KEY_PASSWORD);
+	AddKeyWords(secret_words, KEY_SECRET);
+	AddKeyWords(vendor_words, KEY_VENDOR);
+}
+
+/* For each kind, where its last word in a name ends; NULL if none is in it. */
+static void
+FindKeyWords(const char *name, size_t len, const char **end)
+{
+	if (key_word_count == 0)
+		PrepareKeyWords();
+	for (size_t i = 0; i + 3 <= len; i++)
+		for (int w = key_bucket[KeyBucket(name + i)]; w >= 0;
+			 w = key_words[w].next)
+		{
+			const KeyWord *word = &key_words[w];
+
+			if (i + word->len <= len &&
+				memcmp(name + i, word->text, word->len) == 0 &&
+				end[word->kind] < name + i + word->len)
+				end[word->kind] = name + i + word->len;
+		}
+}
+
 /*
  * What the name of a key says about its value.  len is in bytes; case and
  * separators don't matter.
@@ -135,27 +182,34 @@ KindOfKey(const unsigned char *key, size_t len)
 {
 	char		name[KEY_ROOM + 1];
 	size_t		n = CompactKey(key, len, name);
-	const char *end;
+	const char *end[KEY_PASSWORD + 1] = {NULL};
 
 	if (n < 3)
 		return KEY_PLAIN;
-	if (n >= 13 && strcmp(name + n - 13, "authorization") == 0)
-		return KEY_AUTHORIZATION;
-	end = LastOf(name, password_words);
-	if (end != NULL)
-		return HarmlessSuffix(end) ? KEY_PLAIN : KEY_PASSWORD;
+	FindKeyWords(name, n, end);
+	if (end[KEY_PASSWORD] != NULL)
+		return HarmlessSuffix(end[KEY_PASSWORD]) ? KEY_PLAIN : KEY_PASSWORD;
 	if (strcmp(name + n - 3, "pwd") == 0 || strcmp(name, "pass") == 0 ||
 		(n > 4 && n < 16 && strcmp(name + n - 4, "pass") == 0 &&
 		 strcmp(name, "bypass") != 0 && strcmp(name, "compass") != 0))
 		return KEY_PASSWORD;
-	end = LastOf(name, secret_words);
-	if (end != NULL)
-		return HarmlessSuffix(end) ? KEY_PLAIN : KEY_SECRET;
+	if (n >= 13 && strcmp(name + n - 13, "authorization") == 0)
+		return KEY_AUTHORIZATION;
+	if (end[KEY_SECRET] != NULL)
+	{
+		const char *rest = end[KEY_SECRET];
+
+		/* secrets and credentials, but not tokens: those are counted */
+		if (strcmp(rest, "s") == 0 && memcmp(rest - 5, "token", 5) != 0)
+			return KEY_SECRET;
+		return HarmlessSuffix(rest) ? KEY_PLAIN : KEY_SECRET;
+	}
 	if (strcmp(name, "auth") == 0 || strcmp(name, "sig") == 0 ||
 		strcmp(name, "xauth") == 0)
 		return KEY_SECRET;
-	end = LastOf(name, vendor_words);
-	return end != NULL && !HarmlessSuffix(end) ? KEY_VENDOR : KEY_PLAIN;
+	if (end[KEY_VENDOR] == NULL || HarmlessSuffix(end[KEY_VENDOR]))
+		return KEY_PLAIN;
+	return KEY_VENDOR;
 }
 
 bool
@@ -555,10 +609,23 @@ DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 	size_t		low = start > 40 ? start - 40 : 0;
 	size_t		at = LooseValue(scan, pos);
 	KeyKind		kind;
+	Value		value;
 
 	(void) self;
+
 	if (at == 0 || at < scan->sign_done)
 		return false;
+	value = ReadValue(scan, at);
+	if (!value.quote)
+	{
+		/* an element has its end; <PASSWORD> alone is our own form */
+		size_t		after = value.end;
+
+		while (IsSpace(ByteAt(scan, after)) && after - value.end < 40)
+			after++;
+		if (ByteAt(scan, after) != '<' || ByteAt(scan, after + 1) != '/')
+			return false;
+	}
 	while (start > low && (IsAlnum(scan->text[start - 1]) ||
 						   strchr("_-", scan->text[start - 1])))
 		start--;
@@ -568,7 +635,7 @@ DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 	kind = KindOfKey(scan->text +start, end - start);
 	if (kind < KEY_SECRET)
 		return false;
-	return OfferValue(scan, kind, ReadValue(scan, at));
+	return OfferValue(scan, kind, value);
 }
 
 /* curl -u user:password. */

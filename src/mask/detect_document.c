@@ -28,7 +28,7 @@ HitSpan(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
 
 /* The context that speaks of the number at pos, before or after it. */
 static MaskContext
-DocumentContext(const MaskScan *scan, size_t pos, size_t end)
+DocumentContext(MaskScan *scan, size_t pos, size_t end)
 {
 	static const MaskContext after[] =
 	{CTX_PASSPORT, CTX_LICENSE, CTX_DOCUMENT, CTX_NATIONAL};

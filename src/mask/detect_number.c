@@ -30,9 +30,12 @@ HitGroups(MaskScan *scan, MaskEntity entity, int groups, float score,
 
 /* The context stands before the run, or after its first groups. */
 static bool
-Spoken(const MaskScan *scan, MaskContext context, int groups)
+Spoken(MaskScan *scan, MaskContext context, int groups)
 {
-	return ContextNear(scan, context, scan->run.group[0].pos, CONTEXT_REACH) ||
+	if (ContextNear(scan, context, scan->run.group[0].pos, CONTEXT_REACH))
+		return true;
+	/* no word follows where digits do */
+	return groups == scan->run.groups &&
 		ContextAfter(scan, context, RunEnd(&scan->run, groups));
 }
 
@@ -61,10 +64,13 @@ CardGroups(const DigitRun *run, int groups)
 	if ((sep != ' ' && sep != '-' && sep != '.') ||
 		!RunSeparated(run, groups, sep))
 		return false;
-	for (int i = 0; i < groups; i++)
-		single &= run->group[i].len == 1;
-	if (single)
-		return groups == run->groups || run->group[groups].sep != sep;
+	if (run->group[0].len == 1)
+	{
+		for (int i = 0; i < groups; i++)
+			single &= run->group[i].len == 1;
+		return single && (groups == run->groups ||
+						  run->group[groups].sep != sep);
+	}
 	for (int i = 1; i + 1 < groups; i++)
 		if (run->group[i].len < 4)
 			return false;
@@ -80,7 +86,7 @@ CardGroups(const DigitRun *run, int groups)
  * the form that people recognise.
  */
 static float
-CardScore(const MaskScan *scan, int groups)
+CardScore(MaskScan *scan, int groups)
 {
 	const DigitRun *run = &scan->run;
 	int			digits = RunDigits(run, groups);
@@ -101,6 +107,16 @@ CardScore(const MaskScan *scan, int groups)
 	return 0;
 }
 
+/* How many first groups may be a card by the length of the first. */
+static int
+CardMostGroups(const DigitRun *run)
+{
+	int			len = run->group[0].len;
+	int			most = len == 1 ? 19 : len == 4 ? 5 : len == 8 ? 2 : 1;
+
+	return most < run->groups ? most : run->groups;
+}
+
 /* CREDIT_CARD: the longest first groups of the run that make one. */
 bool
 DetectCard(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -108,9 +124,9 @@ DetectCard(MaskScan *scan, const MaskDetector *self, size_t pos)
 	const DigitRun *run = &scan->run;
 
 	(void) pos;
-	if (run->total < 12)
+	if (run->total < 12 || (run->inner && run->group[0].len == 1))
 		return false;
-	for (int groups = run->groups; groups > 0; groups--)
+	for (int groups = CardMostGroups(run); groups > 0; groups--)
 	{
 		float		score = CardScore(scan, groups);
 
@@ -138,7 +154,7 @@ TwelveByChecks(const char *digits)
 
 /* What the nearest context says twelve digits are. */
 static MaskEntity
-TwelveByContext(const MaskScan *scan, int groups)
+TwelveByContext(MaskScan *scan, int groups)
 {
 	static const struct
 	{
@@ -171,7 +187,8 @@ DetectTwelve(MaskScan *scan, const MaskDetector *self, size_t pos)
 
 	(void) self;
 	(void) pos;
-	if (groups == 2 && !RunShape(run, "6 6") && !RunShape(run, "6-6"))
+	if (groups == 2 && (run->group[0].len != 6 ||
+						(!RunShape(run, "6 6") && !RunShape(run, "6-6"))))
 		return false;
 	checked = TwelveByChecks(run->digits);
 	spoken = TwelveByContext(scan, groups);
@@ -197,6 +214,8 @@ DetectSnils(MaskScan *scan, const MaskDetector *self, size_t pos)
 	bool		valid;
 
 	(void) pos;
+	if (groups == 4 && run->group[0].len != 3)
+		return false;
 	if (groups == 4 && !RunShape(run, "3-3-3 2") && !RunShape(run, "3~3~3~2"))
 		return false;
 	valid = CheckSnils(run->digits) && run->left != EDGE_BAD &&

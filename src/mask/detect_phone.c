@@ -35,7 +35,10 @@ RunIsDate(const DigitRun *run)
 	if (run->groups < 3 || run->group[1].len > 2)
 		return false;
 	sep = run->group[1].sep;
-	if (sep != run->group[2].sep || (sep != '-' && sep != '.' && sep != '/'))
+	if (sep != run->group[2].sep ||
+		(sep != '-' && sep != '.' && sep != '/') ||
+		(run->group[2].len != 2 && run->group[2].len != 4 &&
+		 run->group[0].len != 4))
 		return false;
 	a = GroupValue(run, 0);
 	b = GroupValue(run, 1);
@@ -264,16 +267,12 @@ AmericanGroups(const MaskScan *scan)
 	return 0;
 }
 
-/* A word of telephones stands near enough for that many digits. */
+/* Whether a word of telephones stands before the run, for its digits. */
 static bool
-PhoneSpoken(const MaskScan *scan, size_t start, size_t end, int digits)
+PhoneBefore(const MaskScan *scan, MaskContext near, size_t start, int digits)
 {
-	MaskContext near = ContextNearest(scan, start, 40);
-
 	if (near == CTX_PHONE)
 		return digits >= 7 || ContextNear(scan, CTX_PHONE, start, 12);
-	if (ContextAfter(scan, CTX_PHONE, end))
-		return true;
 	return (near == CTX_COUNT || near == CTX_CARD || near == CTX_IIN ||
 			near == CTX_BIRTH) &&
 		digits >= 7 && ContextNear(scan, CTX_PHONE, start, 64);
@@ -281,21 +280,22 @@ PhoneSpoken(const MaskScan *scan, size_t start, size_t end, int digits)
 
 /* Any number of 6 to 15 digits with a word of telephones.  Groups or 0. */
 static int
-SpokenGroups(const MaskScan *scan)
+SpokenGroups(MaskScan *scan)
 {
 	const DigitRun *run = &scan->run;
+	size_t		start = run->group[0].pos;
+	MaskContext near = ContextNearest(scan, start, 40);
 
 	for (int groups = PhoneGroups(run, 15); groups > 0; groups--)
 	{
 		int			digits = RunDigits(run, groups);
 
-		if (digits < 6)
+		if (digits < 6 || (digits == 6 &&
+						   (groups == 1 || run->group[0].len == 4)))
 			return 0;
-		if (digits == 6 && groups == 1)
-			return 0;
-		if (run->group[0].len == 4 && digits == 6)
-			return 0;
-		if (PhoneSpoken(scan, run->group[0].pos, RunEnd(run, groups), digits))
+		if (PhoneBefore(scan, near, start, digits) ||
+			(groups == run->groups &&
+			 ContextAfter(scan, CTX_PHONE, run->end)))
 			return groups;
 	}
 	return 0;

@@ -21,7 +21,7 @@
 /* How many values may end at one place of the text. */
 #define KNOWN_CHAIN 8
 
-typedef struct Automaton
+struct KnownSet
 {
 	uint16_t	class_of[256];	/* 0: a byte in no value */
 	uint32_t	classes;
@@ -32,7 +32,7 @@ typedef struct Automaton
 	uint32_t   *length;			/* of the value that ends here, or 0 */
 	uint32_t   *queue;
 	uint8_t    *stem;			/* it is a stem: an ending must follow */
-} Automaton;
+};
 
 /* One value or stem, folded. */
 typedef struct KnownText
@@ -157,7 +157,7 @@ ListAddValue(KnownList *list, const MaskValue *value, unsigned char *room)
 
 /* Allocates the tables for at most nodes states. */
 static bool
-AutomatonMake(const MaskOptions *options, Automaton *a, size_t nodes)
+AutomatonMake(const MaskOptions *options, KnownSet *a, size_t nodes)
 {
 	size_t		cells = nodes * a->classes;
 
@@ -177,7 +177,7 @@ AutomatonMake(const MaskOptions *options, Automaton *a, size_t nodes)
 
 /* Adds a text's path from the root. */
 static void
-AutomatonAdd(Automaton *a, const KnownText *known)
+AutomatonAdd(KnownSet *a, const KnownText *known)
 {
 	uint32_t	node = 0;
 
@@ -197,7 +197,7 @@ AutomatonAdd(Automaton *a, const KnownText *known)
 
 /* Completes the table: every state knows its successor for every byte. */
 static void
-AutomatonClose(Automaton *a)
+AutomatonClose(KnownSet *a)
 {
 	uint32_t	head = 0;
 	uint32_t	tail = 0;
@@ -260,7 +260,7 @@ KnownHit(MaskScan *scan, size_t end, size_t len, bool stem)
 
 /* Runs the automaton over the folded text. */
 static void
-KnownSearch(MaskScan *scan, const Automaton *a, const unsigned char *folded)
+KnownSearch(MaskScan *scan, const KnownSet *a, const unsigned char *folded)
 {
 	uint32_t	node = 0;
 
@@ -297,59 +297,62 @@ MergeHits(MaskScan *scan, MaskHit *a, size_t a_count, MaskHit *b,
 	}
 }
 
-/* Searches for a list and merges its findings. */
-static void
-SearchList(MaskScan *scan, const KnownList *list)
+/* Builds the automaton of a list; false if memory is out. */
+static bool
+BuildSet(const MaskOptions *options, KnownSet *set, const KnownList *list)
 {
-	const MaskOptions *options = scan->options;
-	Automaton	a = {0};
-	unsigned char *folded = MaskAlloc(options, scan->len + 1);
-	MaskHit    *hits = scan->hits;
-	size_t		count = scan->hit_count;
-
-	a.classes = 1;
+	set->classes = 1;
 	for (size_t i = 0; i < list->count; i++)
 		for (size_t j = 0; j < list->items[i].len; j++)
-			if (a.class_of[list->items[i].text[j]] == 0)
-				a.class_of[list->items[i].text[j]] = (uint16_t) a.classes++;
-	if (folded == NULL || !AutomatonMake(options, &a, list->bytes + 1))
-		scan->no_memory = true;
-	else
-	{
-		MaskScan	search = *scan;
+		{
+			uint16_t   *class = &set->class_of[list->items[i].text[j]];
 
-		for (size_t i = 0; i < list->count; i++)
-			AutomatonAdd(&a, &list->items[i]);
-		AutomatonClose(&a);
-		FoldCopy(scan->text, scan->len, folded);
-		search.hits = NULL;
-		search.hit_count = search.hit_room = 0;
-		KnownSearch(&search, &a, folded);
-		if (search.hit_count > 0)
-			MergeHits(scan, hits, count, search.hits, search.hit_count);
-		if (search.hit_count > 0)
-			MaskRelease(options, hits);
-		MaskRelease(options, search.hits);
-		scan->no_memory |= search.no_memory;
+			if (*class == 0)
+				*class = (uint16_t) set->classes++;
+		}
+	if (!AutomatonMake(options, set, list->bytes + 1))
+		return false;
+	for (size_t i = 0; i < list->count; i++)
+		AutomatonAdd(set, &list->items[i]);
+	AutomatonClose(set);
+	return true;
+}
+
+/* Folds all values and builds their set; NULL if there is none. */
+static bool
+MakeSet(const MaskOptions *options, size_t bytes, KnownSet **set)
+{
+	KnownList	list = {0};
+	unsigned char *room = MaskAlloc(options, bytes * 2 + 1);
+	size_t		used = 0;
+	bool		good = false;
+
+	list.room = options->known_count + bytes;
+	list.items = MaskAlloc(options, (list.room + 1) * sizeof(KnownText));
+	*set = MaskAlloc(options, sizeof(KnownSet));
+	if (*set != NULL)
+		memset(*set, 0, sizeof(KnownSet));
+	if (room != NULL && list.items != NULL && *set != NULL)
+	{
+		for (size_t i = 0; i < options->known_count; i++)
+			used += ListAddValue(&list, &options->known[i], room + used);
+		good = BuildSet(options, *set, &list);
 	}
-	MaskRelease(options, folded);
-	MaskRelease(options, a.next);
-	MaskRelease(options, a.fail);
+	MaskRelease(options, room);
+	MaskRelease(options, list.items);
+	return good;
 }
 
 /*
- * Finds the caller's values and merges them with what the scan has found.
+ * Prepares the caller's values.  MASK_CLEAN, MASK_NO_MEMORY, or
  * MASK_WITHHELD if there are more values than is reasonable.
  */
 MaskStatus
-KnownFind(MaskScan *scan)
+KnownPrepare(const MaskOptions *options, KnownSet **set)
 {
-	const MaskOptions *options = scan->options;
-	KnownList	list = {0};
-	unsigned char *room;
 	size_t		bytes = 0;
-	size_t		used = 0;
 
+	*set = NULL;
 	for (size_t i = 0; i < options->known_count; i++)
 	{
 		if (options->known[i].len > KNOWN_MAX_BYTES)
@@ -358,19 +361,46 @@ KnownFind(MaskScan *scan)
 		if (bytes > KNOWN_MAX_BYTES)
 			return MASK_WITHHELD;
 	}
-	list.room = options->known_count + bytes;
-	room = MaskAlloc(options, bytes * 2 + 1);
-	list.items = MaskAlloc(options, (list.room + 1) * sizeof(KnownText));
-	if (room == NULL || list.items == NULL)
-		scan->no_memory = true;
-	else
+	if (bytes == 0 || MakeSet(options, bytes, set))
+		return MASK_CLEAN;
+	return MASK_NO_MEMORY;
+}
+
+void
+KnownFree(const MaskOptions *options, KnownSet *set)
+{
+	if (set == NULL)
+		return;
+	MaskRelease(options, set->next);
+	MaskRelease(options, set->fail);
+	MaskRelease(options, set);
+}
+
+/* Finds the values of a set and merges them with what the scan has found. */
+void
+KnownFind(MaskScan *scan, const KnownSet *set)
+{
+	const MaskOptions *options = scan->options;
+	unsigned char *folded = MaskAlloc(options, scan->len);
+	MaskScan	search = *scan;
+	MaskHit    *hits = scan->hits;
+	size_t		count = scan->hit_count;
+
+	if (folded == NULL)
 	{
-		for (size_t i = 0; i < options->known_count; i++)
-			used += ListAddValue(&list, &options->known[i], room + used);
-		if (list.count > 0 && scan->len > 0)
-			SearchList(scan, &list);
+		scan->no_memory = true;
+		return;
 	}
-	MaskRelease(options, room);
-	MaskRelease(options, list.items);
-	return scan->no_memory ? MASK_NO_MEMORY : MASK_CLEAN;
+	FoldCopy(scan->text, scan->len, folded);
+	search.hits = NULL;
+	search.hit_count = search.hit_room = 0;
+	KnownSearch(&search, set, folded);
+	scan->no_memory |= search.no_memory;
+	if (search.hit_count > 0)
+	{
+		MergeHits(scan, hits, count, search.hits, search.hit_count);
+		MaskRelease(options, hits);
+		MaskRelease(options, search.hits);
+	}
+	MaskRelease(options, folded);
 }

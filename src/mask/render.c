@@ -184,20 +184,35 @@ RenderHits(const MaskOptions *options, const char *text, size_t len,
 	return MASK_MASKED;
 }
 
+/* MaskText with known values that were prepared before. */
 MaskStatus
-MaskText(const MaskOptions *options, const char *text, size_t len,
-		 MaskResult *result)
+TextWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
+			size_t len, MaskResult *result)
 {
 	MaskHit    *hits;
 	size_t		count;
 
 	memset(result, 0, sizeof(*result));
-	result->status = MaskFind(options, text, len, &hits, &count);
-	if (result->status == MASK_WITHHELD)
-		result->reason = "too many known values";
+	result->status = FindWithSet(options, set, text, len, &hits, &count);
 	if (result->status != MASK_MASKED)
 		return result->status;
 	result->status = RenderHits(options, text, len, hits, count, result);
 	MaskRelease(options, hits);
+	return result->status;
+}
+
+MaskStatus
+MaskText(const MaskOptions *options, const char *text, size_t len,
+		 MaskResult *result)
+{
+	KnownSet   *set;
+
+	memset(result, 0, sizeof(*result));
+	result->status = KnownPrepare(options, &set);
+	if (result->status == MASK_WITHHELD)
+		result->reason = "too many known values";
+	if (result->status == MASK_CLEAN)
+		TextWithSet(options, set, text, len, result);
+	KnownFree(options, set);
 	return result->status;
 }

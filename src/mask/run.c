@@ -40,7 +40,7 @@ ReadSeparator(const MaskScan *scan, size_t pos, char *sep)
 
 /*
  * How the text to the left of a run touches it.  Looks back over one token
- * of at most 40 bytes.
+ * of at most 24 bytes.
  */
 static RunEdge
 LeftEdge(const MaskScan *scan, size_t start)
@@ -58,7 +58,7 @@ LeftEdge(const MaskScan *scan, size_t start)
 		at--;
 	else if (!IsAlpha(before))
 		return EDGE_CLEAN;
-	for (int i = 0; i < 40 && at > 0 && IsAlnum(scan->text[at - 1]); i++)
+	for (int i = 0; i < 24 && at > 0 && IsAlnum(scan->text[at - 1]); i++)
 		mixed |= IsDigit(scan->text[--at]);
 	if (mixed)
 		return EDGE_BAD;
@@ -86,79 +86,97 @@ RightEdge(const MaskScan *scan, size_t end)
 }
 
 /*
- * Reads the run that begins with the digit at pos into scan->run.  A group
- * of more than 24 digits is no identifier: it is counted as read, but ends
- * the run.
+ * Reads the chain of groups that begins at pos.  A group of more digits than
+ * any identifier has ends the chain; if it is the first the chain is empty.
  */
-void
-ReadDigitRun(MaskScan *scan, size_t pos)
+static void
+ReadChain(MaskScan *scan, size_t pos)
 {
 	DigitRun   *run = &scan->run;
+	int			digits = 0;
 	char		sep = 0;
 
-	run->groups = 0;
-	run->total = 0;
-	run->end = pos;
-	while (run->groups < RUN_GROUPS)
+	run->chain_count = 0;
+	while (run->chain_count < CHAIN_GROUPS)
 	{
-		DigitGroup *group = &run->group[run->groups];
+		DigitGroup *group = &run->chain[run->chain_count];
 		size_t		at = pos;
 		size_t		gap;
 
 		while (at < scan->len && IsDigit(scan->text[at]))
 			at++;
+		if (at - pos > GROUP_DIGITS)
+		{
+			if (run->chain_count == 0)
+				run->chain_end = at;
+			return;
+		}
 		group->pos = pos;
 		group->sep = sep;
-		group->len = (int) (at - pos > 25 ? 25 : at - pos);
-		if (group->len > 24)
-		{
-			if (run->groups == 0)
-				run->end = at;
-			break;
-		}
-		memcpy(run->digits + run->total, scan->text +pos,
-			   (size_t) group->len);
-		run->total += group->len;
-		run->groups++;
-		run->end = at;
+		group->len = (int) (at - pos);
+		group->before = digits;
+		memcpy(run->chain_digits + digits, scan->text +pos, at - pos);
+		digits += group->len;
+		run->chain_count++;
+		run->chain_end = at;
 		gap = ReadSeparator(scan, at, &sep);
 		if (gap == 0)
-			break;
+			return;
 		pos = at + gap;
 	}
-	if (run->groups > 0)
+}
+
+/* The index in the present chain of the group at pos, -1 if it isn't there. */
+static int
+ChainIndex(const DigitRun *run, size_t pos)
+{
+	int			first = run->groups > 0 ? (int) (run->group - run->chain) : 0;
+
+	for (int i = first; i < run->chain_count && run->chain[i].pos <= pos; i++)
+		if (run->chain[i].pos == pos)
+			return i;
+	return -1;
+}
+
+/*
+ * Makes scan->run a view of the run that begins with the digit at pos.  The
+ * chain is read anew only where it isn't known yet, so that a text of
+ * nothing but short groups is read once and not from every group.
+ */
+void
+ReadDigitRun(MaskScan *scan, size_t pos)
+{
+	DigitRun   *run = &scan->run;
+	int			index = pos < run->chain_end ? ChainIndex(run, pos) : -1;
+
+	if (index < 0 || (run->chain_count == CHAIN_GROUPS &&
+					  index > CHAIN_GROUPS - RUN_GROUPS))
 	{
-		run->left = LeftEdge(scan, run->group[0].pos);
-		run->right = RightEdge(scan, run->end);
+		run->inner = index > 0;
+		ReadChain(scan, pos);
+		index = 0;
 	}
-}
-
-/* The end of the first groups of a run. */
-size_t
-RunEnd(const DigitRun *run, int groups)
-{
-	return run->group[groups - 1].pos + (size_t) run->group[groups - 1].len;
-}
-
-/* The number of digits in the first groups. */
-int
-RunDigits(const DigitRun *run, int groups)
-{
-	int			n = 0;
-
-	for (int i = 0; i < groups; i++)
-		n += run->group[i].len;
-	return n;
-}
-
-/* True if the first groups are all joined by the same separator. */
-bool
-RunSeparated(const DigitRun *run, int groups, char sep)
-{
-	for (int i = 1; i < groups; i++)
-		if (run->group[i].sep != sep)
-			return false;
-	return true;
+	else
+		run->inner = index > 0;
+	run->group = run->chain + index;
+	run->groups = run->chain_count - index;
+	if (run->groups > RUN_GROUPS)
+		run->groups = RUN_GROUPS;
+	if (run->groups <= 0)
+	{
+		run->groups = 0;
+		run->end = run->chain_end;
+		return;
+	}
+	run->digits = run->chain_digits + run->group[0].before;
+	run->total = RunDigits(run, run->groups);
+	run->end = RunEnd(run, run->groups);
+	run->left = LeftEdge(scan, pos);
+	if (run->right_of != run->end)
+	{
+		run->right = RightEdge(scan, run->end);
+		run->right_of = run->end;
+	}
 }
 
 /*

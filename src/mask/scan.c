@@ -100,6 +100,9 @@ ContextNearest(const MaskScan *scan, size_t pos, size_t distance)
 	MaskContext best = CTX_COUNT;
 	size_t		best_end = 0;
 
+	if (scan->context_last + distance < pos &&
+		(scan->outer == 0 || pos > distance))
+		return CTX_COUNT;
 	for (int i = 0; i < CTX_COUNT; i++)
 		if (ContextNear(scan, (MaskContext) i, pos, distance) &&
 			(best == CTX_COUNT || scan->context_end[i] > best_end))
@@ -111,55 +114,89 @@ ContextNearest(const MaskScan *scan, size_t pos, size_t distance)
 }
 
 /*
- * True if one of the next three words after pos is of the context and
- * belongs to what is before it: nothing separates them, and no value
- * follows that the word could mean instead.
+ * The contexts of a word that belongs to what is before it: no value follows
+ * that the word could mean instead.
+ */
+static uint32_t
+ContextsOfWord(const MaskScan *scan, size_t pos, size_t limit)
+{
+	WordMatch	match[6];
+	int			found = WordsMatch(scan->text, scan->len, pos, match, 6);
+	uint32_t	set = 0;
+
+	for (int i = 0; i < found; i++)
+	{
+		size_t		end = match[i].end;
+		unsigned char c;
+
+		while (end < limit && scan->text[end] == ' ')
+			end++;
+		c = ByteAt(scan, end);
+		if (match[i].context >= 0 && c != ':' && c != '=' && !IsDigit(c) &&
+			c != '+')
+			set |= 1u << match[i].context;
+	}
+	return set;
+}
+
+/*
+ * True if one of the next three words after pos is of the context.  The set
+ * of contexts is computed once for a position.
  */
 bool
-ContextAfter(const MaskScan *scan, MaskContext context, size_t pos)
+ContextAfter(MaskScan *scan, MaskContext context, size_t pos)
 {
 	size_t		limit = pos + 40 < scan->len ? pos + 40 : scan->len;
-	int			words = 0;
 
-	while (pos < limit && words < 3)
+	if (scan->after_pos == pos && pos > 0)
+		return scan->after_set >> context & 1;
+	scan->after_pos = pos;
+	scan->after_set = 0;
+	for (int words = 0; pos < limit && words < 3;)
 	{
 		unsigned char c = scan->text[pos];
-		WordMatch	match[4];
-		int			found;
 
 		if (IsDigit(c) || c == '\n' || c == ';' || c == ':' || c == '=')
-			return false;
+			break;
 		if (!IsAlpha(c) && c < 0x80)
 		{
 			pos++;
 			continue;
 		}
-		found = WordsMatch(scan->text, scan->len, pos, match, 4);
-		for (int i = 0; i < found; i++)
-			if (match[i].context == (int) context)
-			{
-				size_t		end = match[i].end;
-
-				while (end < limit && scan->text[end] == ' ')
-					end++;
-				c = ByteAt(scan, end);
-				return c != ':' && c != '=' && !IsDigit(c) && c != '+';
-			}
+		scan->after_set |= ContextsOfWord(scan, pos, limit);
 		while (pos < limit && (IsAlnum(scan->text[pos]) ||
 							   scan->text[pos] >= 0x80))
 			pos++;
 		words++;
 	}
-	return false;
+	return scan->after_set >> context & 1;
+}
+
+/* The detectors of each trigger but TRIGGER_WORD, NULL at the end. */
+#define TRIGGER_ROOM 24
+static const MaskDetector *asked[TRIGGER_WORD][TRIGGER_ROOM];
+
+/* Sorts the table by trigger, once per process. */
+static void
+PrepareTriggers(void)
+{
+	int			count[TRIGGER_WORD + 1] = {0};
+
+	for (int i = 0; i < DetectorCount; i++)
+	{
+		MaskTrigger trigger = DetectorTable[i].trigger;
+
+		if (trigger != TRIGGER_WORD && count[trigger] < TRIGGER_ROOM - 1)
+			asked[trigger][count[trigger]++] = &DetectorTable[i];
+	}
 }
 
 /* Offers the present event to the detectors of a trigger, in order. */
 static bool
 OfferTrigger(MaskScan *scan, MaskTrigger trigger, size_t pos)
 {
-	for (int i = 0; i < DetectorCount; i++)
-		if (DetectorTable[i].trigger == trigger &&
-			DetectorTable[i].detect(scan, &DetectorTable[i], pos))
+	for (const MaskDetector *const *d = asked[trigger]; *d != NULL; d++)
+		if ((*d)->detect(scan, *d, pos))
 			return true;
 	return false;
 }
@@ -177,7 +214,11 @@ WordEvent(MaskScan *scan, size_t pos)
 	for (int i = 0; i < found; i++)
 		if (match[i].context >= 0 &&
 			match[i].end > scan->context_end[match[i].context])
+		{
 			scan->context_end[match[i].context] = match[i].end;
+			if (scan->context_last < match[i].end)
+				scan->context_last = match[i].end;
+		}
 	scan->word_start = pos;
 	for (int i = 0; i < found && pos >= scan->done; i++)
 	{
@@ -191,13 +232,23 @@ WordEvent(MaskScan *scan, size_t pos)
 	}
 }
 
-/* Treats pos as the beginning of a word; true if that gave a finding. */
+/*
+ * Treats pos as the beginning of a word; true if that gave a finding.  For
+ * detectors that expect a key behind another word.  A detector that was
+ * asked in this way can't ask again.
+ */
 bool
 OfferWord(MaskScan *scan, size_t pos)
 {
 	size_t		before = scan->done;
+	size_t		word_start = scan->word_start;
 
+	if (scan->offering)
+		return false;
+	scan->offering = true;
 	WordEvent(scan, pos);
+	scan->offering = false;
+	scan->word_start = word_start;
 	return scan->done > before;
 }
 
@@ -217,6 +268,29 @@ TokenBounds(MaskScan *scan, size_t pos)
 }
 
 /*
+ * Whether a run may be anything at all: most numbers in a text are short and
+ * stand alone.
+ */
+static bool
+MayMatter(const MaskScan *scan)
+{
+	const DigitRun *run = &scan->run;
+	unsigned char next = ByteAt(scan, run->token_end);
+	size_t		pos = run->group[0].pos;
+
+	/* within a column of small numbers only 7 and 8 begin a telephone */
+	if (run->inner && run->group[0].len <= 2 && run->groups > 1 &&
+		run->group[1].sep == ' ' && scan->outer == 0 &&
+		(run->group[0].len == 2 ||
+		 (run->digits[0] != '7' && run->digits[0] != '8')) &&
+		(pos > scan->context_last + 64))
+		return false;
+	return run->total >= 6 || next == '-' || next == '.' ||
+		(run->groups > 1 && run->group[1].sep != ' ') ||
+		ContextNear(scan, CTX_BIRTH, pos, 48);
+}
+
+/*
  * The first digit of a run.  A token of digits alone is a number; one that
  * has letters too may be an account, a document or an address, and its other
  * digits give no events of their own.
@@ -225,27 +299,27 @@ static void
 DigitEvent(MaskScan *scan, size_t pos)
 {
 	DigitRun   *run = &scan->run;
+	bool		mixed;
 
 	TokenBounds(scan, pos);
 	if (run->token_start < scan->done)
 		run->token_start = scan->done;
 	ReadDigitRun(scan, pos);
-	if (run->token_start < pos || IsAlpha(ByteAt(scan, RunEnd(run, 1))))
-	{
-		if (OfferTrigger(scan, TRIGGER_TOKEN, pos))
-			return;
-		if (scan->digits_done < run->token_end && run->left == EDGE_BAD)
-			scan->digits_done = run->token_end;
-	}
+	mixed = run->token_start < pos ||
+		(run->groups > 0 && RunEnd(run, 1) < run->token_end);
+	if (mixed && OfferTrigger(scan, TRIGGER_TOKEN, pos))
+		return;
 	if (run->groups == 0)
 	{
 		scan->digits_done = run->end;
 		return;
 	}
-	OfferTrigger(scan, TRIGGER_NUMBER, pos);
+	if (MayMatter(scan))
+		OfferTrigger(scan, TRIGGER_NUMBER, pos);
 	if (scan->digits_done < RunEnd(run, 1))
 		scan->digits_done = RunEnd(run, 1);
-	if (run->left == EDGE_WORD && scan->digits_done < run->token_end)
+	if (mixed && run->left != EDGE_CLEAN &&
+		scan->digits_done < run->token_end)
 		scan->digits_done = run->token_end;
 }
 
@@ -274,9 +348,10 @@ DispatchEvent(MaskScan *scan, size_t pos)
 		WordEvent(scan, pos);
 }
 
-/* The bits of words whose beginning passes the filter. */
+/* The bits of words whose beginning passes a filter. */
 static inline uint64_t
-FilterWords(const unsigned char *block, uint64_t starts, const uint8_t *filter)
+FilterWords(const unsigned char *block, uint64_t starts,
+			const WordFilter *filter)
 {
 	uint64_t	pass = 0;
 
@@ -284,11 +359,20 @@ FilterWords(const unsigned char *block, uint64_t starts, const uint8_t *filter)
 	{
 		int			i = __builtin_ctzll(starts);
 		uint32_t	key;
-		uint32_t	slot;
+		uint32_t	four;
+		uint32_t	three;
+		uint32_t	two;
+		uint32_t	bit;
 
 		memcpy(&key, block + i, 4);
-		slot = WordsSlot(key);
-		pass |= (uint64_t) (filter[slot >> 3] >> (slot & 7) & 1) << i;
+		key |= 0x20202020;
+		four = WordsSlot4(key);
+		three = WordsSlot3(key);
+		two = key & 0xFFFF;
+		bit = filter->four[four >> 3] >> (four & 7) |
+			filter->three[three >> 3] >> (three & 7) |
+			filter->two[two >> 3] >> (two & 7);
+		pass |= (uint64_t) (bit & 1) << i;
 		starts &= starts - 1;
 	}
 	return pass;
@@ -371,21 +455,31 @@ ScanContext(MaskScan *scan, const char *context, size_t len)
 	}
 }
 
+/*
+ * MaskFind with known values that were prepared before (set may be NULL).
+ */
 MaskStatus
-MaskFind(const MaskOptions *options, const char *text, size_t len,
-		 MaskHit **hits, size_t *count)
+FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
+			size_t len, MaskHit **hits, size_t *count)
 {
-	MaskScan	scan = {0};
+	MaskScan	scan;
 	Shadow		shadow;
 	MaskStatus	status = MASK_CLEAN;
 
-	WordsPrepare();
+	if (asked[0][0] == NULL)
+	{
+		WordsPrepare();
+		PrepareTriggers();
+	}
 	if (classify == NULL)
 		classify = ClassifyChoose(MASK_SIMD_BEST);
 	*hits = NULL;
 	*count = 0;
 	if (!ShadowMake(options, text, len, &shadow))
 		return MASK_NO_MEMORY;
+	memset(&scan, 0, offsetof(MaskScan, run));
+	scan.run.groups = scan.run.chain_count = 0;
+	scan.run.chain_end = scan.run.right_of = 0;
 	scan.text = shadow.text;
 	scan.len = shadow.len;
 	scan.options = options;
@@ -393,8 +487,8 @@ MaskFind(const MaskOptions *options, const char *text, size_t len,
 	if (options->context_len > 0)
 		ScanContext(&scan, options->context, options->context_len);
 	ScanText(&scan);
-	if (options->known_count > 0)
-		status = KnownFind(&scan);
+	if (set != NULL && scan.len > 0 && !scan.no_memory)
+		KnownFind(&scan, set);
 	if (scan.no_memory)
 		status = MASK_NO_MEMORY;
 	if (status != MASK_CLEAN || scan.hit_count == 0)
@@ -407,5 +501,20 @@ MaskFind(const MaskOptions *options, const char *text, size_t len,
 		status = MASK_MASKED;
 	}
 	ShadowFree(options, &shadow);
+	return status;
+}
+
+MaskStatus
+MaskFind(const MaskOptions *options, const char *text, size_t len,
+		 MaskHit **hits, size_t *count)
+{
+	KnownSet   *set;
+	MaskStatus	status = KnownPrepare(options, &set);
+
+	*hits = NULL;
+	*count = 0;
+	if (status == MASK_CLEAN)
+		status = FindWithSet(options, set, text, len, hits, count);
+	KnownFree(options, set);
 	return status;
 }

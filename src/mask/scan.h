@@ -38,11 +38,14 @@ typedef enum MaskContext
 } MaskContext;
 
 /* A chain of digit groups: 4403 1234-5678 ... */
+#define CHAIN_GROUPS 64
 #define RUN_GROUPS 20
+#define GROUP_DIGITS 24
 typedef struct DigitGroup
 {
 	size_t		pos;
 	int			len;
+	int			before;			/* digits in the chain's groups before it */
 	char		sep;			/* before it: one character, or '*' if more */
 } DigitGroup;
 
@@ -53,17 +56,28 @@ typedef enum RunEdge
 	EDGE_BAD					/* part of an identifier or a decimal */
 } RunEdge;
 
+/*
+ * The run that begins with the present event: a view into the chain around
+ * it, which is read once for all its groups.
+ */
 typedef struct DigitRun
 {
-	int			groups;
-	int			total;			/* digits in all groups */
-	DigitGroup	group[RUN_GROUPS];
-	char		digits[RUN_GROUPS * 24];	/* of all groups, contiguous */
+	int			groups;			/* in the view, at most RUN_GROUPS */
+	int			total;			/* digits in all of them */
+	const DigitGroup *group;
+	const char *digits;			/* of all groups, contiguous */
 	RunEdge		left;
 	RunEdge		right;			/* after the last group */
+	size_t		right_of;		/* the end that right was read for */
 	size_t		end;			/* after the last group */
 	size_t		token_start;	/* letters and digits around group 0 */
 	size_t		token_end;
+	bool		inner;			/* a group of the same chain is before it */
+
+	int			chain_count;
+	size_t		chain_end;
+	DigitGroup	chain[CHAIN_GROUPS];
+	char		chain_digits[CHAIN_GROUPS * GROUP_DIGITS];
 } DigitRun;
 
 typedef struct MaskScan
@@ -72,18 +86,23 @@ typedef struct MaskScan
 	size_t		len;
 	const MaskOptions *options;
 	size_t		context_end[CTX_COUNT]; /* end of the last such word, or 0 */
+	size_t		context_last;	/* the last of these */
 	uint32_t	outer;			/* bit set of contexts from outside the text */
+	size_t		after_pos;		/* what after_set was computed for */
+	uint32_t	after_set;		/* bit set of contexts after that position */
 	size_t		done;			/* events before this were consumed */
 	size_t		digits_done;	/* same, for events of digits */
 	size_t		key_done;		/* same, for prefixes of keys */
 	size_t		sign_done;		/* same, for assignments */
 	size_t		word_start;		/* of the present event of a word */
-	DigitRun	run;			/* of the present event of digits */
+	bool		offering;		/* within OfferWord */
 	int			dear_checks;	/* expensive validations still allowed */
 	MaskHit    *hits;
 	size_t		hit_count;
 	size_t		hit_room;
 	bool		no_memory;
+	DigitRun	run;			/* of the present event of digits; last here,
+								 * as only what is before it starts as 0 */
 } MaskScan;
 
 typedef enum MaskTrigger
@@ -127,17 +146,39 @@ extern bool OfferWord(MaskScan *scan, size_t pos);
 extern void MaskAddHit(MaskScan *scan, MaskHit hit);
 extern bool ContextNear(const MaskScan *scan, MaskContext context, size_t pos,
 						size_t distance);
-extern bool ContextAfter(const MaskScan *scan, MaskContext context,
-						 size_t pos);
+extern bool ContextAfter(MaskScan *scan, MaskContext context, size_t pos);
 extern MaskContext ContextNearest(const MaskScan *scan, size_t pos,
 								  size_t distance);
 
 /* run.c */
 extern void ReadDigitRun(MaskScan *scan, size_t pos);
-extern size_t RunEnd(const DigitRun *run, int groups);
-extern int	RunDigits(const DigitRun *run, int groups);
-extern bool RunSeparated(const DigitRun *run, int groups, char sep);
 extern bool RunShape(const DigitRun *run, const char *shape);
+
+/* The end of the first groups of a run. */
+static inline size_t
+RunEnd(const DigitRun *run, int groups)
+{
+	return run->group[groups - 1].pos + (size_t) run->group[groups - 1].len;
+}
+
+/* The number of digits in the first groups. */
+static inline int
+RunDigits(const DigitRun *run, int groups)
+{
+	const DigitGroup *last = &run->group[groups - 1];
+
+	return groups == 0 ? 0 : last->before + last->len - run->group[0].before;
+}
+
+/* True if the first groups are all joined by the same separator. */
+static inline bool
+RunSeparated(const DigitRun *run, int groups, char sep)
+{
+	for (int i = 1; i < groups; i++)
+		if (run->group[i].sep != sep)
+			return false;
+	return true;
+}
 
 /* words.c */
 typedef struct WordMatch
@@ -147,19 +188,30 @@ typedef struct WordMatch
 	size_t		end;
 } WordMatch;
 
+/* What lets words pass: by their first four, three and two bytes. */
+typedef struct WordFilter
+{
+	uint8_t		four[65536 / 8];
+	uint8_t		three[65536 / 8];
+	uint8_t		two[65536 / 8];
+} WordFilter;
+
 extern void WordsPrepare(void);
-extern const uint8_t *WordsFilter(void);
+extern const WordFilter *WordsFilter(void);
 extern int	WordsMatch(const unsigned char *text, size_t len, size_t pos,
 					   WordMatch *matches, int room);
 
-/* The filter's slot for the four bytes at a word's start. */
+/* The filters' slots for first bytes whose bits 0x20 are set. */
 static inline uint32_t
-WordsSlot(uint32_t first4)
+WordsSlot4(uint32_t four)
 {
-	uint32_t	ascii = (first4 & 0x80) == 0;
-	uint32_t	key = first4 & (0xFFFFFFFFu >> (ascii << 3));
+	return (four * 0x9E3779B1u) >> 16;
+}
 
-	return (key * 0x9E3779B1u) >> 16;
+static inline uint32_t
+WordsSlot3(uint32_t three)
+{
+	return ((three & 0xFFFFFF) * 0x85EBCA6Bu) >> 16;
 }
 
 /* classify.c */
@@ -222,8 +274,23 @@ extern size_t FoldCopy(const unsigned char *text, size_t len,
 extern size_t FoldMatch(const unsigned char *text, size_t len, size_t pos,
 						const char *pattern, size_t pattern_len);
 
-/* known.c */
-extern MaskStatus KnownFind(MaskScan *scan);
+/*
+ * known.c: values that the caller named, prepared once for many texts.
+ * KnownPrepare gives NULL in *set if there is nothing to search for.
+ */
+typedef struct KnownSet KnownSet;
+
+extern MaskStatus KnownPrepare(const MaskOptions *options, KnownSet **set);
+extern void KnownFind(MaskScan *scan, const KnownSet *set);
+extern void KnownFree(const MaskOptions *options, KnownSet *set);
+
+/* scan.c, render.c: as MaskFind and MaskText, with a prepared set. */
+extern MaskStatus FindWithSet(const MaskOptions *options, const KnownSet *set,
+							  const char *text, size_t len,
+							  MaskHit **hits, size_t *count);
+extern MaskStatus TextWithSet(const MaskOptions *options, const KnownSet *set,
+							  const char *text, size_t len,
+							  MaskResult *result);
 
 /* memory, over the caller's allocator */
 static inline void *

@@ -126,9 +126,11 @@ DecodeChar(const unsigned char *text, size_t len, size_t pos, unsigned *code)
 	return n;
 }
 
+#define HIGH_BITS UINT64_C(0x8080808080808080)
+
 /*
- * The position of the next character that has a shadow, or len.  Eight ASCII
- * bytes at a time are passed over.
+ * The position of the next character that has a shadow, or len.  ASCII is
+ * passed over 32 or 8 bytes at a time.
  */
 static size_t
 NextSpecial(const unsigned char *text, size_t len, size_t pos)
@@ -139,10 +141,19 @@ NextSpecial(const unsigned char *text, size_t len, size_t pos)
 		unsigned	code;
 		size_t		n;
 
+		while (pos + 32 <= len)
+		{
+			uint64_t	four[4];
+
+			memcpy(four, text +pos, 32);
+			if ((four[0] | four[1] | four[2] | four[3]) & HIGH_BITS)
+				break;
+			pos += 32;
+		}
 		while (pos + 8 <= len)
 		{
 			memcpy(&eight, text +pos, 8);
-			if (eight & UINT64_C(0x8080808080808080))
+			if (eight & HIGH_BITS)
 				break;
 			pos += 8;
 		}

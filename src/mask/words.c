@@ -3,10 +3,10 @@
  *	  The dictionary of words that mean something to a detector: context
  *	  words, cues, and prefixes of keys, all found in one look-up.
  *
- * A filter of 65,536 bits over the first three bytes of a word (four, beyond
- * ASCII) lets nearly all other words pass at the price of one load; only
- * what it stops is compared.  The tables are built on first use, once per
- * process, and never change.
+ * Filters of 65,536 bits over the first four bytes of a word, the first
+ * three and the first two let nearly all other words pass at the price of
+ * three loads; only what they stop is compared.  The tables are built on
+ * first use, once per process, and never change.
  */
 #include "mask/lexicon.h"
 #include "mask/scan.h"
@@ -78,13 +78,15 @@ typedef struct Word
 	int16_t		detector;
 	int16_t		context;
 	int16_t		next;			/* in the same bucket, -1 at the end */
+	uint32_t	first;			/* first bytes, as the filter sees them */
+	uint32_t	mask;			/* how many of them */
 } Word;
 
 #define BUCKETS 2048
 static Word words[WORD_ROOM];
 static int	word_count;
 static int16_t bucket[BUCKETS];
-static uint8_t filter[65536 / 8];
+static WordFilter filter;
 static bool ready;
 
 /* The bucket of n folded bytes. */
@@ -97,54 +99,44 @@ BucketOf(const unsigned char *bytes, int n)
 	return (key * 0x85EBCA6Bu + (uint32_t) n * 0x9E3779B1u) >> 21;
 }
 
+/* Lets words pass that begin with these key_len bytes. */
 static void
-FilterAdd(const unsigned char *first4)
+FilterAdd(const unsigned char *first, int key_len)
 {
-	uint32_t	key;
+	uint32_t	key = 0;
 	uint32_t	slot;
+	uint8_t    *bits = filter.two;
 
-	memcpy(&key, first4, 4);
-	slot = WordsSlot(key);
-	filter[slot >> 3] |= (uint8_t) (1u << (slot & 7));
+	memcpy(&key, first, (size_t) key_len);
+	key |= 0x20202020u >> (32 - 8 * key_len);
+	slot = key & 0xFFFF;
+	if (key_len == 4)
+	{
+		bits = filter.four;
+		slot = WordsSlot4(key);
+	}
+	else if (key_len == 3)
+	{
+		bits = filter.three;
+		slot = WordsSlot3(key);
+	}
+	bits[slot >> 3] |= (uint8_t) (1u << (slot & 7));
 }
 
-/* How many bytes of a word choose its bucket: 4 beyond ASCII, 3, or 2. */
+/*
+ * How many bytes of a word choose its bucket: 4 if they are fixed.  A space
+ * stands for any separator and none.
+ */
 static int
 KeyLength(const char *text, int len)
 {
+	const char *space = memchr(text, ' ', (size_t) len);
+
 	if ((unsigned char) text[0] >= 0x80)
 		return 4;
-	return len >= 3 && text[2] != ' ' ? 3 : 2;
-}
-
-/* Adds an ASCII word's beginning in all its cases. */
-static void
-FilterAddAscii(const char *text, int key_len, bool exact)
-{
-	for (int cases = 0; cases < 8; cases++)
-	{
-		unsigned char first[4] = {0};
-		bool		skip = false;
-
-		for (int i = 0; i < key_len; i++)
-		{
-			first[i] = (unsigned char) text[i];
-
-			if (cases >> i & 1)
-			{
-				skip |= exact || !IsAlpha(first[i]);
-				first[i] &= 0xDF;
-			}
-		}
-		if (skip || cases >> key_len)
-			continue;
-		for (int third = 0; third < (key_len == 2 ? 256 : 1); third++)
-		{
-			if (key_len == 2)
-				first[2] = (unsigned char) third;
-			FilterAdd(first);
-		}
-	}
+	if (space != NULL)
+		len = (int) (space - text);
+	return len > 4 ? 4 : len;
 }
 
 /* The capitals of a two-byte letter, among them itself. */
@@ -190,7 +182,7 @@ FilterAddWide(const char *text)
 
 			memcpy(four, first[i], 2);
 			memcpy(four + 2, second[j], 2);
-			FilterAdd(four);
+			FilterAdd(four, 4);
 		}
 }
 
@@ -198,7 +190,7 @@ FilterAddWide(const char *text)
 static void
 AddWord(const char *text, int len, Word word)
 {
-	unsigned char key[4];
+	unsigned char key[4] = {0};
 	int			key_len;
 	unsigned	b;
 
@@ -209,12 +201,14 @@ AddWord(const char *text, int len, Word word)
 	key_len = KeyLength(text, word.len);
 	if (word_count == WORD_ROOM)
 		return;					/* WordsPrepare's caller tests for this */
-	if (key_len == 4)
+	if ((unsigned char) text[0] >= 0x80)
 		FilterAddWide(text);
 	else
-		FilterAddAscii(text, key_len, word.exact);
+		FilterAdd((const unsigned char *) text, key_len);
 	FoldCopy((const unsigned char *) text, (size_t) key_len, key);
 	b = BucketOf(key, key_len);
+	memcpy(&word.first, key, 4);
+	word.mask = 0xFFFFFFFFu >> (32 - 8 * key_len);
 	word.next = bucket[b];
 	bucket[b] = (int16_t) word_count;
 	words[word_count++] = word;
@@ -259,10 +253,10 @@ WordsPrepare(void)
 	ready = true;
 }
 
-const uint8_t *
+const WordFilter *
 WordsFilter(void)
 {
-	return filter;
+	return &filter;
 }
 
 /* Compares one word with the text; its length there, 0 if it is another. */
@@ -291,6 +285,28 @@ WordLength(const Word *word, const unsigned char *text, size_t len, size_t pos)
 	return n;
 }
 
+/* Adds a match, or lengthens that of the same meaning; their new number. */
+static int
+NoteMatch(WordMatch *matches, int found, int room, const Word *word,
+		  size_t end)
+{
+	int			m;
+
+	for (m = 0; m < found; m++)
+		if (matches[m].detector == word->detector &&
+			matches[m].context == word->context)
+			break;
+	if (m == room)
+		return found;
+	if (m == found)
+		matches[found++].end = 0;
+	matches[m].detector = word->detector;
+	matches[m].context = word->context;
+	if (matches[m].end < end)
+		matches[m].end = end;
+	return found;
+}
+
 /*
  * All words of the dictionary at pos, at most room of them.  Of several
  * words of one context or detector, the longest.
@@ -301,33 +317,22 @@ WordsMatch(const unsigned char *text, size_t len, size_t pos,
 {
 	unsigned char key[4] = {0};
 	size_t		have = len - pos < 4 ? len - pos : 4;
+	uint32_t	first;
 	int			found = 0;
 
 	FoldCopy(text +pos, have, key);
-	for (int n = key[0] >= 0x80 ? 4 : 3; n >= 2; n--)
-	{
+	memcpy(&first, key, 4);
+	for (int n = 4; n >= 2; n--)
 		for (int i = bucket[BucketOf(key, n)]; i >= 0; i = words[i].next)
 		{
-			size_t		length = WordLength(&words[i], text, len, pos);
-			int			m;
+			size_t		length;
 
-			if (length == 0)
+			if (((first ^ words[i].first) & words[i].mask) != 0)
 				continue;
-			for (m = 0; m < found; m++)
-				if (matches[m].detector == words[i].detector &&
-					matches[m].context == words[i].context)
-					break;
-			if (m == found && found == room)
-				continue;
-			if (m == found)
-				matches[found++].end = 0;
-			matches[m].detector = words[i].detector;
-			matches[m].context = words[i].context;
-			if (matches[m].end < pos + length)
-				matches[m].end = pos + length;
+			length = WordLength(&words[i], text, len, pos);
+			if (length > 0)
+				found = NoteMatch(matches, found, room, &words[i],
+								  pos + length);
 		}
-		if (n == 4)
-			break;
-	}
 	return found;
 }

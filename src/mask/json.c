@@ -1,0 +1,680 @@
+/*
+ * json.c
+ *	  Masking of JSON: by the names of keys and by content, at any depth,
+ *	  also in JSON that stands inside strings.
+ *
+ * The document is walked once.  What needs no masking is copied byte for
+ * byte; a string that does is written anew.  Strings are decoded before
+ * they are scanned, so that an escape hides nothing.  A number that is
+ * personal becomes a string.  Names of the two nearest keys are context for
+ * what is below them.
+ *
+ * The walk recurses, but no deeper than the caller's limit; beyond that the
+ * document is withheld.  JSON inside strings is followed NEST_MAX times, and
+ * each level is smaller than the one around it: the whole stays linear.
+ */
+#include "mask/scan.h"
+
+#include <string.h>
+
+#define NEST_MAX 8
+#define CONTEXT_ROOM 160
+
+typedef struct JsonWalk
+{
+	const MaskOptions *options;
+	const KnownSet *set;
+	const char *text;
+	size_t		len;
+	size_t		pos;
+	size_t		copied;			/* text before this is in out, if there is any */
+	char	   *out;			/* NULL until something was masked */
+	size_t		out_len;
+	size_t		out_room;
+	int			depth;
+	int			max_depth;
+	int			nesting;
+	char		context[CONTEXT_ROOM];
+	size_t		context_len;
+	MaskStatus	status;
+	const char *reason;
+	uint64_t	entities;
+	size_t		hit_count;
+} JsonWalk;
+
+static const char not_json[] = "not JSON";
+static const char too_deep[] = "nested too deep";
+
+static bool WalkValue(JsonWalk *walk, KeyKind kind);
+
+/* Ends the walk; always false. */
+static bool
+Fail(JsonWalk *walk, MaskStatus status, const char *reason)
+{
+	walk->status = status;
+	walk->reason = reason;
+	return false;
+}
+
+/* ---------------- output ---------------- */
+
+/* Appends to the output, which grows by doubling. */
+static bool
+Emit(JsonWalk *walk, const char *text, size_t len)
+{
+	if (walk->out == NULL || walk->out_len + len + 1 > walk->out_room)
+	{
+		size_t		room = (walk->out_room + len + 64) * 2;
+		char	   *grown;
+
+		if (walk->out == NULL)
+			room = walk->len + len + 256;
+		grown = MaskAlloc(walk->options, room);
+		if (grown == NULL)
+			return Fail(walk, MASK_NO_MEMORY, NULL);
+		if (walk->out_len > 0)
+			memcpy(grown, walk->out, walk->out_len);
+		MaskRelease(walk->options, walk->out);
+		walk->out = grown;
+		walk->out_room = room;
+	}
+	memcpy(walk->out + walk->out_len, text, len);
+	walk->out_len += len;
+	return true;
+}
+
+/* Copies the document up to pos and continues behind skip_to. */
+static bool
+EmitUpTo(JsonWalk *walk, size_t pos, size_t skip_to)
+{
+	bool		good = Emit(walk, walk->text +walk->copied,
+							pos - walk->copied);
+
+	walk->copied = skip_to;
+	return good;
+}
+
+/* Writes a text as the inside of a JSON string. */
+static bool
+EmitEscaped(JsonWalk *walk, const char *text, size_t len)
+{
+	static const char hex[] = "0123456789abcdef";
+	size_t		done = 0;
+
+	for (size_t i = 0; i < len; i++)
+	{
+		unsigned char c = (unsigned char) text[i];
+		char		escape[6] = {'\\', 'u', '0', '0', 0, 0};
+		size_t		n = 2;
+
+		if (c >= 0x20 && c != '"' && c != '\\')
+			continue;
+		if (c == '\n')
+			escape[1] = 'n';
+		else if (c >= 0x20)
+			escape[1] = (char) c;
+		else
+		{
+			escape[4] = hex[c >> 4];
+			escape[5] = hex[c & 15];
+			n = 6;
+		}
+		if (!Emit(walk, text +done, i - done) || !Emit(walk, escape, n))
+			return false;
+		done = i + 1;
+	}
+	return Emit(walk, text +done, len - done);
+}
+
+/* ---------------- reading ---------------- */
+
+static void
+SkipSpace(JsonWalk *walk)
+{
+	while (walk->pos < walk->len &&
+		   strchr(" \t\r\n", walk->text[walk->pos]) != NULL &&
+		   walk->text[walk->pos] != '\0')
+		walk->pos++;
+}
+
+/* The next character, 0 at the end. */
+static char
+Peek(const JsonWalk *walk)
+{
+	return walk->pos < walk->len ? walk->text[walk->pos] : '\0';
+}
+
+/* A string between its quotes. */
+typedef struct JsonString
+{
+	size_t		start;
+	size_t		end;
+	bool		escaped;
+} JsonString;
+
+/* Reads a string at its quote and moves behind it. */
+static bool
+ReadString(JsonWalk *walk, JsonString *string)
+{
+	size_t		at = walk->pos + 1;
+
+	string->start = at;
+	string->escaped = false;
+	while (at < walk->len && walk->text[at] != '"')
+	{
+		if ((unsigned char) walk->text[at] < 0x20)
+			return Fail(walk, MASK_WITHHELD, not_json);
+		if (walk->text[at] == '\\')
+		{
+			string->escaped = true;
+			at++;
+		}
+		at++;
+	}
+	if (at >= walk->len)
+		return Fail(walk, MASK_WITHHELD, not_json);
+	string->end = at;
+	walk->pos = at + 1;
+	return true;
+}
+
+/* Four hexadecimal digits; 0xFFFFFFFF if they are not. */
+static unsigned
+HexFour(const char *text, const char *end)
+{
+	unsigned	code = 0;
+
+	if (end - text <4)
+		return 0xFFFFFFFF;
+	for (int i = 0; i < 4; i++)
+	{
+		unsigned char c = (unsigned char) text[i];
+
+		if (!IsHex(c))
+			return 0xFFFFFFFF;
+		code = code << 4 |
+			(unsigned) (IsDigit(c) ? c - '0' : (c | 0x20) - 'a' + 10);
+	}
+	return code;
+}
+
+/* Writes a code point in UTF-8; U+0000 disappears. */
+static size_t
+PutCode(char *out, unsigned code)
+{
+	if (code == 0)
+		return 0;
+	if (code < 0x80)
+	{
+		out[0] = (char) code;
+		return 1;
+	}
+	if (code < 0x800)
+	{
+		out[0] = (char) (0xC0 | code >> 6);
+		out[1] = (char) (0x80 | (code & 0x3F));
+		return 2;
+	}
+	if (code < 0x10000)
+	{
+		out[0] = (char) (0xE0 | code >> 12);
+		out[1] = (char) (0x80 | (code >> 6 & 0x3F));
+		out[2] = (char) (0x80 | (code & 0x3F));
+		return 3;
+	}
+	out[0] = (char) (0xF0 | code >> 18);
+	out[1] = (char) (0x80 | (code >> 12 & 0x3F));
+	out[2] = (char) (0x80 | (code >> 6 & 0x3F));
+	out[3] = (char) (0x80 | (code & 0x3F));
+	return 4;
+}
+
+/*
+ * Reads "uXXXX" at *at, with a second half if it is a surrogate; a half
+ * alone becomes U+FFFD.  Moves *at behind; false if it isn't hexadecimal.
+ */
+static bool
+ReadUnicode(const char **at, const char *end, unsigned *code)
+{
+	unsigned	low;
+
+	*code = HexFour(*at + 1, end);
+	if (*code == 0xFFFFFFFF)
+		return false;
+	*at += 5;
+	if (*code < 0xD800 || *code > 0xDFFF)
+		return true;
+	low = 0xFFFFFFFF;
+	if (*code < 0xDC00 && end - *at >= 6 && (*at)[0] == '\\' &&
+		(*at)[1] == 'u')
+		low = HexFour(*at + 2, end);
+	if (low >= 0xDC00 && low <= 0xDFFF)
+	{
+		*code = 0x10000 + ((*code - 0xD800) << 10) + (low - 0xDC00);
+		*at += 6;
+	}
+	else
+		*code = 0xFFFD;
+	return true;
+}
+
+/* Decodes escapes; out has room for len bytes.  False if one is malformed. */
+static bool
+DecodeString(const char *text, size_t len, char *out, size_t *out_len)
+{
+	static const char names[] = "\"\\/bfnrt";
+	static const char values[] = "\"\\/\b\f\n\r\t";
+	const char *end = text +len;
+	size_t		n = 0;
+
+	while (text <end)
+	{
+		const char *name;
+		unsigned	code;
+
+		if (*text !='\\')
+		{
+			out[n++] = *text ++;
+			continue;
+		}
+		text	  ++;
+
+		if (text <end && *text == 'u')
+		{
+			if (!ReadUnicode(&text, end, &code))
+				return false;
+			n += PutCode(out + n, code);
+			continue;
+		}
+		name = text <end ? memchr(names, *text, 8) : NULL;
+
+		if (name == NULL)
+			return false;
+		out[n++] = values[name - names];
+		text	  ++;
+	}
+	*out_len = n;
+	return true;
+}
+
+/* ---------------- scalars ---------------- */
+
+/* Notes what a part of the document held. */
+static void
+Count(JsonWalk *walk, const MaskResult *part)
+{
+	walk->entities |= part->entities;
+	walk->hit_count += part->hit_count;
+}
+
+/* Masks a text with the walk's context. */
+static bool
+ScanPart(JsonWalk *walk, const char *text, size_t len, MaskResult *part)
+{
+	MaskOptions options = *walk->options;
+
+	options.context = walk->context;
+	options.context_len = walk->context_len;
+	TextWithSet(&options, walk->set, text, len, part);
+	if (part->status == MASK_NO_MEMORY)
+		return Fail(walk, MASK_NO_MEMORY, NULL);
+	return true;
+}
+
+/* Follows JSON inside a string; *part says what came of it. */
+static bool
+NestedPart(JsonWalk *walk, const char *text, size_t len, MaskResult *part)
+{
+	JsonWalk	inner = *walk;
+
+	memset(part, 0, sizeof(*part));
+	inner.text = text;
+
+	inner.len = len;
+	inner.pos = inner.copied = 0;
+	inner.out = NULL;
+	inner.out_len = inner.out_room = 0;
+	inner.entities = 0;
+	inner.hit_count = 0;
+	inner.nesting++;
+	if (WalkValue(&inner, KEY_PLAIN))
+	{
+		SkipSpace(&inner);
+		if (inner.pos < len)
+			Fail(&inner, MASK_WITHHELD, not_json);
+		else if (inner.out != NULL)
+			EmitUpTo(&inner, len, len);
+	}
+	part->status = inner.status;
+	part->reason = inner.reason;
+	if (inner.status == MASK_CLEAN && inner.out != NULL)
+	{
+		inner.out[inner.out_len] = '\0';	/* Emit keeps a byte for it */
+		part->status = MASK_MASKED;
+		part->text = inner.out;
+		part->len = inner.out_len;
+		part->entities = inner.entities;
+		part->hit_count = inner.hit_count;
+		return true;
+	}
+	MaskRelease(walk->options, inner.out);
+	if (inner.status == MASK_NO_MEMORY || inner.reason == too_deep)
+		return Fail(walk, inner.status, inner.reason);
+	return true;
+}
+
+/* The first character that is no space, 0 if there is none. */
+static char
+FirstChar(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!IsSpace((unsigned char) text[i]))
+			return text[i];
+
+	return '\0';
+}
+
+/* Masks the value of a sensitive key entirely. */
+static bool
+WholePart(JsonWalk *walk, KeyKind kind, const char *text, size_t len,
+		  MaskResult *part)
+{
+	MaskHit		hit = {0};
+	MaskHit    *hits;
+	size_t		count;
+	MaskStatus	status = FindWithSet(walk->options, walk->set, text, len,
+									 &hits, &count);
+
+	memset(part, 0, sizeof(*part));
+	hit.entity = kind == KEY_PASSWORD ? MASK_PASSWORD :
+		kind == KEY_AUTHORIZATION ? MASK_AUTHORIZATION : MASK_SECRET;
+	hit.end = len;
+	if (status == MASK_MASKED && count == 1 && hits[0].start == 0 &&
+		hits[0].end == len)
+		hit = hits[0];
+	MaskRelease(walk->options, hits);
+	if (status == MASK_NO_MEMORY)
+		return Fail(walk, status, NULL);
+	part->text = MaskAlloc(walk->options, MASK_FORM_MAX);
+	if (part->text == NULL)
+		return Fail(walk, MASK_NO_MEMORY, NULL);
+	part->len = MaskForm(text, &hit, part->text);
+	part->status = MASK_MASKED;
+	part->entities = UINT64_C(1) << hit.entity;
+	part->hit_count = 1;
+	return true;
+}
+
+/* True if the whole text is one of our own forms: masked before. */
+static bool
+IsMaskedForm(const char *text, size_t len)
+{
+	return len > 2 && text[0] == '<' && text[len - 1] == '>' &&
+	IsUpper((unsigned char) text[1]) && memchr(text, ' ', len) == NULL;
+}
+
+/* What becomes of a decoded string. */
+static bool
+StringPart(JsonWalk *walk, KeyKind kind, const char *text, size_t len,
+		   MaskResult *part)
+{
+	char		first = FirstChar(text, len);
+
+	memset(part, 0, sizeof(*part));
+	if (len == 0)
+		return true;
+	if (kind >= KEY_SECRET)
+		return IsMaskedForm(text, len) ||
+			WholePart(walk, kind, text, len, part);
+	if (len > 1 && (first == '{' || first == '[' || first == '"'))
+	{
+		if (walk->nesting >= NEST_MAX)
+			return Fail(walk, MASK_WITHHELD, too_deep);
+		if (!NestedPart(walk, text, len, part))
+			return false;
+		if (part->status != MASK_WITHHELD)
+			return true;
+	}
+	return ScanPart(walk, text, len, part);
+}
+
+/* Masks the string just read; its replacement, if any, is emitted. */
+static bool
+MaskString(JsonWalk *walk, const JsonString *string, KeyKind kind)
+{
+	const char *text = walk->text +string->start;
+	size_t		len = string->end - string->start;
+	char	   *decoded = NULL;
+	MaskResult	part;
+	bool		good;
+
+	if (string->escaped)
+	{
+		decoded = MaskAlloc(walk->options, len);
+		if (decoded == NULL)
+			return Fail(walk, MASK_NO_MEMORY, NULL);
+		if (!DecodeString(text, len, decoded, &len))
+		{
+			MaskRelease(walk->options, decoded);
+			return Fail(walk, MASK_WITHHELD, not_json);
+		}
+		text = decoded;
+	}
+	good = StringPart(walk, kind, text, len, &part);
+	if (good && part.status == MASK_MASKED)
+	{
+		Count(walk, &part);
+		good = EmitUpTo(walk, string->start, string->end) &&
+			EmitEscaped(walk, part.text, part.len);
+		MaskRelease(walk->options, part.text);
+	}
+	MaskRelease(walk->options, decoded);
+	return good;
+}
+
+/* True if a number may be an identifier: seven digits and no fraction. */
+static bool
+NumberMayMatter(const char *text, size_t len)
+{
+	if (len < 7)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!IsDigit((unsigned char) text[i]))
+			return false;
+	return true;
+}
+
+/* A number or a literal; a number that is masked becomes a string. */
+static bool
+WalkScalar(JsonWalk *walk, KeyKind kind)
+{
+	size_t		start = walk->pos;
+	const char *text = walk->text +start;
+	size_t		len;
+	MaskResult	part = {0};
+	bool		good = true;
+
+	while (walk->pos < walk->len && Peek(walk) != '\0' &&
+		   (IsAlnum((unsigned char) Peek(walk)) ||
+			strchr("+-.", Peek(walk)) != NULL))
+		walk->pos++;
+	len = walk->pos - start;
+	if (len == 0 || (IsAlpha((unsigned char) text[0]) &&
+					 !(len == 4 && memcmp(text, "true", 4) == 0) &&
+					 !(len == 5 && memcmp(text, "false", 5) == 0) &&
+					 !(len == 4 && memcmp(text, "null", 4) == 0)))
+		return Fail(walk, MASK_WITHHELD, not_json);
+	if (IsAlpha((unsigned char) text[0]))
+		return true;
+	if (kind >= KEY_SECRET)
+		good = WholePart(walk, kind, text, len, &part);
+	else if (NumberMayMatter(text, len) || walk->set != NULL)
+		good = ScanPart(walk, text, len, &part);
+	if (good && part.status == MASK_MASKED)
+	{
+		Count(walk, &part);
+		good = EmitUpTo(walk, start, walk->pos) && Emit(walk, "\"", 1) &&
+			EmitEscaped(walk, part.text, part.len) && Emit(walk, "\"", 1);
+		MaskRelease(walk->options, part.text);
+	}
+	return good;
+}
+
+/* ---------------- containers ---------------- */
+
+/* Adds a key to the context; keeps the one before it and no more. */
+static void
+PushContext(JsonWalk *walk, size_t before, const char *key, size_t len)
+{
+	if (len > CONTEXT_ROOM / 2 - 2)
+		len = CONTEXT_ROOM / 2 - 2;
+	walk->context_len = before;
+	if (walk->context_len > CONTEXT_ROOM / 2)
+		walk->context_len = CONTEXT_ROOM / 2;
+	if (walk->context_len > 0)
+		walk->context[walk->context_len++] = ' ';
+	memcpy(walk->context + walk->context_len, key, len);
+	walk->context_len += len;
+}
+
+/* One key and its value. */
+static bool
+WalkMember(JsonWalk *walk, KeyKind kind, const char *outer, size_t outer_len)
+{
+	JsonString	key;
+	char		name[CONTEXT_ROOM];
+	size_t		len;
+	KeyKind		own;
+
+	if (Peek(walk) != '"' || !ReadString(walk, &key))
+		return Fail(walk, MASK_WITHHELD, not_json);
+	len = key.end - key.start < CONTEXT_ROOM ? key.end - key.start :
+		CONTEXT_ROOM;
+	if (!key.escaped || len == CONTEXT_ROOM)
+		memcpy(name, walk->text +key.end - len, len);
+	else if (!DecodeString(walk->text +key.start, len, name, &len))
+		len = 0;
+	memcpy(walk->context, outer, outer_len);
+	walk->context_len = outer_len;
+	if (!MaskString(walk, &key, KEY_PLAIN))
+		return false;
+	SkipSpace(walk);
+	if (Peek(walk) != ':')
+		return Fail(walk, MASK_WITHHELD, not_json);
+	walk->pos++;
+	PushContext(walk, outer_len, name, len);
+	own = KindOfKey((const unsigned char *) name, len);
+	return WalkValue(walk, own > kind ? own : kind);
+}
+
+/* An object or array, at its bracket. */
+static bool
+WalkContainer(JsonWalk *walk, KeyKind kind, char close)
+{
+	char		outer[CONTEXT_ROOM];
+	size_t		outer_len = walk->context_len;
+
+	if (++walk->depth > walk->max_depth)
+		return Fail(walk, MASK_WITHHELD, too_deep);
+	/* only the nearest key goes on to the next level */
+	while (outer_len > CONTEXT_ROOM / 2)
+		outer_len--;
+	memcpy(outer, walk->context + walk->context_len - outer_len, outer_len);
+	walk->pos++;
+	SkipSpace(walk);
+	for (bool first = true; Peek(walk) != close; first = false)
+	{
+		if (!first)
+		{
+			if (Peek(walk) != ',')
+				return Fail(walk, MASK_WITHHELD, not_json);
+			walk->pos++;
+			SkipSpace(walk);
+		}
+		if (close == '}' ? !WalkMember(walk, kind, outer, outer_len) :
+			!WalkValue(walk, kind))
+			return false;
+		SkipSpace(walk);
+	}
+	walk->pos++;
+	walk->depth--;
+	memcpy(walk->context, outer, outer_len);
+	walk->context_len = outer_len;
+	return true;
+}
+
+/* Any value; kind is what the keys above it say. */
+static bool
+WalkValue(JsonWalk *walk, KeyKind kind)
+{
+	JsonString	string;
+
+	SkipSpace(walk);
+	switch (Peek(walk))
+	{
+		case '{':
+			return WalkContainer(walk, kind, '}');
+		case '[':
+			return WalkContainer(walk, kind, ']');
+		case '"':
+			return ReadString(walk, &string) &&
+				MaskString(walk, &string, kind);
+		default:
+			return WalkScalar(walk, kind);
+	}
+}
+
+/* Masks a document with prepared known values. */
+static MaskStatus
+JsonWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
+			size_t len, MaskResult *result)
+{
+	JsonWalk	walk;
+
+	memset(&walk, 0, sizeof(walk));
+	walk.options = options;
+	walk.set = set;
+	walk.max_depth = options->max_depth > 0 ? options->max_depth :
+		MASK_DEFAULT_DEPTH;
+	if (options->context_len > 0)
+		PushContext(&walk, 0, options->context, options->context_len);
+	/* the outermost document counts as one part of itself */
+	walk.nesting = -1;
+	if (!NestedPart(&walk, text, len, result) && walk.status != MASK_CLEAN)
+	{
+		result->status = walk.status;
+		result->reason = walk.reason;
+	}
+	return result->status;
+}
+
+MaskStatus
+MaskJson(const MaskOptions *options, const char *text, size_t len,
+		 MaskResult *result)
+{
+	KnownSet   *set;
+
+	memset(result, 0, sizeof(*result));
+	result->status = KnownPrepare(options, &set);
+	if (result->status == MASK_WITHHELD)
+		result->reason = "too many known values";
+	if (result->status == MASK_CLEAN)
+		JsonWithSet(options, set, text, len, result);
+	KnownFree(options, set);
+	return result->status;
+}
+
+MaskStatus
+MaskDocument(const MaskOptions *options, const char *text, size_t len,
+			 MaskResult *result)
+{
+	char		first = FirstChar(text, len);
+
+	if (first == '{' || first == '[')
+	{
+		MaskJson(options, text, len, result);
+		if (result->status != MASK_WITHHELD || result->reason != not_json)
+			return result->status;
+	}
+	return MaskText(options, text, len, result);
+}

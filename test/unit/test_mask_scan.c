@@ -1,0 +1,277 @@
+/*
+ * test_mask_scan.c
+ *	  What is found in texts and how it is written: each kind of finding,
+ *	  context words, disguises, and what has to stay as it is.
+ */
+/* links: src/mask/[c-k]*.c src/mask/[nrstvw][aceho-u]*.c src/core/sha256.c */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mask/mask.h"
+
+static int	number = 0;
+static int	failed = 0;
+
+static void
+Ok(bool good, const char *what)
+{
+	printf("%sok %d - %.*s\n", good ? "" : "not ", ++number,
+		   (int) strcspn(what, "\n"), what);
+	failed += !good;
+}
+
+static void *
+Alloc(void *arg, size_t size)
+{
+	(void) arg;
+	return malloc(size);
+}
+
+static void
+Release(void *arg, void *chunk)
+{
+	(void) arg;
+	free(chunk);
+}
+
+static const MaskOptions plain = {.allocator = {Alloc, Release, NULL}};
+
+/* Masks a text and compares; on failure tells what came out. */
+static void
+Masks(const char *text, const char *expect)
+{
+	MaskResult	result;
+	const char *got = text;
+	bool		good;
+
+	MaskText(&plain, text, strlen(text), &result);
+	if (result.status == MASK_MASKED)
+		got = result.text;
+	good = result.status <= MASK_MASKED && strcmp(got, expect) == 0;
+	Ok(good, text);
+	if (!good)
+		printf("# expected %s\n# got      %s\n", expect, got);
+	if (result.status == MASK_MASKED)
+	{
+		MaskResult	again;
+
+		if (MaskText(&plain, result.text, result.len, &again) != MASK_CLEAN)
+		{
+			Ok(false, "a masked text stays as it is");
+			printf("# %s became %s\n", result.text, again.text);
+			free(again.text);
+		}
+		free(result.text);
+	}
+}
+
+static void
+Stays(const char *text)
+{
+	Masks(text, text);
+}
+
+static void
+TestNumbers(void)
+{
+	Masks("card 4403123456781298", "card 4403****1298");
+	Masks("4111111111111111", "4111****1111");
+	Masks("4111 1111 1111 1111 exp 12/27", "4111****1111 exp 12/27");
+	Masks("4111-1111-1111-1111", "4111****1111");
+	Masks("3714 496353 98431", "3714****8431");
+	Masks("4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "4111****1111");
+	Stays("4111111111111112");
+	Stays("order 1748503543012");
+	Masks("IIN 123456789012", "IIN <KZ_IIN:**12>");
+	Masks("830717350867", "<KZ_IIN:**67>");
+	Masks("\u0418\u0418\u041d: 830717 350867", "\u0418\u0418\u041d: <KZ_IIN:**67>");
+	Masks("\u0416\u0421\u041d 111111111111", "\u0416\u0421\u041d <KZ_IIN:**11>");
+	Masks("\u0411\u0418\u041d 940140000385", "\u0411\u0418\u041d <KZ_BIN:**85>");
+	Masks("940140000385", "<KZ_BIN:**85>");
+	Masks("\u0418\u041d\u041d 7707083893", "\u0418\u041d\u041d <RU_INN:**93>");
+	Masks("500100732259", "<RU_INN:**59>");
+	Masks("\u0421\u041d\u0418\u041b\u0421 112-233-445 95",
+		  "\u0421\u041d\u0418\u041b\u0421 <RU_SNILS:**95>");
+	Masks("11223344595", "<RU_SNILS:**95>");
+	Masks("my SSN is 078-05-1121", "my SSN is <US_SSN:**21>");
+	Masks("078-05-1121", "<US_SSN:**21>");
+	Masks("ssn 078051121", "ssn <US_SSN:**21>");
+	Stays("666-05-1121");
+	Stays("000813159890");
+	Stays("123456789012");
+	Stays("version 10.2.33.4");
+	Stays("total 1 048 576 rows, 3.14159265358979 and 1716000001");
+	Stays("550e8400-e29b-41d4-a716-446655440000");
+	Stays("2024-05-17T12:30:45.123456Z");
+	Stays("commit 9fceb02d0ae598e95dc970b74767f19372d61af8");
+}
+
+static void
+TestAddresses(void)
+{
+	Masks("write to ivan@bank.kz.", "write to <EMAIL_ADDRESS:i***@bank.kz>.");
+	Masks("<john.smith+tag@mail.example.com>",
+		  "<<EMAIL_ADDRESS:j***@mail.example.com>>");
+	Stays("icon@2x.png and user@localhost");
+	Masks("\u0438\u0432\u0430\u043d@\u043f\u043e\u0447\u0442\u0430.\u0440\u0444",
+		  "<EMAIL_ADDRESS:***@\u043f\u043e\u0447\u0442\u0430.\u0440\u0444>");
+	Masks("from 10.1.2.3:8080", "from <IP_ADDRESS>:8080");
+	Masks("net 192.168.1.0/24 up", "net <IP_ADDRESS> up");
+	Stays("256.1.1.1 and 1.2.3 and 1.2.3.4.5");
+	Masks("[2001:db8::1]:443", "[<IP_ADDRESS>]:443");
+	Masks("::1 is home", "<IP_ADDRESS> is home");
+	Stays("std::vector a::b at 12:30:45");
+	Masks("mac 00:1A:2B:3C:4D:5E", "mac <MAC_ADDRESS>");
+	Masks("00-1a-2b-3c-4d-5e", "<MAC_ADDRESS>");
+	Masks("GB82 WEST 1234 5698 7654 32 please",
+		  "GB82****5432 please");
+	Masks("KZ86125KZT5004100100", "KZ86****0100");
+	Stays("GB82 WEST 1234 5698 7654 33");
+	Masks("IBAN GB82WEST12345698765433", "IBAN GB82****5433");
+	Masks("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "1A1z****vfNa");
+	Masks("https://joe:pa55@db.example.com/x",
+		  "https://<URL_CREDENTIALS>@db.example.com/x");
+	Masks("postgres://app:s3cret@10.0.0.5/app",
+		  "postgres://<URL_CREDENTIALS>@<IP_ADDRESS>/app");
+	Stays("https://example.com:8000/ @home");
+}
+
+static void
+TestPhones(void)
+{
+	Masks("+7 (701) 123-45-67", "<PHONE_NUMBER:**67>");
+	Masks("87011234567", "<PHONE_NUMBER:**67>");
+	Masks("8 701 123 45 67", "<PHONE_NUMBER:**67>");
+	Masks("+442071838750", "<PHONE_NUMBER:**50>");
+	Masks("call (415) 555-0132 x12", "call <PHONE_NUMBER:**32>");
+	Masks("\u0442\u0435\u043b. 25-36-87", "\u0442\u0435\u043b. <PHONE_NUMBER:**87>");
+	Masks("555 1234 office", "<PHONE_NUMBER:**34> office");
+	Stays("the phone costs 1299");
+	Stays("12 34 56 78");
+}
+
+static void
+TestSecrets(void)
+{
+	Masks("sk-ant-api03-Zx9Yw8Vu7Ts6Rq5Po4Nm3Lk2",
+		  "sk-ant-api03-****3Lk2");
+	Masks("AKIAIOSFODNN7XZKQWER", "AKIA****QWER");
+	Masks("password=hunter2", "password=<PASSWORD>");
+	Masks("password: \"correct horse\"", "password: \"<PASSWORD>\"");
+	Stays("password: please choose a new one");
+	Stays("password = ${DB_PASSWORD}");
+	Stays("max_tokens: 4096, total_tokens=123456789");
+	Masks("api_key := 'a8f5f167f44f4964e6c998dee827110c'",
+		  "api_key := '<SECRET>'");
+	Masks("Authorization: Bearer a8f5f167f44f4964e6c998",
+		  "Authorization: Bearer <AUTHORIZATION>");
+	Masks("\u043f\u0430\u0440\u043e\u043b\u044c: Qwerty123",
+		  "\u043f\u0430\u0440\u043e\u043b\u044c: <PASSWORD>");
+	Masks("-----BEGIN RSA PRIVATE KEY-----\nMIIEow==\n"
+		  "-----END RSA PRIVATE KEY-----\nnext",
+		  "<PRIVATE_KEY>\nnext");
+	Stays("-----BEGIN PUBLIC KEY-----\nMIIEow==\n-----END PUBLIC KEY-----");
+	Masks("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
+		  "<JWT>");
+	Stays("ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+	Masks("curl -u joe:s3cret http://x", "curl -u <PASSWORD> http://x");
+}
+
+static void
+TestWords(void)
+{
+	Masks("Hello, my name is John Smith and I work.",
+		  "Hello, my name is <PERSON> and I work.");
+	Masks("\u041c\u0435\u043d\u044f \u0437\u043e\u0432\u0443\u0442 \u0418\u0432\u0430\u043d \u041f\u0435\u0442\u0440\u043e\u0432.",
+		  "\u041c\u0435\u043d\u044f \u0437\u043e\u0432\u0443\u0442 <PERSON>.");
+	Masks("\u041c\u0435\u043d\u0456\u04a3 \u0430\u0442\u044b\u043c \u0410\u0439\u0433\u04af\u043b", "\u041c\u0435\u043d\u0456\u04a3 \u0430\u0442\u044b\u043c <PERSON>");
+	Masks("Dear Mr. Brown,", "Dear Mr. <PERSON>,");
+	Stays("The function name is not set");
+	Masks("born on 2/25/1998", "born on <DATE_OF_BIRTH>");
+	Masks("\u0434\u0430\u0442\u0430 \u0440\u043e\u0436\u0434\u0435\u043d\u0438\u044f 12.05.1990",
+		  "\u0434\u0430\u0442\u0430 \u0440\u043e\u0436\u0434\u0435\u043d\u0438\u044f <DATE_OF_BIRTH>");
+	Stays("due on 2/25/2026");
+	Masks("passport A12803456", "passport <US_PASSPORT:**56>");
+	Masks("\u043f\u0430\u0441\u043f\u043e\u0440\u0442 4509 123456",
+		  "\u043f\u0430\u0441\u043f\u043e\u0440\u0442 <RU_PASSPORT:**56>");
+	Masks("driver's license U62928788557186",
+		  "driver's license <US_DRIVER_LICENSE:**86>");
+}
+
+static void
+TestDisguises(void)
+{
+	Masks("\uff14\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11\uff11", "4111****1111");
+	Masks("\u0664\u0661\u0661\u0661 \u0661\u0661\u0661\u0661 \u0661\u0661\u0661\u0661 \u0661\u0661\u0661\u0661", "4111****1111");
+	Masks("4111\u00a01111\u202f1111\u20111111", "4111\u00a01111\u202f1111\u20111111");
+	Masks("4111\u00a01111\u202f1111\u20091111", "4111****1111");
+	Masks("4111\u20111111\u20121111\u20131111", "4111****1111");
+	Masks("4111\u200b1111\ufeff1111\u00ad1111!", "4111****1111!");
+	Masks("\u200b830717350867\u200b.", "\u200b<KZ_IIN:**67>\u200b.");
+	Masks("p\u0430ypal: x@b\u0430nk.kz", "p\u0430ypal: <EMAIL_ADDRESS:***@b\u0430nk.kz>");
+}
+
+static void
+TestEdges(void)
+{
+	MaskResult	result;
+
+	Ok(MaskText(&plain, "", 0, &result) == MASK_CLEAN, "no text");
+	Ok(MaskText(&plain, "1", 1, &result) == MASK_CLEAN, "one byte");
+	Ok(MaskText(&plain, "\xff\xf0\x80", 3, &result) == MASK_CLEAN,
+	   "malformed UTF-8");
+	Ok(MaskText(&plain, "iin\0 830717350867", 17, &result) == MASK_MASKED &&
+	   result.len == 18, "a text that holds NUL");
+	free(result.text);
+	Ok(strcmp(MaskEntityName(MASK_CREDIT_CARD), "CREDIT_CARD") == 0,
+	   "names of entities");
+	Ok(MaskKeyIsSensitive("X-Api-Key", 9) &&
+	   MaskKeyIsSensitive("db_password", 11) &&
+	   !MaskKeyIsSensitive("max_tokens", 10) &&
+	   !MaskKeyIsSensitive("content", 7), "names of keys");
+}
+
+static void
+TestNormalize(void)
+{
+	static const struct
+	{
+		MaskEntity	entity;
+		const char *value;
+		const char *expect;
+	}			cases[] =
+	{
+		{MASK_PHONE_NUMBER, "+7 (701) 123-45-67", "77011234567"},
+		{MASK_PHONE_NUMBER, "8 701 1234567", "77011234567"},
+		{MASK_CREDIT_CARD, "4403 1234\u00a05678 1298", "4403123456781298"},
+		{MASK_EMAIL_ADDRESS, " Ivan@Bank.KZ ", "ivan@bank.kz"},
+		{MASK_IBAN_CODE, "gb82 west 1234", "GB82WEST1234"},
+		{MASK_PERSON, "\u0418\u0412\u0410\u041d  \u041f\u0435\u0442\u0440\u043e\u0432", "\u0438\u0432\u0430\u043d \u043f\u0435\u0442\u0440\u043e\u0432"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		char		out[64];
+		size_t		n = MaskNormalize(cases[i].entity, cases[i].value,
+									  strlen(cases[i].value), out);
+
+		Ok(n == strlen(cases[i].expect) &&
+		   memcmp(out, cases[i].expect, n) == 0, cases[i].value);
+	}
+}
+
+int
+main(void)
+{
+	TestNumbers();
+	TestAddresses();
+	TestPhones();
+	TestSecrets();
+	TestWords();
+	TestDisguises();
+	TestEdges();
+	TestNormalize();
+	printf("1..%d\n", number);
+	return failed != 0;
+}

@@ -1,0 +1,209 @@
+/*
+ * test_mask_variants.c
+ *	  The vector variants of the classifier give the same masks as the
+ *	  portable one, and whole scans the same findings, on random and on
+ *	  hostile bytes; and hostile text takes linear time.
+ */
+/* links: src/mask/[c-k]*.c src/mask/[nrstvw][aceho-u]*.c src/core/sha256.c */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "mask/scan.h"
+
+static int	number = 0;
+static int	failed = 0;
+
+static void
+Ok(bool good, const char *what)
+{
+	printf("%sok %d - %s\n", good ? "" : "not ", ++number, what);
+	failed += !good;
+}
+
+static void *
+Alloc(void *arg, size_t size)
+{
+	(void) arg;
+	return malloc(size);
+}
+
+static void
+Release(void *arg, void *chunk)
+{
+	(void) arg;
+	free(chunk);
+}
+
+static const MaskOptions plain = {.allocator = {Alloc, Release, NULL}};
+
+static uint64_t state = 88172645463325252u;
+
+/* xorshift: the same bytes on every run. */
+static unsigned
+Random(unsigned below)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (unsigned) (state % below);
+}
+
+static const char *const pieces[] =
+{
+	"4111111111111111", "ivan@bank.kz", "password=", "hunter2 ", "a", "1",
+	" ", "-", "::", "\xd0\xb8", "\xe2\x80\x8b", "\xff", "sk-ant-abc",
+	"+7 701 ", "card ", "\n", "{\"", "://", "@", "=", "Ab", "9Z",
+};
+
+/* Fills a text with pieces and random bytes. */
+static void
+Fill(unsigned char *text, size_t len)
+{
+	size_t		pos = 0;
+
+	while (pos < len)
+	{
+		const char *piece = pieces[Random(22)];
+		size_t		n = strlen(piece);
+
+		if (Random(4) == 0)
+		{
+			text[		pos++] = (unsigned char) Random(256);
+
+			continue;
+		}
+		if (n > len - pos)
+			n = len - pos;
+		memcpy(text +pos, piece, n);
+		pos += n;
+	}
+}
+
+/* Masks of one variant against the portable ones, bit for bit. */
+static bool
+SameMasks(ClassifyBlock variant)
+{
+	ClassifyBlock portable = ClassifyChoose(MASK_SIMD_SCALAR);
+	unsigned char block[64];
+
+	for (int round = 0; round < 5000; round++)
+	{
+		BlockMasks	a;
+		BlockMasks	b;
+
+		for (int i = 0; i < 64; i++)
+			block[i] = (unsigned char) (round < 4 ? round * 64 + i :
+										Random(256));
+		portable(block, &a);
+		variant(block, &b);
+		if (memcmp(&a, &b, sizeof(a)) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Findings of one variant against the portable ones. */
+static bool
+SameFindings(MaskSimd simd)
+{
+	unsigned char *text = malloc(4096);
+	bool		same = true;
+
+	for (int round = 0; round < 400 && same; round++)
+	{
+		size_t		len = Random(4096);
+		MaskHit    *a;
+		MaskHit    *b;
+		size_t		a_count;
+		size_t		b_count;
+
+		Fill(text, len);
+		MaskSetSimd(MASK_SIMD_SCALAR);
+		MaskFind(&plain, (char *) text, len, &a, &a_count);
+		MaskSetSimd(simd);
+		MaskFind(&plain, (char *) text, len, &b, &b_count);
+		same = a_count == b_count;
+		for (size_t i = 0; i < a_count && same; i++)
+			same = a[i].start == b[i].start && a[i].end == b[i].end &&
+				a[i].entity == b[i].entity;
+		free(a);
+		free(b);
+	}
+	free(text);
+	return same;
+}
+
+static const char *const hostile[] =
+{
+	"1", "1 ", "1-", "a1", "a@", "@", ":", "::", "=", "token=", "://a:b",
+	"sk-", "eyJ", "eyJaaaaaaaaaaaaaaaaaa.", "-----BEGIN RSA PRIVATE KEY-----",
+	"card 1 ", "my name is ", "curl ", "Bearer ", "4403 1234 5678 129",
+	"1BoatSLRHtKNngkdXEeobR76b53LETtpyT ", "\xe2\x80\x8b", "[", "{\"a\":",
+};
+
+/* Seconds of processor time for masking len bytes of a repeated piece. */
+static double
+Seconds(const char *piece, size_t len)
+{
+	char	   *text = malloc(len);
+	size_t		n = strlen(piece);
+	clock_t		from;
+	MaskResult	result;
+
+	for (size_t i = 0; i < len; i++)
+		text[		i] = piece[i % n];
+
+	from = clock();
+	if (MaskDocument(&plain, text, len, &result) == MASK_MASKED)
+		free(result.text);
+	free(text);
+	return (double) (clock() - from) / CLOCKS_PER_SEC;
+}
+
+/* Eight times the text may take at most sixteen times the time. */
+static void
+TestLinear(void)
+{
+	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++)
+	{
+		char		name[100];
+		double		small = 0;
+		double		large;
+
+		for (int round = 0; round < 3; round++)
+			small += Seconds(hostile[i], 40000);
+		large = Seconds(hostile[i], 320000);
+		snprintf(name, sizeof(name), "linear: %.40s", hostile[i]);
+		Ok(large < 0.02 || large < small / 3 * 16, name);
+	}
+}
+
+int
+main(void)
+{
+	static const MaskSimd variants[] = {MASK_SIMD_128, MASK_SIMD_AVX2};
+	static const char *const names[] = {"128 bits", "256 bits"};
+
+	for (int i = 0; i < 2; i++)
+	{
+		ClassifyBlock variant = ClassifyChoose(variants[i]);
+		char		name[80];
+
+		if (variant == NULL)
+		{
+			printf("ok %d - %s # SKIP not on this machine\n", ++number,
+				   names[i]);
+			continue;
+		}
+		snprintf(name, sizeof(name), "%s: the same masks", names[i]);
+		Ok(SameMasks(variant), name);
+		snprintf(name, sizeof(name), "%s: the same findings", names[i]);
+		Ok(SameFindings(variants[i]), name);
+	}
+	MaskSetSimd(MASK_SIMD_BEST);
+	TestLinear();
+	printf("1..%d\n", number);
+	return failed != 0;
+}
