@@ -216,9 +216,13 @@ ContentCheck(const ChainState *state, RowFacts *facts)
 	facts->matches = (why == NULL);
 	if (why != NULL)
 		RowReport(reader, facts, FINDING_ROW_ALTERED, "%s", why);
-	if (RowHasErased(reader))
+	if (facts->readable && RowHasErased(reader))
 		RowReport(reader, facts, FINDING_ERASED_WITHOUT_EVENT,
 				  "a column was erased and no event says so");
+	if (facts->readable && seg->attrs.known_values != InvalidAttrNumber &&
+		!reader->nulls[seg->attrs.known_values - 1])
+		RowReport(reader, facts, FINDING_ROW_ALTERED,
+				  "known_values is not hashed and has to be NULL");
 	if (facts->has_time && (facts->recorded_at < seg->lower ||
 							facts->recorded_at >= seg->upper))
 		RowReport(reader, facts, FINDING_ROW_INSERTED,
