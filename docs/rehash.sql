@@ -144,3 +144,21 @@ LANGUAGE sql AS $$
 		FROM pg_temp.lar1_preimages(ledger) AS p
 		WINDOW w AS (PARTITION BY p.segment, p.lane ORDER BY p.seq)) AS q
 $$;
+
+-- A preimage taken apart: the entries after its 70 bytes of header.
+CREATE FUNCTION pg_temp.lar1_entries(preimage bytea)
+RETURNS TABLE (column_number int, type regtype, erasable boolean, bytes bytea)
+LANGUAGE sql IMMUTABLE AS $$
+	WITH RECURSIVE entry AS (
+		SELECT 71 AS at, substr(preimage, 71, 11) AS head
+		UNION ALL
+		SELECT at + 11 + length, substr(preimage, at + 11 + length, 11)
+		FROM entry
+		CROSS JOIN LATERAL (SELECT ('x' || encode(substr(head, 8, 4), 'hex'))::bit(32)::int AS length) AS l
+		WHERE head <> '')
+	SELECT ('x' || encode(substr(head, 1, 2), 'hex'))::bit(16)::int,
+		('x' || encode(substr(head, 3, 4), 'hex'))::bit(32)::int::oid::regtype,
+		get_byte(head, 6) = 1,
+		substr(preimage, at + 11, ('x' || encode(substr(head, 8, 4), 'hex'))::bit(32)::int)
+	FROM entry WHERE head <> ''
+$$;
