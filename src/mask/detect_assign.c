@@ -74,7 +74,7 @@ static const char secret_words[] =
 "secret|token|apikey|accesskey|privatekey|privkey|authkey|signingkey|"
 "encryptionkey|masterkey|accountkey|sharedkey|licensekey|subscriptionkey|"
 "sshkey|servicekey|adminkey|storagekey|clientkey|insertkey|ingestkey|"
-"credential|bearer|authtoken|sessionkey|webhookkey|consumerkey|appkey|"
+"credential|creds|bearer|authtoken|sessionkey|webhookkey|consumerkey|appkey|"
 "connectionstring|mnemonic|seedphrase|cookie|accesskeyid|seckey|"
 "signature|securitykey|hmackey|writekey|readkey|deploykey|cryptkey|"
 LEX_SECRET "|slkey|cloudiamkey|softlayerkey|iamkey|awskey|gcpkey|"
@@ -207,6 +207,8 @@ KindOfKey(const unsigned char *key, size_t len)
 	if (strcmp(name, "auth") == 0 || strcmp(name, "sig") == 0 ||
 		strcmp(name, "xauth") == 0)
 		return KEY_SECRET;
+	if (strcmp(name, "key") == 0 || strcmp(name, "access") == 0)
+		return KEY_VENDOR;
 	if (end[KEY_VENDOR] == NULL || HarmlessSuffix(end[KEY_VENDOR]))
 		return KEY_PLAIN;
 	return KEY_VENDOR;

@@ -27,7 +27,7 @@ HitKey(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
 /*
  * Classes of a key's characters, by letter: 'h' hexadecimal, 'u' capitals
  * and digits, 'w' letters and digits, '-' also dash and underscore, 'b'
- * base64 in both alphabets, '.' also dots and '~'.
+ * base64 in both alphabets, '.' also dots and '~', '@' parts of a path.
  */
 static bool
 InCharset(unsigned char c, char charset)
@@ -48,6 +48,8 @@ InCharset(unsigned char c, char charset)
 		case '.':
 			return IsAlnum(c) || c == '-' || c == '_' || c == '=' ||
 				c == '.' || c == '~';
+		case '@':
+			return IsAlnum(c) || c == '-' || c == '/' || c == '@';
 		default:
 			return false;
 	}
@@ -240,6 +242,44 @@ DetectDiscord(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (third - second < 28 || third - second > 46)
 		return false;
 	return HitKey(scan, self->entity, start, third, 0);
+}
+
+/*
+ * Tokens that are known by length and first or following characters:
+ * ClickHouse (4b1d and 38 more), HashiCorp (14, ".atlasv1." and 60 more).
+ */
+bool
+DetectFixedToken(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->run.token_start;
+	size_t		end = scan->run.token_end;
+
+	(void) pos;
+	if (end - start == 42 && memcmp(scan->text +start, "4b1d", 4) == 0 &&
+		TextEntropy((const char *) scan->text +start, 42) >= 3.0)
+		return HitKey(scan, self->entity, start, end, 4);
+	if (end - start == 14 && end + 9 < scan->len &&
+		memcmp(scan->text +end, ".atlasv1.", 9) == 0)
+	{
+		end = SpanEnd(scan, end + 9, '-', 80);
+		return end - start >= 14 + 9 + 60 &&
+			HitKey(scan, self->entity, start, end, 0);
+	}
+	return false;
+}
+
+/* Facebook: an application's number, a bar, 27 to 40 characters. */
+bool
+DetectFacebook(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		bar = RunEnd(&scan->run, 1);
+	size_t		end;
+
+	if (ByteAt(scan, bar) != '|' || bar - pos < 15 || bar - pos > 16)
+		return false;
+	end = SpanEnd(scan, bar + 1, '-', 64);
+	return end - bar >= 28 && end - bar <= 41 &&
+		HitKey(scan, self->entity, pos, end, 0);
 }
 
 /* Telegram: a bot's number, a colon, 35 characters. */

@@ -323,7 +323,7 @@ DetectColonAddress(MaskScan *scan, const MaskDetector *self, size_t pos)
 		start--;
 	before = ByteBefore(scan, start);
 	if (pos - start > 4 || IsAlnum(before) || before == ':' ||
-		before == '_' || before >= 0x80 ||
+		before == '_' ||
 		(start == pos && ByteAt(scan, pos + 1) != ':'))
 		return false;
 	r = ReadColonRun(scan, start);

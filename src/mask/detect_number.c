@@ -186,7 +186,6 @@ DetectTwelve(MaskScan *scan, const MaskDetector *self, size_t pos)
 	MaskEntity	spoken;
 
 	(void) self;
-	(void) pos;
 	if (groups == 2 && (run->group[0].len != 6 ||
 						(!RunShape(run, "6 6") && !RunShape(run, "6-6"))))
 		return false;
@@ -198,7 +197,8 @@ DetectTwelve(MaskScan *scan, const MaskDetector *self, size_t pos)
 		return HitGroups(scan, spoken, groups,
 						 checked == spoken ? 1.0f : 0.7f,
 						 checked == spoken ? "mod11" : "context");
-	if (run->left == EDGE_BAD || !RightClean(run, groups))
+	if (run->left == EDGE_BAD || !RightClean(run, groups) ||
+		ByteBefore(scan, pos) == '+')
 		return false;
 	return HitGroups(scan, checked, groups, 0.9f, "mod11");
 }
@@ -213,7 +213,6 @@ DetectSnils(MaskScan *scan, const MaskDetector *self, size_t pos)
 	int			groups = run->group[0].len == 11 ? 1 : 4;
 	bool		valid;
 
-	(void) pos;
 	if (groups == 4 && run->group[0].len != 3)
 		return false;
 	if (groups == 4 && !RunShape(run, "3-3-3 2") && !RunShape(run, "3~3~3~2"))
@@ -224,6 +223,7 @@ DetectSnils(MaskScan *scan, const MaskDetector *self, size_t pos)
 		return HitGroups(scan, self->entity, groups, valid ? 1.0f : 0.7f,
 						 valid ? "mod101" : "context");
 	if (!valid || (groups == 1 && run->left != EDGE_CLEAN) ||
+		ByteBefore(scan, pos) == '+' ||
 		ContextNearest(scan, pos, CONTEXT_REACH) == CTX_PHONE)
 		return false;
 	return HitGroups(scan, self->entity, groups, groups == 4 ? 0.9f : 0.6f,

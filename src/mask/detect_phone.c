@@ -114,6 +114,10 @@ DetectDate(MaskScan *scan, const MaskDetector *self, size_t pos)
 	bool		birth;
 	MaskHit		hit = {0};
 
+	/* tel. 25-06-87 is none */
+	if (numeric && run->group[2].len == 2 && run->group[0].len == 2 &&
+		ContextNearest(scan, pos, 24) == CTX_PHONE)
+		return false;
 	birth = ContextNear(scan, CTX_BIRTH, pos, 48) ||
 		(numeric && ContextAfter(scan, CTX_BIRTH, RunEnd(run, 3)));
 	hit.start = pos;
@@ -241,6 +245,19 @@ NationalGroups(const DigitRun *run)
 	return area >= '3' && !RunSeparated(run, groups, '.') ? groups : 0;
 }
 
+/* 09-7625400, 07911 123456: national numbers with the trunk's zero. */
+static int
+TrunkGroups(const DigitRun *run)
+{
+	if (run->groups < 2 || run->digits[0] != '0' || run->digits[1] == '0' ||
+		(run->groups > 2 && run->group[2].sep == run->group[1].sep))
+		return 0;
+	if ((RunShape(run, "2-7") || RunShape(run, "3-7") ||
+		 RunShape(run, "5 6")) && run->right != EDGE_BAD)
+		return 2;
+	return 0;
+}
+
 /* (415) 555-0132, 415-555-0132x11, 1-415-..., 001-415-....  Groups or 0. */
 static int
 AmericanGroups(const MaskScan *scan)
@@ -327,6 +344,8 @@ DetectPhone(MaskScan *scan, const MaskDetector *self, size_t pos)
 	}
 	if (groups == 0 && run->total >= 10)
 		groups = AmericanGroups(scan);
+	if (groups == 0 && run->total >= 9)
+		groups = TrunkGroups(run);
 	if (groups == 0)
 	{
 		hit.validator = "context";

@@ -9,16 +9,33 @@
  * personal becomes a string.  Names of the two nearest keys are context for
  * what is below them.
  *
+ * A card or IIN may be split over the elements of an array or over the
+ * members of an object: the last scalars that hold digits alone are kept in
+ * mind (the trail), and masked together when they make one.
+ *
  * The walk recurses, but no deeper than the caller's limit; beyond that the
  * document is withheld.  JSON inside strings is followed NEST_MAX times, and
  * each level is smaller than the one around it: the whole stays linear.
  */
 #include "mask/scan.h"
+#include "mask/validate.h"
 
 #include <string.h>
 
 #define NEST_MAX 8
 #define CONTEXT_ROOM 160
+
+/* A scalar of digits: where it stands and what it holds. */
+#define TRAIL_PARTS 8
+#define TRAIL_DIGITS 12
+typedef struct TrailPart
+{
+	size_t		start;
+	size_t		end;
+	bool		number;			/* without quotes */
+	int			len;
+	char		digits[TRAIL_DIGITS];
+} TrailPart;
 
 typedef struct JsonWalk
 {
@@ -40,6 +57,8 @@ typedef struct JsonWalk
 	const char *reason;
 	uint64_t	entities;
 	size_t		hit_count;
+	int			trail_count;
+	TrailPart	trail[TRAIL_PARTS];
 } JsonWalk;
 
 static const char not_json[] = "not JSON";
@@ -150,6 +169,7 @@ typedef struct JsonString
 	size_t		start;
 	size_t		end;
 	bool		escaped;
+	bool		key;			/* of a member */
 } JsonString;
 
 /* Reads a string at its quote and moves behind it. */
@@ -160,6 +180,7 @@ ReadString(JsonWalk *walk, JsonString *string)
 
 	string->start = at;
 	string->escaped = false;
+	string->key = false;
 	while (at < walk->len && walk->text[at] != '"')
 	{
 		if ((unsigned char) walk->text[at] < 0x20)
@@ -336,6 +357,7 @@ NestedPart(JsonWalk *walk, const char *text, size_t len, MaskResult *part)
 	inner.out_len = inner.out_room = 0;
 	inner.entities = 0;
 	inner.hit_count = 0;
+	inner.trail_count = 0;
 	inner.nesting++;
 	if (WalkValue(&inner, KEY_PLAIN))
 	{
@@ -438,6 +460,110 @@ StringPart(JsonWalk *walk, KeyKind kind, const char *text, size_t len,
 	return ScanPart(walk, text, len, part);
 }
 
+/* ---------------- the trail ---------------- */
+
+/* Masks the parts of the trail from first on. */
+static bool
+MaskTrail(JsonWalk *walk, int first, MaskEntity entity)
+{
+	const char *name = MaskEntityName(entity);
+	bool		good = true;
+
+	for (int i = first; i < walk->trail_count && good; i++)
+	{
+		const TrailPart *part = &walk->trail[i];
+
+		good = EmitUpTo(walk, part->start, part->end) &&
+			Emit(walk, "\"", part->number) && Emit(walk, "<", 1) &&
+			Emit(walk, name, strlen(name)) && Emit(walk, ">", 1) &&
+			Emit(walk, "\"", part->number);
+	}
+	walk->entities |= UINT64_C(1) << entity;
+	walk->hit_count++;
+	walk->trail_count = 0;
+	return good;
+}
+
+/* Whether the digits of the trail from first on are one identifier. */
+static MaskEntity
+TrailEntity(const JsonWalk *walk, int first, bool card_key)
+{
+	char		digits[TRAIL_PARTS * TRAIL_DIGITS];
+	int			len = 0;
+	bool		numbers = false;
+
+	for (int i = first; i < walk->trail_count; i++)
+	{
+		memcpy(digits + len, walk->trail[i].digits,
+			   (size_t) walk->trail[i].len);
+		len += walk->trail[i].len;
+		numbers |= walk->trail[i].number;
+	}
+	/* arrays of numbers are tokens and measurements, unless a key speaks */
+	if (numbers && !card_key)
+		return MASK_ENTITY_COUNT;
+	if (len >= 15 && len <= 19 && CheckLuhn(digits, len) &&
+		CardPrefixKnown(digits, len))
+		return MASK_CREDIT_CARD;
+	if (len == 12 && CheckKzDigit(digits) && IinPlausible(digits))
+		return MASK_KZ_IIN;
+	return MASK_ENTITY_COUNT;
+}
+
+/* A key above speaks of cards. */
+static bool
+ContextSaysCard(const JsonWalk *walk)
+{
+	for (size_t i = 0; i + 4 <= walk->context_len; i++)
+		if (FoldMatch((const unsigned char *) walk->context,
+					  walk->context_len, i, "card", 4) > 0)
+			return true;
+	return false;
+}
+
+/*
+ * Adds a scalar that was not masked to the trail, or forgets the trail if it
+ * holds more than digits; then looks whether the last ones make something.
+ */
+static bool
+FollowTrail(JsonWalk *walk, const char *text, size_t len, TrailPart part)
+{
+	part.len = 0;
+	for (size_t i = 0; i < len; i++)
+	{
+		unsigned char c = (unsigned char) text[i];
+
+		if (IsDigit(c) && part.len < TRAIL_DIGITS)
+			part.digits[part.len++] = (char) c;
+		else if (c != ' ' && c != '-')
+			part.len = TRAIL_DIGITS + 1;
+		if (part.len > TRAIL_DIGITS)
+			break;
+	}
+	if (part.len == 0 || part.len > TRAIL_DIGITS)
+	{
+		walk->trail_count = 0;
+		return true;
+	}
+	if (walk->trail_count == TRAIL_PARTS)
+		memmove(walk->trail, walk->trail + 1,
+				(size_t) --walk->trail_count * sizeof(TrailPart));
+	walk->trail[walk->trail_count++] = part;
+	if (walk->trail_count >= 2)
+	{
+		bool		card = part.number && ContextSaysCard(walk);
+
+		for (int first = walk->trail_count - 2; first >= 0; first--)
+		{
+			MaskEntity	entity = TrailEntity(walk, first, card);
+
+			if (entity != MASK_ENTITY_COUNT)
+				return MaskTrail(walk, first, entity);
+		}
+	}
+	return true;
+}
+
 /* Masks the string just read; its replacement, if any, is emitted. */
 static bool
 MaskString(JsonWalk *walk, const JsonString *string, KeyKind kind)
@@ -466,7 +592,14 @@ MaskString(JsonWalk *walk, const JsonString *string, KeyKind kind)
 		Count(walk, &part);
 		good = EmitUpTo(walk, string->start, string->end) &&
 			EmitEscaped(walk, part.text, part.len);
+		walk->trail_count = 0;
 		MaskRelease(walk->options, part.text);
+	}
+	else if (good && !string->key)
+	{
+		TrailPart	trail = {string->start, string->end, false, 0, {0}};
+
+		good = FollowTrail(walk, text, len, trail);
 	}
 	MaskRelease(walk->options, decoded);
 	return good;
@@ -515,7 +648,14 @@ WalkScalar(JsonWalk *walk, KeyKind kind)
 		Count(walk, &part);
 		good = EmitUpTo(walk, start, walk->pos) && Emit(walk, "\"", 1) &&
 			EmitEscaped(walk, part.text, part.len) && Emit(walk, "\"", 1);
+		walk->trail_count = 0;
 		MaskRelease(walk->options, part.text);
+	}
+	else if (good)
+	{
+		TrailPart	trail = {start, walk->pos, true, 0, {0}};
+
+		good = FollowTrail(walk, text, len, trail);
 	}
 	return good;
 }
@@ -556,6 +696,7 @@ WalkMember(JsonWalk *walk, KeyKind kind, const char *outer, size_t outer_len)
 		len = 0;
 	memcpy(walk->context, outer, outer_len);
 	walk->context_len = outer_len;
+	key.key = true;
 	if (!MaskString(walk, &key, KEY_PLAIN))
 		return false;
 	SkipSpace(walk);

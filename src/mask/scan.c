@@ -382,6 +382,7 @@ FilterWords(const unsigned char *block, uint64_t starts,
 typedef struct BlockCarry
 {
 	uint64_t	word;
+	uint64_t	ascii;
 	uint64_t	lower;
 	uint64_t	digit;
 } BlockCarry;
@@ -392,16 +393,20 @@ ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
 		  BlockCarry *carry)
 {
 	BlockMasks	m;
+	uint64_t	ascii;
 	uint64_t	starts;
 	uint64_t	events;
 
 	classify(block, &m);
-	starts = m.word & ~m.digit & ~(m.word << 1 | carry->word);
+	/* a Latin word may begin behind a letter of a script without spaces */
+	ascii = m.lower | m.upper | m.digit;
+	starts = (m.lower | m.upper) & ~(ascii << 1 | carry->ascii);
+	starts |= m.word & ~ascii & ~(m.word << 1 | carry->word);
 	starts |= m.upper & (m.lower << 1 | carry->lower);
-	/* a letter after digits begins no word, but 1password does */
 	events = m.sign | (m.digit & ~(m.digit << 1 | carry->digit));
 	events |= FilterWords(block, starts, WordsFilter());
 	carry->word = m.word >> 63;
+	carry->ascii = ascii >> 63;
 	carry->lower = m.lower >> 63;
 	carry->digit = m.digit >> 63;
 	while (events != 0)

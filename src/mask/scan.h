@@ -395,6 +395,10 @@ extern bool DetectAzureSecret(MaskScan *scan, const MaskDetector *self,
 							  size_t pos);
 extern bool DetectMailchimp(MaskScan *scan, const MaskDetector *self,
 							size_t pos);
+extern bool DetectFixedToken(MaskScan *scan, const MaskDetector *self,
+							 size_t pos);
+extern bool DetectFacebook(MaskScan *scan, const MaskDetector *self,
+						   size_t pos);
 extern bool DetectTelegram(MaskScan *scan, const MaskDetector *self,
 						   size_t pos);
 extern bool DetectBearer(MaskScan *scan, const MaskDetector *self, size_t pos);

@@ -35,9 +35,7 @@ ShadowPunctuation(unsigned code)
 		return '\'';
 	if (code >= 0x201C && code <= 0x201F)
 		return '"';
-	if (code == 0x2024)
-		return '.';
-	return SHADOW_KEEP;
+	return code == 0x2024 ? '.' : ' ';
 }
 
 /* First code points of the decimal digits of other scripts. */
@@ -65,6 +63,8 @@ ShadowOf(unsigned code)
 {
 	if (code >= 0x2000 && code <= 0x206F)
 		return ShadowPunctuation(code);
+	if (code >= 0x20A0 && code <= 0x2BFF && code != 0x2212 && code != 0x2236)
+		return code == 0x2116 ? '#' : ' ';	/* numero sign, symbols */
 	if (code >= 0x3400 && code <= 0x9FFF)
 		return SHADOW_KEEP;		/* most frequent of the long ones */
 	if (code >= 0xFF01 && code <= 0xFF5E)
@@ -89,6 +89,7 @@ ShadowOf(unsigned code)
 		case 0xAB:
 		case 0xBB:
 			return '"';
+		case 0x3001:
 		case 0x3002:
 			return '.';
 		default:

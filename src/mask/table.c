@@ -25,6 +25,7 @@
 const MaskDetector DetectorTable[] =
 {
 	/* numbers, the surest first */
+	ON(MASK_ACCESS_TOKEN, TRIGGER_NUMBER, DetectFacebook),
 	ON(MASK_IP_ADDRESS, TRIGGER_NUMBER, DetectIpv4),
 	ON(MASK_MAC_ADDRESS, TRIGGER_NUMBER, DetectMacToken),
 	ON(MASK_DATE_OF_BIRTH, TRIGGER_NUMBER, DetectDate),
@@ -43,6 +44,7 @@ const MaskDetector DetectorTable[] =
 	ON(MASK_MAC_ADDRESS, TRIGGER_TOKEN, DetectMacToken),
 	ON(MASK_ACCESS_TOKEN, TRIGGER_TOKEN, DetectAzureSecret),
 	ON(MASK_ACCESS_TOKEN, TRIGGER_TOKEN, DetectMailchimp),
+	ON(MASK_ACCESS_TOKEN, TRIGGER_TOKEN, DetectFixedToken),
 	ON(MASK_NATIONAL_ID, TRIGGER_TOKEN, DetectDocumentToken),
 
 	/* signs */
@@ -70,7 +72,7 @@ const MaskDetector DetectorTable[] =
 	ON_WORD(MASK_AUTHORIZATION, DetectBearer, "bearer$|basic$", false, NULL),
 	ON_WORD(MASK_PASSWORD, DetectCurlUser, "curl$", false, NULL),
 	ON_WORD(MASK_CRYPTO, DetectBech32, "bc1", false, NULL),
-	ON_WORD(MASK_JWT, DetectJwt, "eyJ|ZXlK", true, NULL),
+	ON_WORD(MASK_JWT, DetectJwt, "ey|ZXlK", true, NULL),
 	ON_WORD(MASK_PRIVATE_KEY, DetectPem, "BEGIN ", true, NULL),
 	ON_WORD(MASK_API_KEY, DetectAwsKey, "AKIA|ASIA|ABIA|ACCA|A3T", true, NULL),
 	ON_WORD(MASK_ACCESS_TOKEN, DetectDiscord,
@@ -118,7 +120,7 @@ const MaskDetector DetectorTable[] =
 	TOKEN("eyJrIjoi", "b", 60, 400),
 	TOKEN("ATATT3|ATCTT3|ATBB", "-", 28, 240),
 	TOKEN("AKCp", "w", 60, 80),
-	TOKEN("cmVmdGtu", "w", 50, 70),
+	TOKEN("cmVmd", "w", 59, 59),
 	TOKEN("LTAI", "w", 12, 30),
 	TOKEN("dapi", "h", 32, 34),
 	TOKEN("dop_v1_|doo_v1_|dor_v1_", "h", 64, 64),
@@ -157,7 +159,7 @@ const MaskDetector DetectorTable[] =
 	TOKEN("dckr_pat_|dckr_oat_", "-", 24, 60),
 	TOKEN("figd_|figo_", "-", 36, 60),
 	TOKEN("AQVN", "-", 35, 40),
-	TOKEN("YCAJ|YCM|YCN|YCO|YCP", "-", 35, 40),
+	KEY(MASK_ACCESS_TOKEN, "YC", "-", 38, 38, 3.0f),
 	TOKEN("pubkey-|key-", "h", 32, 32),
 	TOKEN("SK|AC", "h", 32, 32),
 	TOKEN("secret_", "w", 43, 43),
@@ -171,6 +173,14 @@ const MaskDetector DetectorTable[] =
 	TOKEN("s-s4t2ud-|s-s4t2af-", "h", 64, 64),
 	TOKEN("CCIPAT_|CCIPRJ_", "-", 60, 90),
 	TOKEN("API-", "u", 25, 27),
+	TOKEN("p8e-", "w", 32, 32),
+	TOKEN("sgp_", "-", 40, 64),
+	TOKEN("pat.|sat.", ".", 66, 70),
+	KEY(MASK_ACCESS_TOKEN, "s.", "w", 24, 24, 3.5f),
+	TOKEN("sl.", "-", 130, 140),
+	KEY(MASK_ACCESS_TOKEN, "squ_|sqp_|sqa_", "h", 40, 40, 3.0f),
+	TOKEN("softlayer.com/soap/v3/|softlayer.com/soap/v3.1/", "w", 64, 64),
+	TOKEN("webhook.office.com/webhookb2/", "@", 70, 300),
 };
 
 const int	DetectorCount = sizeof(DetectorTable) / sizeof(DetectorTable[0]);

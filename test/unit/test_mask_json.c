@@ -92,6 +92,16 @@ TestContent(void)
 		  "{\"a\":\"tab\\tand \\u00e9\",  \"b\" :[ ]}");
 	Masks(&plain, "{\"a\": \"4111\\u00001111\\u200b11111111\"}",
 		  "{\"a\": \"4111****1111\"}");
+	Masks(&plain, "[\"4111\", \"1111\", \"1111\", \"1111\"]",
+		  "[\"<CREDIT_CARD>\", \"<CREDIT_CARD>\", \"<CREDIT_CARD>\", "
+		  "\"<CREDIT_CARD>\"]");
+	Masks(&plain, "{\"a\":\"830717\",\"b\":\"350867\",\"c\":1}",
+		  "{\"a\":\"<KZ_IIN>\",\"b\":\"<KZ_IIN>\",\"c\":1}");
+	Masks(&plain, "{\"card\": [4111, 1111, 1111, 1111]}",
+		  "{\"card\": [\"<CREDIT_CARD>\", \"<CREDIT_CARD>\", "
+		  "\"<CREDIT_CARD>\", \"<CREDIT_CARD>\"]}");
+	Masks(&plain, "{\"tokens\": [4111, 1111, 1111, 1111]}",
+		  "{\"tokens\": [4111, 1111, 1111, 1111]}");
 	Masks(&plain, "{not json, password=hunter2}",
 		  "{not json, password=<PASSWORD>}");
 	Masks(&plain, "[1,2", "[1,2");
