@@ -485,6 +485,13 @@ BEGIN
 	THEN
 		EXECUTE format('CREATE UNIQUE INDEX ON %s (id)', relation);
 	END IF;
+	IF EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = relation AND atthasmissing) THEN
+		-- A rewrite of the empty table forgets what older rows would show.
+		EXECUTE format('CLUSTER %s USING %I', relation, (SELECT x.relname
+			FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+			WHERE i.indrelid = relation AND i.indisunique AND i.indisvalid LIMIT 1));
+		EXECUTE format('ALTER TABLE %s SET WITHOUT CLUSTER', relation);
+	END IF;
 	IF llm_audit.lane_index(relation) IS NULL THEN
 		lane_name := c.relname || '_lane_idx';
 		IF octet_length(lane_name) > 63 OR to_regclass(format('%I.%I',
@@ -504,7 +511,7 @@ REVOKE EXECUTE ON FUNCTION llm_audit.install_columns(regclass) FROM PUBLIC;
 
 -- Owner and grants.  The former owner may go on reading and writing it,
 -- nothing else; nor may anybody whom the owner has allowed more: a trigger
--- of theirs would run as whoever writes.
+-- of theirs would run as whoever writes.  What everybody may do, nobody may.
 CREATE FUNCTION llm_audit.install_owner(relation regclass) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -518,8 +525,8 @@ BEGIN
 	FOR g IN
 		SELECT DISTINCT x.grantee, x.privilege_type
 		FROM pg_catalog.pg_class r, aclexplode(r.relacl) x
-		WHERE r.oid = relation AND x.privilege_type NOT IN ('SELECT', 'INSERT')
-			AND x.grantee <> r.relowner
+		WHERE r.oid = relation AND x.grantee <> r.relowner
+			AND (x.privilege_type NOT IN ('SELECT', 'INSERT') OR x.grantee = 0)
 	LOOP
 		EXECUTE format('REVOKE %s ON %s FROM %s CASCADE', g.privilege_type, relation,
 			CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END);
@@ -528,7 +535,7 @@ BEGIN
 		SELECT DISTINCT x.grantee, x.privilege_type, t.attname
 		FROM pg_catalog.pg_attribute t, aclexplode(t.attacl) x
 		WHERE t.attrelid = relation AND NOT t.attisdropped
-			AND x.privilege_type NOT IN ('SELECT', 'INSERT')
+			AND (x.privilege_type NOT IN ('SELECT', 'INSERT') OR x.grantee = 0)
 	LOOP
 		EXECUTE format('REVOKE %s (%I) ON %s FROM %s CASCADE', g.privilege_type, g.attname, relation,
 			CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END);
@@ -604,7 +611,6 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	new_id uuid := gen_random_uuid();
-	e name;
 BEGIN
 	PERFORM llm_audit.lock_registry();
 	PERFORM llm_audit.check_width(segment_width);
@@ -630,10 +636,8 @@ BEGIN
 	PERFORM llm_audit.register_columns(relation);
 	UPDATE llm_audit.ledger_column k SET erasable = true
 		WHERE k.ledger_id = new_id AND k.column_name = ANY (enroll.erasable);
-	FOREACH e IN ARRAY coalesce(erasable, '{}') LOOP
-		-- pg_statistic would keep copies of what has been erased
-		EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS 0', relation, e);
-	END LOOP;
+	PERFORM llm_audit.forgo_statistics(r, r.relation_name)
+		FROM llm_audit.ledger r WHERE r.ledger_id = new_id;
 	RETURN new_id;
 END
 $$;

@@ -97,25 +97,39 @@ $$;
 COMMENT ON FUNCTION llm_audit.leaf_name(name, text, timestamptz) IS
 	'name of the leaf that begins at a time; NULL: of the default one';
 
--- Builds and attaches a leaf that has or will have a row in the registry.
-CREATE FUNCTION llm_audit.build_leaf(l llm_audit.ledger, environment text,
-		leaf name, from_time timestamptz, to_time timestamptz) RETURNS void
+-- pg_statistic would keep copies of what has been erased.  What ANALYZE learns
+-- of a partitioned table is kept for each of its levels.
+CREATE FUNCTION llm_audit.forgo_statistics(l llm_audit.ledger, relation name)
+	RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	c name;
 BEGIN
-	PERFORM llm_audit.attach_segment(
-		format('%I.%I', l.schema_name, l.relation_name || '_' || environment)::regclass,
-		leaf, from_time, to_time);
 	FOR c IN SELECT column_name FROM llm_audit.ledger_column k
 		WHERE k.ledger_id = l.ledger_id AND k.erasable
 	LOOP
-		-- pg_statistic would keep copies of what has been erased
-		EXECUTE format('ALTER TABLE %I.%I ALTER COLUMN %I SET STATISTICS 0',
-			l.schema_name, leaf, c);
+		EXECUTE format('ALTER TABLE ONLY %I.%I ALTER COLUMN %I SET STATISTICS 0',
+			l.schema_name, relation, c);
 	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.forgo_statistics(llm_audit.ledger, name) IS
+	'keeps ANALYZE from sampling the erasable columns of a ledger''s table';
+REVOKE EXECUTE ON FUNCTION llm_audit.forgo_statistics(llm_audit.ledger, name) FROM PUBLIC;
+
+-- Builds and attaches a leaf that has or will have a row in the registry.
+CREATE FUNCTION llm_audit.build_leaf(l llm_audit.ledger, environment text,
+		leaf name, from_time timestamptz, to_time timestamptz) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM llm_audit.attach_segment(
+		format('%I.%I', l.schema_name, l.relation_name || '_' || environment)::regclass,
+		leaf, from_time, to_time);
+	PERFORM llm_audit.forgo_statistics(l, leaf);
 	EXECUTE format('COMMENT ON TABLE %I.%I IS %L', l.schema_name, leaf,
 		CASE WHEN from_time IS NULL
 			THEN format('rows of %s in %s that no other segment covers',
@@ -293,6 +307,7 @@ BEGIN
 	FOR e IN SELECT name FROM llm_audit.environment ORDER BY name LOOP
 		IF NOT llm_audit.branch_exists(relation, l.relation_name || '_' || e) THEN
 			PERFORM llm_audit.create_branch(relation, (l.relation_name || '_' || e)::name, e);
+			PERFORM llm_audit.forgo_statistics(l, (l.relation_name || '_' || e)::name);
 			EXECUTE format('COMMENT ON TABLE %I.%I IS %L', l.schema_name,
 				l.relation_name || '_' || e,
 				format('rows of %s in %s', l.relation_name, e));

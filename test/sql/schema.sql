@@ -95,7 +95,7 @@ SELECT b.relation_name, k.column_name, k.erasable
 SELECT t.relid, a.attname, a.attstattarget, a.attnotnull
 	FROM builtin AS b CROSS JOIN pg_partition_tree(b.root) AS t
 	JOIN pg_attribute AS a ON a.attrelid = t.relid
-	JOIN pg_class AS c ON c.oid = t.relid AND (t.level = 0 OR t.isleaf)
+	JOIN pg_class AS c ON c.oid = t.relid
 		AND c.relname <> b.relation_name || '_unknown'
 	WHERE a.attname = ANY (b.erasable)
 		AND (a.attstattarget IS DISTINCT FROM 0 OR a.attnotnull);
