@@ -24,10 +24,10 @@ END
 $$;
 -- the state of the chain: its rows, the gaps in it, and links that are wrong
 CREATE VIEW chain AS
-	SELECT count(*) AS rows, max(chain_seq) - count(*) AS gaps,
+	SELECT count(*) AS rows, count(*) FILTER (WHERE chain_seq <> place) AS gaps,
 		count(*) FILTER (WHERE before IS NOT NULL AND prev_hash <> before) AS broken
-	FROM (SELECT *, lag(row_hash) OVER (PARTITION BY chain_lane ORDER BY chain_seq) AS before
-		FROM entry) x;
+	FROM (SELECT *, row_number() OVER lane AS place, lag(row_hash) OVER lane AS before
+		FROM entry WINDOW lane AS (PARTITION BY chain_lane ORDER BY chain_seq)) x;
 
 SELECT put(1, 2, 3);
 -- first, middle, last, all, none, single

@@ -182,10 +182,10 @@ CALL llm_audit.close_segments();
 CALL llm_audit.close_segments();
 SELECT llm_audit.close_segment(:'ended');
 SELECT state, closed_at IS NOT NULL AS at FROM llm_audit.ledger_segment WHERE relation_name = :'ended';
-SELECT e.row_count = q.rows AS row_count, e.max_retain_until = q.retained AS retained, e.data_classes, e.lanes,
+SELECT e.row_count = q.rows AS row_count, e.max_retain_until = q.retained AS retained, e.data_classes, e.lanes = ARRAY[q.lane] AS lanes,
 		e.first_seqs, e.last_seqs = ARRAY[q.last] AS last_seqs, e.last_hashes = ARRAY[q.hash] AS last_hashes,
 		e.actor = session_user AS by_me
-	FROM llm_audit.segment_event e, (SELECT count(*) AS rows, max(retain_until) AS retained, max(chain_seq) AS last,
+	FROM llm_audit.segment_event e, (SELECT count(*) AS rows, max(retain_until) AS retained, max(chain_seq) AS last, max(chain_lane) AS lane,
 		(array_agg(row_hash ORDER BY chain_seq DESC))[1] AS hash FROM quick WHERE tableoid = :'ended'::regclass) q
 	WHERE e.event = 'closed' AND e.leaf LIKE '%quick%';
 RESET llm_audit.seal_grace;
@@ -208,9 +208,12 @@ BEGIN;
 UPDATE llm_audit.ledger_segment SET state = 'closed' WHERE relation_name = 'plain';
 SELECT try('INSERT INTO plain VALUES (1)');
 ROLLBACK;
-INSERT INTO plain VALUES (1);
 
--- Lanes: one for each open transaction, no more than the limit
+-- Lanes: one for each open transaction, no more than the limit.  A session
+-- begins with the first.
+\c
+SET client_min_messages = warning;
+INSERT INTO plain VALUES (1);
 BEGIN;
 INSERT INTO plain VALUES (2);
 PREPARE TRANSACTION 'lane0';
