@@ -344,6 +344,84 @@ IndexDiffers(VerifyRun *run, int segment, bool by_lane)
 	UnitSourceCommit(&run->own, -1);
 }
 
+typedef struct RecountAttempt
+{
+	VerifyRun  *run;
+	int			segment;
+	bool		readable;
+	UnitTally	heap;
+	UnitTally	lanes;
+	UnitTally	ids;
+} RecountAttempt;
+
+static void
+RecountWork(void *arg)
+{
+	RecountAttempt *attempt = arg;
+
+	attempt->readable = SegmentCount(&attempt->run->job,
+									 &attempt->run->segments[attempt->segment],
+									 &attempt->heap, &attempt->lanes,
+									 &attempt->ids);
+}
+
+/*
+ * Counts a segment again under one lock.  Units take the lock for a while
+ * each, so a VACUUM FULL or CLUSTER between two of them can have moved rows
+ * from blocks that were still to be counted to others, or the leaf can be
+ * gone.  Whoever differs after this does so in truth.
+ */
+static void
+Recount(VerifyRun *run, int segment)
+{
+	SegmentAccount *account = &run->accounts[segment];
+	RecountAttempt attempt = {.run = run,.segment = segment};
+
+	if (account->recounted)
+		return;
+	account->recounted = true;
+	if (VerifyAttempt(RecountWork, &attempt) != NULL)
+		return;
+	if (!attempt.readable)
+	{
+		account->unread = true;
+		RunReportObject(run, FINDING_SEGMENT_MISSING,
+						run->segments[segment].root,
+						run->segments[segment].number,
+						"table %s has gone or changed while verify ran",
+						account->name);
+		return;
+	}
+	account->damaged |= attempt.heap.damaged;
+	account->heap_rows = attempt.heap.rows;
+	account->heap_sum = attempt.heap.hash_sum;
+	account->heap_ids = attempt.heap.ids;
+	account->heap_id_sum = attempt.heap.id_sum;
+	account->chain_rows = attempt.lanes.rows;
+	account->chain_sum = attempt.lanes.hash_sum;
+	account->ids = attempt.ids.ids;
+	account->id_sum = attempt.ids.id_sum;
+}
+
+/* True if the lane index leads to other rows than the heap has. */
+static bool
+LanesDiffer(const SegmentAccount *account)
+{
+	return account->heap_rows != account->chain_rows ||
+		account->heap_sum != account->chain_sum;
+}
+
+/* True if the id index has other ids than the heap. */
+static bool
+IdsDiffer(const VerifyRun *run, int segment)
+{
+	const SegmentAccount *account = &run->accounts[segment];
+
+	return run->segments[segment].has_id_index &&
+		(account->heap_ids != account->ids ||
+		 account->heap_id_sum != account->id_sum);
+}
+
 /* Compares the heap with both indexes. */
 static void
 IndexesCheck(VerifyRun *run, int segment)
@@ -352,16 +430,18 @@ IndexesCheck(VerifyRun *run, int segment)
 
 	if (account->damaged || account->unread)
 		return;
-	if (account->heap_rows != account->chain_rows ||
-		account->heap_sum != account->chain_sum)
+	if (LanesDiffer(account) || IdsDiffer(run, segment))
+		Recount(run, segment);
+	if (account->damaged || account->unread)
+		return;
+	if (LanesDiffer(account))
 		IndexDiffers(run, segment, true);
-	if (!OidIsValid(run->segments[segment].id_index))
+	if (!run->segments[segment].has_id_index)
 		RunReportObject(run, FINDING_INDEX_MISMATCH,
 						run->segments[segment].root,
 						run->segments[segment].number,
 						"there is no usable id index");
-	else if (account->heap_ids != account->ids ||
-			 account->heap_id_sum != account->id_sum)
+	else if (IdsDiffer(run, segment))
 		IndexDiffers(run, segment, false);
 }
 
@@ -372,6 +452,11 @@ ClosedSegmentCheck(VerifyRun *run, int segment)
 	const SegmentAccount *account = &run->accounts[segment];
 	const VerifySegment *vseg = &run->segments[segment];
 
+	if (account->unread)
+		return;
+	if (account->closed_rows >= 0 && !account->damaged &&
+		account->chain_rows != (uint64) account->closed_rows)
+		Recount(run, segment);
 	if (account->unread)
 		return;
 	for (int i = 0; i < account->nclosed; i++)
@@ -436,7 +521,7 @@ typedef struct RowAttempt
 
 /* The position that follows the row in its lane, or its own at the end. */
 static int64
-SuccessorSeq(RowReader *reader, Oid lane_index, const RowFacts *facts)
+SuccessorSeq(RowReader *reader, const RowFacts *facts)
 {
 	Relation	index;
 	IndexScanDesc scan;
@@ -444,9 +529,9 @@ SuccessorSeq(RowReader *reader, Oid lane_index, const RowFacts *facts)
 	TupleTableSlot *slot;
 	int64		seq = facts->seq;
 
-	if (!OidIsValid(lane_index) || !facts->has_position)
+	if (!reader->vseg->has_lane_index || !facts->has_position)
 		return seq;
-	index = index_open(lane_index, AccessShareLock);
+	index = LeafIndexOpen(reader->vseg->relid, true);
 	slot = table_slot_create(reader->leaf, NULL);
 	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
 				Int32GetDatum(facts->lane));
@@ -497,14 +582,14 @@ RowFindWork(void *arg)
 
 	if (!RowReaderOpen(&reader, &run->job, vseg, &run->own.sink))
 		return;
-	vseg->lane_index = reader.seg->lane_index;
-	vseg->id_index = reader.seg->id_index;
-	if (!OidIsValid(vseg->id_index))
+	vseg->has_lane_index = OidIsValid(reader.seg->lane_index);
+	vseg->has_id_index = OidIsValid(reader.seg->id_index);
+	if (!vseg->has_id_index)
 	{
 		RowReaderClose(&reader);
 		return;
 	}
-	index = index_open(vseg->id_index, AccessShareLock);
+	index = LeafIndexOpen(vseg->relid, false);
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ,
 				UUIDPGetDatum(&run->scope.id));
 	scan = IndexBeginScan(reader.leaf, index, run->job.snapshot, 1, 0);
@@ -515,7 +600,7 @@ RowFindWork(void *arg)
 
 		RowReadFacts(&reader, false, &facts);
 		RowFoundAdd(attempt, &facts,
-					SuccessorSeq(&reader, vseg->lane_index, &facts));
+					SuccessorSeq(&reader, &facts));
 	}
 	index_endscan(scan);
 	index_close(index, AccessShareLock);
@@ -558,7 +643,7 @@ RowFoundVerify(VerifyRun *run, int segment, const RowFacts *facts, int64 next)
 		},
 			.run = run,.seq = facts->seq
 	};
-	if (!OidIsValid(vseg->lane_index))
+	if (!vseg->has_lane_index)
 		why = "there is no usable lane index";
 	else if (facts->has_position)
 		why = VerifyAttempt(RowUnitWork, &attempt);
@@ -821,11 +906,7 @@ SegmentPreimage(VerifyRun *run, int segment)
 
 	if (!RowReaderOpen(&reader, &run->job, vseg, &run->own.sink))
 		return NULL;
-	if (!OidIsValid(reader.seg->id_index))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("segment %u has no usable id index", vseg->number)));
-	index = index_open(reader.seg->id_index, AccessShareLock);
+	index = LeafIndexOpen(vseg->relid, false);
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ,
 				UUIDPGetDatum(&run->scope.id));
 	scan = IndexBeginScan(reader.leaf, index, run->job.snapshot, 1, 0);

@@ -89,8 +89,8 @@ typedef struct VerifySegment
 	Oid			root;
 	uint32		number;
 	bool		closed;
-	Oid			lane_index;		/* InvalidOid if there is no usable one */
-	Oid			id_index;
+	bool		has_lane_index; /* a usable one, when the plan was made */
+	bool		has_id_index;
 	BlockNumber blocks;
 } VerifySegment;
 
@@ -160,9 +160,6 @@ typedef struct RowAttr
 	int16		len;
 	bool		byval;
 	uint8		align;			/* 1, 2, 4 or 8 */
-	bool		missing;		/* has a value for rows that lack the column */
-	uint8		check;			/* RowCheck: structure to validate, or 0 */
-	bool		hashed;
 } RowAttr;
 
 /* A leaf opened for reading, and the buffers to take a row apart. */
@@ -217,6 +214,13 @@ extern void RowReport(const RowReader *reader, const RowFacts *facts,
 			pg_attribute_printf(4, 5);
 
 /*
+ * Opens the leaf's index on (lane, seq), or else on id, under
+ * AccessShareLock; the caller has the leaf open.  The registry is asked each
+ * time, because REINDEX CONCURRENTLY puts another index in its place.
+ */
+extern Relation LeafIndexOpen(Oid leaf, bool by_lane);
+
+/*
  * The next row of an index scan that the run's snapshot sees, in slot.
  * Unlike index_getnext_slot it marks no index entry as dead: what looks dead
  * may be a tuple that somebody has damaged, and verify changes nothing.
@@ -263,6 +267,13 @@ extern void VerifyHeapUnit(const VerifyJob *job, const VerifyUnit *unit,
 extern void VerifyIdsUnit(const VerifyJob *job, const VerifyUnit *unit,
 						  VerifySink *sink);
 
+/*
+ * Counts the rows of a segment in the heap and through both indexes, under
+ * one lock on the leaf.  False if the leaf cannot be read.
+ */
+extern bool SegmentCount(const VerifyJob *job, const VerifySegment *vseg,
+						 UnitTally *heap, UnitTally *lanes, UnitTally *ids);
+
 /* Runs a unit of any kind. */
 extern void VerifyUnitRun(const VerifyJob *job, const VerifyUnit *unit,
 						  VerifySink *sink);
@@ -296,6 +307,7 @@ typedef struct SegmentAccount
 	ClosedLane *closed;
 	bool		damaged;
 	bool		unread;			/* its rows could not be verified */
+	bool		recounted;		/* under one lock, see RecountWork */
 	uint64		chain_rows;
 	uint64		chain_sum;
 	uint64		heap_rows;

@@ -155,7 +155,7 @@ LaneEntriesRead(void *arg)
 	LaneAttempt *attempt = arg;
 	const VerifySegment *vseg = &attempt->run->segments[attempt->unit->segment];
 	Relation	leaf = table_open(vseg->relid, AccessShareLock);
-	Relation	index = index_open(vseg->lane_index, AccessShareLock);
+	Relation	index = LeafIndexOpen(vseg->relid, true);
 	IndexScanDesc scan;
 	ScanKeyData keys[3];
 
@@ -368,7 +368,7 @@ HeapCarefully(VerifyRun *run, const VerifyUnit *unit)
 static void
 IdsCarefully(VerifyRun *run, const VerifyUnit *unit)
 {
-	Oid		   *indexes = palloc(sizeof(Oid) * unit->count);
+	bool	   *had = palloc(sizeof(bool) * unit->count);
 	UnitTally	damaged = {.kind = UNIT_IDS,.damaged = true};
 	const char *why;
 
@@ -379,28 +379,28 @@ IdsCarefully(VerifyRun *run, const VerifyUnit *unit)
 
 		one.segment = unit->segment + i;
 		one.count = 1;
-		indexes[i] = vseg->id_index;
+		had[i] = vseg->has_id_index;
 		why = UnitTry(run, &one);
 		UnitSourceReset(&run->own);
 		if (why == NULL)
 			continue;
 		RunReportObject(run, FINDING_INDEX_MISMATCH, vseg->root, vseg->number,
 						"ids could not be compared: %s", why);
-		vseg->id_index = InvalidOid;
+		vseg->has_id_index = false;
 	}
 	why = UnitTry(run, unit);
 	if (why != NULL)
 		elog(ERROR, "ids could not be compared: %s", why);
 	for (int i = 0; i < unit->count; i++)
 	{
-		if (run->segments[unit->segment + i].id_index != indexes[i])
+		if (run->segments[unit->segment + i].has_id_index != had[i])
 		{
 			damaged.segment = unit->segment + i;
 			run->own.sink.tally(&run->own.sink, &damaged);
-			run->segments[unit->segment + i].id_index = indexes[i];
+			run->segments[unit->segment + i].has_id_index = had[i];
 		}
 	}
-	pfree(indexes);
+	pfree(had);
 }
 
 void

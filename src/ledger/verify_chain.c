@@ -313,13 +313,6 @@ ChainStateFinish(ChainState *state)
 	sink->tally(sink, &state->tally);
 }
 
-/* Opens the lane index, or complains: the plan has seen it. */
-static Relation
-LaneIndexOpen(const RowReader *reader)
-{
-	return index_open(reader->vseg->lane_index, AccessShareLock);
-}
-
 /*
  * Fetches the rows at the last position before the unit into the state, so
  * that the unit's first row is linked to them.
@@ -328,7 +321,7 @@ void
 ChainStatePredecessor(ChainState *state)
 {
 	RowReader  *reader = state->reader;
-	Relation	index = LaneIndexOpen(reader);
+	Relation	index = LeafIndexOpen(reader->vseg->relid, true);
 	IndexScanDesc scan;
 	ScanKeyData keys[2];
 
@@ -399,7 +392,7 @@ static void
 ChainWalk(ChainState *state)
 {
 	RowReader  *reader = state->reader;
-	Relation	index = LaneIndexOpen(reader);
+	Relation	index = LeafIndexOpen(reader->vseg->relid, true);
 	IndexScanDesc scan;
 	ScanKeyData keys[3];
 

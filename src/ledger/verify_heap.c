@@ -11,6 +11,7 @@
 
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "access/itup.h"
 #include "access/nbtree.h"
 #include "access/tableam.h"
 #include "ledger/verify.h"
@@ -153,8 +154,7 @@ IndexMissesReport(const VerifyJob *job, const VerifySegment *vseg,
 
 	if (!RowReaderOpen(&reader, job, vseg, sink))
 		return 0;
-	index = index_open(by_lane ? vseg->lane_index : vseg->id_index,
-					   AccessShareLock);
+	index = LeafIndexOpen(vseg->relid, by_lane);
 	found = table_slot_create(reader.leaf, NULL);
 	scan = IndexBeginScan(reader.leaf, index, job->snapshot,
 						  by_lane ? 2 : 1, 0);
@@ -164,4 +164,81 @@ IndexMissesReport(const VerifyJob *job, const VerifySegment *vseg,
 	index_close(index, AccessShareLock);
 	RowReaderClose(&reader);
 	return misses;
+}
+
+/* Adds the id that the index has for the row it has led to. */
+static void
+IndexCountId(IndexScanDesc scan, UnitTally *tally)
+{
+	bool		isnull;
+	Datum		id = index_getattr(scan->xs_itup, 1, scan->xs_itupdesc, &isnull);
+
+	if (isnull)
+		return;
+	tally->ids++;
+	tally->id_sum += IdWord(DatumGetUUIDP(id));
+}
+
+/* Counts the rows that an index leads to, but for those without a key. */
+static void
+IndexCount(RowReader *reader, bool by_lane, UnitTally *tally)
+{
+	Relation	index = LeafIndexOpen(reader->vseg->relid, by_lane);
+	IndexScanDesc scan = IndexBeginScan(reader->leaf, index,
+										reader->job->snapshot, 0, 0);
+
+	scan->xs_want_itup = true;
+	index_rescan(scan, NULL, 0, NULL, 0);
+	while (IndexNextRow(scan, ForwardScanDirection, reader->slot))
+	{
+		RowFacts	facts;
+
+		RowReadFacts(reader, false, &facts);
+		if (by_lane && facts.has_position)
+		{
+			tally->rows++;
+			if (facts.has_hash)
+				tally->hash_sum += HashWord(facts.row_hash);
+		}
+		if (!by_lane)
+			IndexCountId(scan, tally);
+	}
+	index_endscan(scan);
+	index_close(index, AccessShareLock);
+}
+
+/* Counts the rows of the heap; findings have been reported before. */
+static void
+HeapCount(RowReader *reader, UnitTally *tally)
+{
+	TableScanDesc rows = HeapScanBegin(reader, 0, MaxBlockNumber);
+
+	while (table_scan_getnextslot_tidrange(rows, ForwardScanDirection,
+										   reader->slot))
+	{
+		RowFacts	facts;
+
+		CHECK_FOR_INTERRUPTS();
+		RowReadFacts(reader, false, &facts);
+		facts.in_range = false;
+		HeapTallyRow(reader, &facts, tally);
+	}
+	table_endscan(rows);
+}
+
+bool
+SegmentCount(const VerifyJob *job, const VerifySegment *vseg,
+			 UnitTally *heap, UnitTally *lanes, UnitTally *ids)
+{
+	RowReader	reader;
+
+	if (!RowReaderOpen(&reader, job, vseg, NULL))
+		return false;
+	HeapCount(&reader, heap);
+	if (vseg->has_lane_index)
+		IndexCount(&reader, true, lanes);
+	if (vseg->has_id_index)
+		IndexCount(&reader, false, ids);
+	RowReaderClose(&reader);
+	return true;
 }

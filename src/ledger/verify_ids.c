@@ -55,7 +55,7 @@ DuplicatesReport(const IdStream *stream, const pg_uuid_t *id, int skip,
 
 	if (!RowReaderOpen(&reader, stream->job, stream->vseg, stream->sink))
 		return;
-	index = index_open(stream->vseg->id_index, AccessShareLock);
+	index = LeafIndexOpen(stream->vseg->relid, false);
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_UUID_EQ,
 				UUIDPGetDatum(id));
 	scan = IndexBeginScan(reader.leaf, index, stream->job->snapshot, 1, 0);
@@ -153,7 +153,7 @@ IdStreamFill(IdStream *stream)
 	leaf = try_table_open(stream->vseg->relid, AccessShareLock);
 	if (leaf == NULL)
 		return false;
-	index = index_open(stream->vseg->id_index, AccessShareLock);
+	index = LeafIndexOpen(stream->vseg->relid, false);
 	slot = table_slot_create(leaf, NULL);
 	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_UUID_GT,
 				UUIDPGetDatum(&stream->last));
@@ -246,7 +246,7 @@ VerifyIdsUnit(const VerifyJob *job, const VerifyUnit *unit,
 		stream->sink = sink;
 		stream->tally.kind = UNIT_IDS;
 		stream->tally.segment = unit->segment + i;
-		if (!OidIsValid(stream->vseg->id_index))
+		if (!stream->vseg->has_id_index)
 			continue;
 		stream->capacity = ChunkSize(unit->count);
 		stream->ids = palloc(sizeof(pg_uuid_t) * stream->capacity);

@@ -79,6 +79,18 @@ static const char *const unregistered_sql =
 "  AND a.recorded_at >= e.recorded_at)"
 " GROUP BY e.ledger_id, e.ledger";
 
+/* Segments that are registered otherwise than they were created. */
+static const char *const bounds_sql =
+"SELECT l.schema_name, l.relation_name, s.segment"
+" FROM llm_audit.segment_event e"
+" JOIN llm_audit.ledger l USING (ledger_id)"
+" JOIN llm_audit.ledger_segment s USING (ledger_id, segment)"
+" WHERE e.event = 'created'"
+" AND (s.lower, s.upper, s.is_default) IS DISTINCT FROM"
+"  (e.lower, e.upper, e.is_default)"
+" OR e.event = 'created' AND e.leaf IS DISTINCT FROM"
+"  format('%I.%I', s.schema_name, s.relation_name)";
+
 /* The ends of lanes in closed segments. */
 static const char *const closed_sql =
 "SELECT e.ledger_id, e.segment, e.row_count, u.lane, u.last_seq,"
@@ -269,6 +281,17 @@ UnregisteredVisit(VerifyRun *run, const char *const *values, void *arg)
 						values[3]);
 }
 
+/* Visitor of bounds_sql. */
+static void
+BoundsVisit(VerifyRun *run, const char *const *values, void *arg)
+{
+	Oid			root = TableByNames(values[0], values[1]);
+
+	if (SegmentInScope(run, root, values[2]))
+		RunReportObject(run, FINDING_CATALOG_DRIFT, root, atoi(values[2]),
+						"the segment was created with another table or other bounds than the registry has");
+}
+
 /* Index of a segment by its ledger's id and its number, or -1. */
 static int
 SegmentFind(const VerifyRun *run, const char *ledger_id, const char *number)
@@ -319,6 +342,7 @@ SegmentsWithEvents(void *arg)
 
 	VerifyQuery(run, segments_sql, SegmentVisit, &visit);
 	VerifyQuery(run, unregistered_sql, UnregisteredVisit, NULL);
+	VerifyQuery(run, bounds_sql, BoundsVisit, NULL);
 	VerifyQuery(run, closed_sql, ClosedVisit, NULL);
 }
 
@@ -453,8 +477,7 @@ LaneUnits(VerifyRun *run, int segment, IndexScanDesc scan, int32 lane,
 static void
 ChainUnits(VerifyRun *run, int segment, Relation leaf)
 {
-	Relation	index = index_open(run->segments[segment].lane_index,
-								   AccessShareLock);
+	Relation	index = LeafIndexOpen(run->segments[segment].relid, true);
 	IndexScanDesc scan = IndexBeginScan(leaf, index, run->job.snapshot, 2, 0);
 	int32		lane = PG_INT32_MIN;
 	int64		seq = PG_INT64_MIN;
@@ -508,11 +531,11 @@ SegmentUnits(void *arg)
 		 reader.seg->upper > run->job.since);
 	if (attempt->wanted)
 	{
-		vseg->lane_index = reader.seg->lane_index;
-		vseg->id_index = reader.seg->id_index;
+		vseg->has_lane_index = OidIsValid(reader.seg->lane_index);
+		vseg->has_id_index = OidIsValid(reader.seg->id_index);
 		vseg->blocks = RelationGetNumberOfBlocks(reader.leaf);
 		HeapUnits(run, attempt->segment);
-		if (OidIsValid(vseg->lane_index))
+		if (vseg->has_lane_index)
 			ChainUnits(run, attempt->segment, reader.leaf);
 	}
 	RowReaderClose(&reader);
@@ -530,13 +553,13 @@ SegmentPlan(VerifyRun *run, int segment)
 
 	if (why == NULL && attempt.ready)
 	{
-		if (attempt.wanted && !OidIsValid(vseg->lane_index))
+		if (attempt.wanted && !vseg->has_lane_index)
 			RunReportObject(run, FINDING_INDEX_MISMATCH, vseg->root,
 							vseg->number,
 							"there is no usable lane index: the rows of %s were not verified",
 							run->accounts[segment].name);
 		run->accounts[segment].unread = !attempt.wanted ||
-			!OidIsValid(vseg->lane_index);
+			!vseg->has_lane_index;
 		return;
 	}
 	run->job.nunits = nunits;

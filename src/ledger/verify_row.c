@@ -33,16 +33,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* Structures that are checked before anybody walks them. */
-enum
-{
-	CHECK_NOTHING = 0,
-	CHECK_NUMERIC,
-	CHECK_INET,
-	CHECK_JSONB,
-	CHECK_ARRAY
-};
-
 /* A preimage buffer larger than this is not kept for the next row. */
 #define KEEP_PREIMAGE_SIZE	(1024 * 1024)
 
@@ -62,25 +52,6 @@ AlignBytes(char align)
 			return sizeof(int32);
 		default:
 			return MAXIMUM_ALIGNOF;
-	}
-}
-
-/* Which structure check a hashed column needs. */
-static uint8
-CheckOf(const LedgerColumn *column)
-{
-	switch (column->kind)
-	{
-		case ENCODE_NUMERIC:
-			return CHECK_NUMERIC;
-		case ENCODE_INET:
-			return CHECK_INET;
-		case ENCODE_JSONB:
-			return CHECK_JSONB;
-		case ENCODE_ARRAY:
-			return CHECK_ARRAY;
-		default:
-			return CHECK_NOTHING;
 	}
 }
 
@@ -258,6 +229,27 @@ JsonbChildFits(JEntry entry, const char *data, size_t off, size_t end)
 	return false;
 }
 
+/* True if a detoasted value has a structure that can be walked. */
+static bool
+ScalarFits(EncodeKind kind, Datum value)
+{
+	struct varlena *p = (struct varlena *) DatumGetPointer(value);
+
+	switch (kind)
+	{
+		case ENCODE_NUMERIC:
+			return NumericFits(value);
+		case ENCODE_INET:
+			return InetFits(value);
+		case ENCODE_JSONB:
+			return VARATT_IS_4B_U(p) &&
+				JsonbFits((const JsonbContainer *) VARDATA(p),
+						  VARSIZE(p) - VARHDRSZ);
+		default:
+			return true;
+	}
+}
+
 /* True if all of a jsonb container's children lie within its len bytes. */
 static bool
 JsonbFits(const JsonbContainer *jc, size_t len)
@@ -320,7 +312,9 @@ ElementsFit(ArrayType *array, const LedgerColumn *column, int nitems)
 			continue;
 		off = TYPEALIGN(element.align, off);
 		size = AttrFits(&element, base, &off, end);
-		if (size == 0)
+		if (size == 0 || !ScalarFits(column->element_kind,
+									 fetch_att(base + off, element.byval,
+											   element.len)))
 			return false;
 		off += size;
 	}
@@ -383,23 +377,13 @@ ValueMakeSafe(RowReader *reader, const LedgerColumn *column)
 		return false;
 	if (VARATT_IS_EXTERNAL(p) || VARATT_IS_COMPRESSED(p))
 		p = detoast_attr(p);
-	else if (VARATT_IS_SHORT(p) && reader->atts[i].check >= CHECK_JSONB)
+	else if (VARATT_IS_SHORT(p) &&
+			 (column->kind == ENCODE_JSONB || column->kind == ENCODE_ARRAY))
 		p = detoast_attr(p);
 	reader->values[i] = PointerGetDatum(p);
-	switch (reader->atts[i].check)
-	{
-		case CHECK_NUMERIC:
-			return NumericFits(reader->values[i]);
-		case CHECK_INET:
-			return InetFits(reader->values[i]);
-		case CHECK_JSONB:
-			return JsonbFits((const JsonbContainer *) VARDATA(p),
-							 VARSIZE(p) - VARHDRSZ);
-		case CHECK_ARRAY:
-			return ArrayFits(reader->values[i], column);
-		default:
-			return true;
-	}
+	return column->kind == ENCODE_ARRAY ?
+		ArrayFits(reader->values[i], column) :
+		ScalarFits(column->kind, reader->values[i]);
 }
 
 /* Fills the attribute descriptions of the leaf. */
@@ -420,9 +404,6 @@ RowAttrsFill(RowReader *reader)
 			getBaseType(att->atttypid) == TEXTOID)
 			reader->environment = att->attnum;
 	}
-	for (int i = 0; i < reader->seg->ncolumns; i++)
-		reader->atts[reader->seg->columns[i].attnum - 1].check =
-			CheckOf(&reader->seg->columns[i]);
 }
 
 /* True if the attribute exists and has this base type. */
@@ -755,6 +736,21 @@ RowReport(const RowReader *reader, const RowFacts *facts, FindingKind kind,
 	vsnprintf(finding.detail, sizeof(finding.detail), fmt, args);
 	va_end(args);
 	reader->sink->finding(reader->sink, &finding);
+}
+
+Relation
+LeafIndexOpen(Oid leaf, bool by_lane)
+{
+	const Segment *seg = SegmentLookup(leaf);
+	Oid			index = InvalidOid;
+
+	if (seg != NULL)
+		index = by_lane ? seg->lane_index : seg->id_index;
+	if (!OidIsValid(index))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("there is no usable %s index", by_lane ? "lane" : "id")));
+	return index_open(index, AccessShareLock);
 }
 
 bool

@@ -387,7 +387,7 @@ SELECT segment, lane, seq, finding, detail FROM change(
 -- rows in the segment where they do not belong
 SELECT segment, lane, seq, finding, detail FROM change(
 	'UPDATE llm_audit.ledger_segment SET upper = lower WHERE relation_name = ' || quote_literal(:'leaf'))
-	WHERE seq = 1 AND lane = 0 AND ledger = 'ended'::regclass;
+	WHERE coalesce(seq, 1) = 1 AND ledger = 'ended'::regclass;
 
 -- an id that stands in two segments
 SELECT segment, lane, seq, finding, detail FROM change($$

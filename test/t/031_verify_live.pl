@@ -69,6 +69,43 @@ is( $node->safe_psql('audit', q{
 	't', 'every row of every lane was read');
 
 #
+# Maintenance that moves rows or exchanges indexes while verify runs.
+#
+$node->safe_psql('audit', q{
+	CREATE TABLE moved (n int);
+	SELECT llm_audit.create_ledger('moved');
+	INSERT INTO moved SELECT generate_series(1, 150000);
+});
+my $chores = PostgreSQL::Test::Utils::tempdir() . '/chores.sql';
+append_to_file($chores, <<'SQL');
+INSERT INTO moved SELECT generate_series(1, 1000);
+VACUUM FULL moved;
+REINDEX TABLE CONCURRENTLY moved;
+CLUSTER moved USING moved_id_idx;
+VACUUM (FREEZE) moved;
+SQL
+$load = IPC::Run::start(
+	[
+		'pgbench', '-n', '-c', 1, '-T', 12, '-f', $chores,
+		'-h', $node->host, '-p', $node->port, 'audit'
+	],
+	'>', \$out, '2>', \$err);
+($runs, @found) = (0);
+$until = time() + 10;
+while (time() < $until)
+{
+	for my $workers (0, 2)
+	{
+		push @found, $node->safe_psql('audit',
+			"SELECT lane, seq, finding, detail FROM llm_audit.verify('moved', workers => $workers)");
+		$runs++;
+	}
+}
+ok($load->finish, 'VACUUM FULL, REINDEX CONCURRENTLY and CLUSTER ran');
+is(join("\n", grep { $_ ne '' } @found), '', "none of $runs runs beside them found anything");
+unlike($err, qr/ERROR/, 'none of them failed');
+
+#
 # More rows than a unit has: the first row of a unit is linked to the last
 # one of the unit before.
 #
