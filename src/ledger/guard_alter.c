@@ -91,25 +91,25 @@ ColumnIsPlain(const ColumnDef *def)
 	return plain;
 }
 
-/* True if name is one of our triggers on the table, or could be one. */
+/* A trigger of somebody else's, not one of ours or of a constraint. */
 static bool
-TriggerNameIsOurs(Oid relid, const char *name)
+TriggerIsForeign(Oid relid, const char *name)
 {
 	Oid			trigger = get_trigger_oid(relid, name, true);
 	HeapTuple	tuple;
-	bool		ours;
+	Form_pg_trigger form;
+	bool		foreign;
 
-	if (GuardTriggerNameIsOurs(name))
-		return true;
-	if (!OidIsValid(trigger))
+	if (!OidIsValid(trigger) || GuardTriggerNameIsOurs(name))
 		return false;
 	tuple = GuardCatalogRow(TriggerRelationId, TriggerOidIndexId,
 							Anum_pg_trigger_oid, trigger);
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	ours = GuardTriggerCallsUs(((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid);
+	form = (Form_pg_trigger) GETSTRUCT(tuple);
+	foreign = !form->tgisinternal && !GuardTriggerCallsUs(form->tgfoid);
 	heap_freetuple(tuple);
-	return ours;
+	return foreign;
 }
 
 /* REPLICA IDENTITY USING INDEX, with our index on (lane, seq) only. */
@@ -230,7 +230,7 @@ SubcommandIsAllowed(Oid relid, const AlterTableStmt *stmt,
 		case AT_EnableTrig:
 		case AT_EnableReplicaTrig:
 		case AT_DisableTrig:
-			return !TriggerNameIsOurs(relid, cmd->name);
+			return TriggerIsForeign(relid, cmd->name);
 		case AT_ReplicaIdentity:
 			return IdentityIsLane(relid,
 								  (const ReplicaIdentityStmt *) cmd->def);

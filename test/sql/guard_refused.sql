@@ -306,6 +306,9 @@ SELECT s, app.try(s) FROM unnest(ARRAY[
 	'ALTER TYPE app.trail SET SCHEMA public'
 ]) AS s;
 
+SELECT app.try(format('ALTER TABLE app.trail DISABLE TRIGGER %I', tgname))
+	FROM pg_trigger WHERE tgrelid = 'app.trail'::regclass AND tgisinternal;
+
 -- rules, triggers, unique indexes
 SELECT s, app.try(s) FROM unnest(ARRAY[
 	'CREATE RULE quiet AS ON INSERT TO app.trail DO INSTEAD NOTHING',
@@ -391,6 +394,21 @@ SELECT s, app.try('DELETE FROM llm_audit.ledger_segment; DELETE FROM llm_audit.l
 	'DELETE FROM app.trail',
 	'TRUNCATE app.trail'
 ]) AS s;
+
+-- an open door is open for its own statement only, not for what others have
+-- attached to it
+CREATE TABLE app.bystander (n int);
+SELECT llm_audit.create_ledger('app.bystander');
+INSERT INTO app.bystander (n) VALUES (1);
+CREATE FUNCTION app.lurk() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE EXCEPTION '%', app.try('DROP TABLE app.trail CASCADE') || '; ' || app.try('DELETE FROM app.trail')
+		|| '; ' || app.try('ALTER TABLE app.trail DISABLE TRIGGER ALL');
+END
+$$;
+CREATE EVENT TRIGGER lurk ON sql_drop EXECUTE FUNCTION app.lurk();
+SELECT app.try('SELECT llm_audit.drop_ledger(''app.bystander'', ''why not'')');
+DROP EVENT TRIGGER lurk;
 
 -- the doors open
 DROP VIEW app.trail_view;
