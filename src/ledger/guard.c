@@ -88,7 +88,8 @@ GuardOwnObject(Oid class_id, Oid object_id)
 }
 
 HeapTuple
-GuardCatalogRow(Oid catalog, Oid index, AttrNumber key, Oid value)
+GuardCatalogRow(Oid catalog, Oid index, AttrNumber key, Oid value,
+				GuardWhen when)
 {
 	Relation	rel = table_open(catalog, AccessShareLock);
 	ScanKeyData skey;
@@ -97,7 +98,9 @@ GuardCatalogRow(Oid catalog, Oid index, AttrNumber key, Oid value)
 
 	ScanKeyInit(&skey, key, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(value));
-	scan = systable_beginscan(rel, index, true, SnapshotSelf, 1, &skey);
+	scan = systable_beginscan(rel, index, true,
+							  when == GUARD_NOW ? SnapshotSelf : NULL,
+							  1, &skey);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 		tuple = heap_copytuple(tuple);

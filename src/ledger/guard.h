@@ -94,11 +94,18 @@ extern bool GuardHasLedgers(void);
 extern bool GuardOwnObject(Oid class_id, Oid object_id);
 
 /*
- * A copy of the row of a catalog as our own commands have left it, be they
- * visible to others yet or not; NULL if it is not there.
+ * A copy of the row of a catalog; NULL if it is not there.  With when =
+ * GUARD_NOW as the running command has left it, with GUARD_BEFORE as it was
+ * before that.
  */
+typedef enum GuardWhen
+{
+	GUARD_NOW,
+	GUARD_BEFORE
+} GuardWhen;
+
 extern HeapTuple GuardCatalogRow(Oid catalog, Oid index, AttrNumber key,
-								 Oid value);
+								 Oid value, GuardWhen when);
 
 /* ---------------- guard_executor.c ---------------- */
 
@@ -113,6 +120,7 @@ typedef struct GuardFrame
 	bool		stores_every_row;
 	bool		is_utility;
 	NodeTag		tag;			/* of a utility statement */
+	Oid			altered;		/* table of an ALTER TABLE that was vetted */
 	Oid			approved_root;	/* ledger that it may alter */
 	bool		approved_all;	/* any ledger, in a way that is harmless */
 } GuardFrame;
@@ -135,6 +143,9 @@ extern void GuardObjectInit(void);
  * configuration table.
  */
 extern void GuardCheckAlter(Oid relid, AlterTableStmt *stmt);
+
+/* True for the keys of the two indexes that every segment has. */
+extern bool GuardKeyIsOurs(Oid table, const AttrNumber *attnums, int n);
 
 /*
  * True if an index on these columns can never refuse a row that our own

@@ -103,7 +103,7 @@ TriggerIsForeign(Oid relid, const char *name)
 	if (!OidIsValid(trigger) || GuardTriggerNameIsOurs(name))
 		return false;
 	tuple = GuardCatalogRow(TriggerRelationId, TriggerOidIndexId,
-							Anum_pg_trigger_oid, trigger);
+							Anum_pg_trigger_oid, trigger, GUARD_NOW);
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	form = (Form_pg_trigger) GETSTRUCT(tuple);
@@ -130,10 +130,18 @@ IdentityIsLane(Oid relid, const ReplicaIdentityStmt *stmt)
 	form = (Form_pg_index) GETSTRUCT(tuple);
 	match = form->indrelid == relid && form->indisunique &&
 		form->indnkeyatts == 2 &&
-		form->indkey.values[0] == get_attnum(relid, "chain_lane") &&
-		form->indkey.values[1] == get_attnum(relid, "chain_seq");
+		GuardKeyIsOurs(relid, form->indkey.values, 2);
 	ReleaseSysCache(tuple);
 	return match;
+}
+
+bool
+GuardKeyIsOurs(Oid table, const AttrNumber *attnums, int n)
+{
+	if (n == 1)
+		return attnums[0] == get_attnum(table, "id");
+	return n == 2 && attnums[0] == get_attnum(table, "chain_lane") &&
+		attnums[1] == get_attnum(table, "chain_seq");
 }
 
 bool
@@ -219,9 +227,10 @@ SubcommandIsAllowed(Oid relid, const AlterTableStmt *stmt,
 		case AT_ClusterOn:
 		case AT_DropCluster:
 		case AT_EnableAlwaysTrig:
+			return true;
 		case AT_EnableRowSecurity:
 		case AT_ForceRowSecurity:
-			return true;
+			return GuardIsLedger(relid);
 		case AT_ColumnDefault:
 			return DefaultIsAllowed(relid, cmd);
 		case AT_AddColumn:

@@ -42,6 +42,9 @@ static object_access_hook_type prev_object_access_hook = NULL;
 /* The trigger of configuration tables; only the extension makes it. */
 #define CONFIG_TRIGGER "llm_audit_config"
 
+/* Names of the policies that llm_audit makes on ledgers begin with this. */
+#define POLICY_PREFIX "llm_audit_"
+
 /* The triggers that every ledger has, as create_ledger() makes them. */
 static const struct
 {
@@ -129,7 +132,10 @@ CommandIs(NodeTag tag)
 
 /* ---------------- what a row of a catalog belongs to ---------------- */
 
-/* The table of a trigger, policy, constraint or rule; InvalidOid if gone. */
+/*
+ * The table of a trigger, policy, constraint or rule; InvalidOid if it is
+ * gone.  A constraint trigger is judged as the trigger that it is.
+ */
 static Oid
 TableOf(Oid class_id, Oid object_id)
 {
@@ -138,16 +144,16 @@ TableOf(Oid class_id, Oid object_id)
 
 	if (class_id == TriggerRelationId)
 		tuple = GuardCatalogRow(class_id, TriggerOidIndexId,
-								Anum_pg_trigger_oid, object_id);
+								Anum_pg_trigger_oid, object_id, GUARD_NOW);
 	else if (class_id == PolicyRelationId)
 		tuple = GuardCatalogRow(class_id, PolicyOidIndexId,
-								Anum_pg_policy_oid, object_id);
+								Anum_pg_policy_oid, object_id, GUARD_NOW);
 	else if (class_id == ConstraintRelationId)
 		tuple = GuardCatalogRow(class_id, ConstraintOidIndexId,
-								Anum_pg_constraint_oid, object_id);
+								Anum_pg_constraint_oid, object_id, GUARD_NOW);
 	else if (class_id == RewriteRelationId)
 		tuple = GuardCatalogRow(class_id, RewriteOidIndexId,
-								Anum_pg_rewrite_oid, object_id);
+								Anum_pg_rewrite_oid, object_id, GUARD_NOW);
 	if (!HeapTupleIsValid(tuple))
 		return InvalidOid;
 
@@ -156,7 +162,12 @@ TableOf(Oid class_id, Oid object_id)
 	else if (class_id == PolicyRelationId)
 		table = ((Form_pg_policy) GETSTRUCT(tuple))->polrelid;
 	else if (class_id == ConstraintRelationId)
-		table = ((Form_pg_constraint) GETSTRUCT(tuple))->conrelid;
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+
+		if (form->contype != CONSTRAINT_TRIGGER)
+			table = form->conrelid;
+	}
 	else
 		table = ((Form_pg_rewrite) GETSTRUCT(tuple))->ev_class;
 	heap_freetuple(tuple);
@@ -168,7 +179,7 @@ static bool
 TriggerIsProtected(Oid trigger)
 {
 	HeapTuple	tuple = GuardCatalogRow(TriggerRelationId, TriggerOidIndexId,
-										Anum_pg_trigger_oid, trigger);
+										Anum_pg_trigger_oid, trigger, GUARD_NOW);
 	bool		ours;
 
 	if (!HeapTupleIsValid(tuple))
@@ -191,7 +202,7 @@ TriggerIsStrengthened(Oid trigger)
 	if (!CommandIs(T_AlterTableStmt))
 		return false;
 	tuple = GuardCatalogRow(TriggerRelationId, TriggerOidIndexId,
-							Anum_pg_trigger_oid, trigger);
+							Anum_pg_trigger_oid, trigger, GUARD_NOW);
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	always = ((Form_pg_trigger) GETSTRUCT(tuple))->tgenabled ==
@@ -201,8 +212,8 @@ TriggerIsStrengthened(Oid trigger)
 }
 
 /*
- * The indexes that must stay: unique ones in use.  What REINDEX CONCURRENTLY
- * left behind is not valid and may go.
+ * The indexes that must stay: those on (id) and (chain_lane, chain_seq).
+ * What REINDEX CONCURRENTLY left behind is not valid and may go.
  */
 static bool
 IndexIsProtected(Oid index)
@@ -214,9 +225,28 @@ IndexIsProtected(Oid index)
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	form = (Form_pg_index) GETSTRUCT(tuple);
-	result = (form->indisunique && form->indisvalid) || form->indisreplident;
+	result = form->indisreplident ||
+		(form->indisunique && form->indisvalid &&
+		 GuardKeyIsOurs(form->indrelid, form->indkey.values,
+						form->indnkeyatts));
 	ReleaseSysCache(tuple);
 	return result;
+}
+
+/* Policies that llm_audit has made; others may be taken back. */
+static bool
+PolicyIsProtected(Oid policy)
+{
+	HeapTuple	tuple = GuardCatalogRow(PolicyRelationId, PolicyOidIndexId,
+										Anum_pg_policy_oid, policy, GUARD_BEFORE);
+	bool		ours;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	ours = strncmp(NameStr(((Form_pg_policy) GETSTRUCT(tuple))->polname),
+				   POLICY_PREFIX, strlen(POLICY_PREFIX)) == 0;
+	heap_freetuple(tuple);
+	return ours;
 }
 
 /* ---------------- creation ---------------- */
@@ -240,7 +270,7 @@ static void
 CheckTriggerCreated(Oid trigger)
 {
 	HeapTuple	tuple = GuardCatalogRow(TriggerRelationId, TriggerOidIndexId,
-										Anum_pg_trigger_oid, trigger);
+										Anum_pg_trigger_oid, trigger, GUARD_NOW);
 	Form_pg_trigger form;
 
 	if (!HeapTupleIsValid(tuple))
@@ -264,7 +294,7 @@ static void
 CheckIndexCreated(Oid index)
 {
 	HeapTuple	tuple = GuardCatalogRow(IndexRelationId, IndexRelidIndexId,
-										Anum_pg_index_indexrelid, index);
+										Anum_pg_index_indexrelid, index, GUARD_NOW);
 	Form_pg_index form;
 
 	if (!HeapTupleIsValid(tuple))
@@ -302,6 +332,11 @@ CheckCreated(Oid class_id, Oid object_id, int sub_id)
 			table = TableOf(class_id, object_id);
 			if (GuardKind(table) != LEDGER_REL_NONE)
 				RefuseRelation(GUARD_RULE, table, NULL);
+			break;
+		case ConstraintRelationId:
+			table = TableOf(class_id, object_id);
+			if (GuardIsLedger(table) && !IsApproved(table))
+				RefuseRelation(GUARD_ALTER, table, NULL);
 			break;
 		case ProcedureRelationId:
 			if (GuardOwnObject(class_id, object_id))
@@ -391,6 +426,11 @@ CheckAltered(Oid class_id, Oid object_id, const ObjectAccessPostAlter *arg)
 							   "The trigger protects the ledger.");
 			break;
 		case PolicyRelationId:
+			table = TableOf(class_id, object_id);
+			if (GuardIsLedger(table) && PolicyIsProtected(object_id))
+				RefuseRelation(GUARD_ALTER, table,
+							   "The policy was made by llm_audit.");
+			break;
 		case ConstraintRelationId:
 		case RewriteRelationId:
 			table = TableOf(class_id, object_id);
@@ -434,12 +474,10 @@ CheckRelationDropped(Oid relid, int sub_id, bool internal)
 		return;
 	if (table != relid)
 	{
-		if (internal || !IndexIsProtected(relid))
-			return;
-		if (kind == LEDGER_REL_CONFIG && !GuardHasLedgers())
-			return;
-		RefuseRelation(GUARD_DROP, relid,
-					   "The ledger cannot take rows without the index.");
+		if (!internal && kind == LEDGER_REL_INDEX && IndexIsProtected(relid))
+			RefuseRelation(GUARD_DROP, relid,
+						   "The ledger cannot take rows without the index.");
+		return;
 	}
 	if (kind == LEDGER_REL_CONFIG && !GuardHasLedgers())
 		return;
@@ -495,11 +533,17 @@ CheckDropped(Oid class_id, Oid object_id, int sub_id, int flags)
 							   "The trigger protects the ledger.");
 			break;
 		case PolicyRelationId:
+			table = TableOf(class_id, object_id);
+			if (!internal && GuardIsLedger(table) &&
+				PolicyIsProtected(object_id))
+				RefuseRelation(GUARD_DROP_PART, table,
+							   "The policy was made by llm_audit.");
+			break;
 		case ConstraintRelationId:
 			table = TableOf(class_id, object_id);
 			if (!internal && GuardIsLedger(table))
 				RefuseRelation(GUARD_DROP_PART, table,
-							   "Its policies and constraints stay with it.");
+							   "Its constraints stay with it.");
 			break;
 		case ProcedureRelationId:
 		case EventTriggerRelationId:

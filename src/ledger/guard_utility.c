@@ -8,7 +8,8 @@
  * message.  Names are resolved without a lock, so that a command on
  * somebody else's table waits for nothing new; should a name come to mean
  * another table in between, the object access hook finds that the frame
- * approves of a different ledger, and refuses.
+ * approves of a different ledger, and refuses.  What has no such hook is
+ * checked once more when the command is done.
  */
 #include "postgres.h"
 
@@ -38,10 +39,27 @@ CheckAlterTable(AlterTableStmt *stmt, GuardFrame *frame)
 {
 	Oid			relid = ResolveRelation(stmt->relation);
 
+	frame->altered = relid;
 	if (GuardKind(relid) == LEDGER_REL_NONE)
 		return;
 	GuardCheckAlter(relid, stmt);
 	frame->approved_root = GuardRoot(relid);
+}
+
+/*
+ * After ALTER TABLE: some subcommands reach no hook, so see that the name did
+ * not come to mean another table while the command waited for its lock.
+ */
+static void
+RecheckAlterTable(const AlterTableStmt *stmt, const GuardFrame *frame)
+{
+	Oid			relid;
+
+	if (PermitCurrent() == PERMIT_DDL || !GuardInForce())
+		return;
+	relid = ResolveRelation(stmt->relation);
+	if (relid != frame->altered && GuardKind(relid) != LEDGER_REL_NONE)
+		RefuseRelation(GUARD_ALTER, relid, NULL);
 }
 
 /* TRUNCATE: before it takes its lock. */
@@ -277,6 +295,8 @@ GuardProcessUtility(UTILITY_PARAMS)
 	{
 		CheckUtility(stmt, &frame);
 		CallProcessUtility(UTILITY_ARGS);
+		if (IsA(stmt, AlterTableStmt))
+			RecheckAlterTable((AlterTableStmt *) stmt, &frame);
 	}
 	PG_FINALLY();
 	{

@@ -247,6 +247,9 @@ llm_audit_refusal_main(Datum arg)
 
 	BackgroundWorkerInitializeConnectionByOid(record.database, InvalidOid, 0);
 	SetConfigOption("lock_timeout", "10s", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("statement_timeout", "30s", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET,
+					PGC_S_OVERRIDE);
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 					PGC_S_OVERRIDE);
 	SetConfigOption("synchronous_commit", "on", PGC_USERSET, PGC_S_OVERRIDE);

@@ -65,6 +65,9 @@ SELECT column_number > 0 AS registered FROM llm_audit.ledger_column
 	WHERE column_name = 'bank_branch';
 ALTER TABLE app.trail ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY everybody ON app.trail USING (true) WITH CHECK (true);
+ALTER POLICY everybody ON app.trail USING (n > 0);
+DROP POLICY everybody ON app.trail;
+CREATE POLICY llm_audit_all ON app.trail USING (true) WITH CHECK (true);
 CREATE FUNCTION app.after() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE TRIGGER mine AFTER INSERT ON app.trail FOR EACH ROW EXECUTE FUNCTION app.after();
 CREATE OR REPLACE TRIGGER mine AFTER INSERT ON app.trail FOR EACH STATEMENT EXECUTE FUNCTION app.after();
@@ -73,7 +76,12 @@ ALTER TABLE app.trail ENABLE TRIGGER mine;
 ALTER TABLE app.trail ENABLE ALWAYS TRIGGER mine;
 ALTER TRIGGER mine ON app.trail RENAME TO mine2;
 DROP TRIGGER mine2 ON app.trail;
+CREATE CONSTRAINT TRIGGER late AFTER INSERT ON app.trail DEFERRABLE INITIALLY DEFERRED
+	FOR EACH ROW EXECUTE FUNCTION app.after();
+ALTER TRIGGER late ON app.trail RENAME TO later;
+DROP TRIGGER later ON app.trail;
 CREATE UNIQUE INDEX trail_implied ON app.trail (note, id);
+DROP INDEX app.trail_implied;
 ALTER TABLE app.trail REPLICA IDENTITY USING INDEX trail_lane_idx;
 CREATE PUBLICATION everything FOR ALL TABLES;
 CREATE PUBLICATION one FOR TABLE app.trail, llm_audit.llm_call;

@@ -27,6 +27,7 @@ CREATE FUNCTION app.after_insert() RETURNS trigger LANGUAGE plpgsql
 	AS 'BEGIN RETURN NULL; END';
 CREATE TRIGGER app_after AFTER INSERT ON app.trail
 	FOR EACH ROW EXECUTE FUNCTION app.after_insert();
+CREATE POLICY llm_audit_all ON app.trail USING (true) WITH CHECK (true);
 CREATE TABLE app.other (id int, org text);
 CREATE TABLE app.parent (LIKE app.trail);
 
@@ -179,6 +180,7 @@ SELECT s, app.try(s) FROM unnest(ARRAY[
 	'DROP FUNCTION app.is_fine(text) CASCADE',
 	'DROP DOMAIN app.label CASCADE',
 	'DROP TYPE app.label CASCADE',
+	'DROP POLICY llm_audit_all ON app.trail',
 	'DROP EVENT TRIGGER llm_audit_ddl_end',
 	'DROP TABLE llm_audit.ledger',
 	'DROP TABLE llm_audit.ledger CASCADE',
@@ -297,7 +299,10 @@ SELECT s, app.try(s) FROM unnest(ARRAY[
 	'CREATE OR REPLACE FUNCTION llm_audit.require_superuser() RETURNS void LANGUAGE sql AS ''''',
 	'ALTER EVENT TRIGGER llm_audit_ddl_end DISABLE',
 	'ALTER EVENT TRIGGER llm_audit_ddl_end RENAME TO x',
+	'ALTER POLICY llm_audit_all ON app.trail USING (false)',
+	'ALTER POLICY llm_audit_all ON app.trail RENAME TO x',
 	'ALTER TABLE llm_audit.ledger DISABLE TRIGGER ALL',
+	'ALTER TABLE llm_audit.ledger ENABLE ROW LEVEL SECURITY',
 	'ALTER TABLE llm_audit.ledger ADD COLUMN extra text',
 	'ALTER TABLE llm_audit.ledger RENAME TO ledger2',
 	'ALTER TABLE llm_audit.ledger OWNER TO llm_audit_owner',

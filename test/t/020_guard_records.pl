@@ -16,7 +16,7 @@ make_database($node, 'audit');
 $node->safe_psql(
 	'audit', q{
 	CREATE ROLE clerk LOGIN;
-	GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON plain TO clerk;
+	GRANT SELECT, INSERT ON plain TO clerk;
 	INSERT INTO plain SELECT i, 'note' FROM generate_series(1, 10) AS i;
 	});
 
