@@ -119,7 +119,7 @@ is(state_of('sections'), $before, 'sections: all as it was');
 
 # A restore with --clean would drop the ledgers first.
 my ($stdout, $stderr) = run_command(
-	[ 'pg_restore', @connect, '--clean', '--if-exists', '--exit-on-error',
+	[ 'pg_restore', @connect, '--clean', '--if-exists', '--single-transaction',
 		'-d', 'audit', "$dir/custom" ]);
 like($stderr, qr/cannot .* ledger/, 'restoring over a ledger is refused');
 is(state_of('audit'), $before, 'which is as it was');
