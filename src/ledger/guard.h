@@ -120,7 +120,8 @@ typedef struct GuardFrame
 	bool		stores_every_row;
 	bool		is_utility;
 	NodeTag		tag;			/* of a utility statement */
-	Oid			altered;		/* table of an ALTER TABLE that was vetted */
+	bool		vetted;			/* an ALTER TABLE that had no permit */
+	Oid			altered;		/* its table */
 	Oid			approved_root;	/* ledger that it may alter */
 	bool		approved_all;	/* any ledger, in a way that is harmless */
 } GuardFrame;

@@ -39,6 +39,7 @@ CheckAlterTable(AlterTableStmt *stmt, GuardFrame *frame)
 {
 	Oid			relid = ResolveRelation(stmt->relation);
 
+	frame->vetted = true;
 	frame->altered = relid;
 	if (GuardKind(relid) == LEDGER_REL_NONE)
 		return;
@@ -53,11 +54,8 @@ CheckAlterTable(AlterTableStmt *stmt, GuardFrame *frame)
 static void
 RecheckAlterTable(const AlterTableStmt *stmt, const GuardFrame *frame)
 {
-	Oid			relid;
+	Oid			relid = ResolveRelation(stmt->relation);
 
-	if (PermitCurrent() == PERMIT_DDL || !GuardInForce())
-		return;
-	relid = ResolveRelation(stmt->relation);
 	if (relid != frame->altered && GuardKind(relid) != LEDGER_REL_NONE)
 		RefuseRelation(GUARD_ALTER, relid, NULL);
 }
@@ -295,7 +293,7 @@ GuardProcessUtility(UTILITY_PARAMS)
 	{
 		CheckUtility(stmt, &frame);
 		CallProcessUtility(UTILITY_ARGS);
-		if (IsA(stmt, AlterTableStmt))
+		if (frame.vetted)
 			RecheckAlterTable((AlterTableStmt *) stmt, &frame);
 	}
 	PG_FINALLY();
