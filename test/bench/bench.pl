@@ -147,10 +147,10 @@ BEGIN
 	FOR i IN SELECT x.indexrelid, c.relname, pg_get_indexdef(x.indexrelid) AS definition
 		FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
 		WHERE x.indrelid = original AND NOT c.relispartition
-			AND c.relname NOT LIKE '%lane_idx'
+			AND pg_get_indexdef(x.indexrelid) NOT LIKE '%(chain_lane, chain_seq)'
 	LOOP
 		EXECUTE regexp_replace(
-			regexp_replace(i.definition, 'INDEX \S+ ON', format('INDEX %I ON', 't_' || left(i.relname, 60))),
+			regexp_replace(i.definition, 'INDEX \S+ ON', 'INDEX ON'),
 			' ON (ONLY )?\S+ USING', format(' ON %s USING', twin));
 	END LOOP;
 END $$;
@@ -162,12 +162,12 @@ DECLARE
 	p record;
 	name text;
 BEGIN
-	FOR p IN SELECT c.oid::regclass AS part, c.relname, c.relkind,
+	FOR p IN SELECT c.oid::regclass AS part, c.relkind, row_number() OVER () AS n,
 			pg_get_expr(c.relpartbound, c.oid) AS bound, pg_get_partkeydef(c.oid) AS key
 		FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhrelid
 		WHERE h.inhparent = original
 	LOOP
-		name := 't_' || p.relname;
+		name := format('%s_%s', twin, p.n);
 		EXECUTE format('CREATE TABLE %I PARTITION OF %s %s %s', name, twin, p.bound,
 			CASE WHEN p.relkind = 'p' THEN 'PARTITION BY ' || p.key ELSE '' END);
 		PERFORM twin_indexes(p.part, name::regclass);
@@ -439,44 +439,61 @@ CREATE TRIGGER chain BEFORE INSERT ON by_hand FOR EACH ROW EXECUTE FUNCTION chai
 	return;
 }
 
-# record_calls with a hundred documents, to the rows it makes as plain inserts.
+# Columns of a table that the writer decides and that hold something in the
+# rows of a batch, and those rows as literals.
+sub batch_literals
+{
+	my ($table, $since) = @_;
+	my @all = split /\n/, sql(qq{
+		SELECT quote_ident(attname) FROM pg_attribute
+		WHERE attrelid = '$table'::regclass AND attnum > 0 AND NOT attisdropped
+			AND attname NOT IN ('recorded_at', 'recorded_by', 'retain_until', 'chain_lane',
+				'chain_seq', 'prev_hash', 'row_hash', 'salt', 'erased', 'known_values', 'id')
+		ORDER BY attnum});
+	my @counts = split /\|/,
+	  sql('SELECT ' . join(', ', map { "count($_)" } @all)
+		  . " FROM $table WHERE recorded_at > '$since'");
+	my @used = map { $all[$_] } grep { $counts[$_] } 0 .. $#all;
+	return unless @used;
+	my $literals = join q{ || ', ' || }, map { "quote_nullable($_)" } @used;
+	return (join(', ', @used),
+		sql("SELECT string_agg('(' || $literals || ')', ', ') FROM $table WHERE recorded_at > '$since'"));
+}
+
+# record_calls with a hundred recorded calls, texts included, to plain inserts
+# of the rows that it makes.
 sub bench_record_calls
 {
-	my @documents;
-	for my $n (1 .. 100)
-	{
-		push @documents,
-		    '{"request_id": "req-' . $n . '", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",'
-		  . ' "span_id": "00f067aa0ba902b7", "occurred_at": "2026-01-05T10:00:00.123+05:00",'
-		  . ' "actor_id": "branch-assistant", "actor_type": "service", "api_key_id": "key-7",'
-		  . ' "project_id": "cards", "operation_name": "chat", "provider_name": "openai",'
-		  . ' "request_model": "gpt-4o-mini", "response_model": "gpt-4o-mini-2026-01-05",'
-		  . ' "response_id": "chatcmpl-0123456789abcdef", "route_id": "default", "route_version": "17",'
-		  . ' "prompt_id": "loan-advice", "prompt_version": "42", "is_stream": false, "status": "ok",'
-		  . ' "http_status": 200, "finish_reasons": ["stop"], "duration_ms": 934.512,'
-		  . ' "input_tokens": 812, "output_tokens": 96, "cost": "0.0031", "currency": "USD",'
-		  . ' "attributes": {"channel": "mobile", "retries": 0}}';
-	}
-	my $defaults = '{"environment": "prod", "service_name": "gateway", "organization_id": "retail", "time_zone": "Asia/Almaty"}';
-	my $ours = "SELECT count(*) FROM llm_audit.record_calls('"
-	  . join("'\n'\\n", @documents) . "', '$defaults');";
-	$ours = "SELECT count(*) FROM llm_audit.record_calls('[" . join(', ', @documents) . "]', '$defaults');";
+	open(my $data, '<', 'test/demo_data/calls.jsonl') or die "calls.jsonl: $!\n";
+	my @lines = grep { /demo_data\/(?:chat|message)"/ && !/"status":[45]/ } <$data>;
+	close($data);
+	my @documents = map { $lines[ $_ % @lines ] } 0 .. 99;
+	chomp @documents;
+	my $text = join "\n", @documents;
+	$text =~ s/'/''/g;
+	my $defaults = '{"environment": "prod", "service_name": "gateway", "organization_id": "retail",'
+	  . ' "time_zone": "Asia/Almaty", "actor_id": "branch-assistant", "actor_type": "service",'
+	  . ' "occurred_at": "2026-01-05T15:00:00+05:00"}';
+	my $ours = "SELECT count(*) FROM llm_audit.record_calls('[" . join(', ', split /\n/, $text) . "]', '$defaults');";
 
-	# The same rows again, by every column that the writer decides.
+	sql("SELECT llm_audit.set_content_recording('*', '*', true, 'benchmark')");
 	sql($ours);
-	my $columns = sql(q{
-		SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
-		WHERE attrelid = 'llm_audit.llm_call'::regclass AND attnum > 0 AND NOT attisdropped
-			AND attname NOT IN ('id', 'recorded_at', 'recorded_by', 'retain_until', 'chain_lane',
-				'chain_seq', 'prev_hash', 'row_hash', 'salt', 'erased', 'known_values')});
-	my $literals = join ' || \', \' || ',
-	  map { "coalesce(quote_literal($_), 'NULL')" } split /, /, $columns;
-	my $rows = sql("SELECT string_agg('(' || $literals || ')', ', ')
-		FROM (SELECT * FROM llm_audit.llm_call ORDER BY recorded_at DESC LIMIT 100) AS last");
-	my $theirs = "INSERT INTO twin_call ($columns) VALUES $rows;";
-	my ($ratio, $a, $b) = compare($ours, $theirs, 16, 'simple');
+	my $since = sql('SELECT pg_sleep(0.1)') . sql('SELECT clock_timestamp()');
+	sql($ours);
+	my @theirs;
+	my $rows = '';
+	(my $defaults_of_twin = $fill) =~ s/'/''/g;
+	for my $ledger (qw(llm_call llm_content match_token))
+	{
+		my ($columns, $literals) = batch_literals("llm_audit.$ledger", $since);
+		next unless $columns;
+		sql("SELECT make_twin('llm_audit.$ledger', 'batch_$ledger', '$defaults_of_twin')");
+		push @theirs, "INSERT INTO batch_$ledger ($columns) VALUES $literals";
+		$rows .= " $ledger " . sql("SELECT count(*) FROM llm_audit.$ledger WHERE recorded_at > '$since'");
+	}
+	my ($ratio, $a, $b) = compare($ours, join("\\;\n", @theirs) . ";\n", 16, 'simple');
 	result('record_calls', $ratio, 0.60,
-		sprintf('%.0f : %.0f calls/s', 100 * $a, 100 * $b));
+		sprintf('%.0f : %.0f calls/s; rows of a batch:%s', 100 * $a, 100 * $b, $rows));
 	return;
 }
 
@@ -518,14 +535,13 @@ END $$;});
 
 # ---------------- verify ----------------
 
-# Greatest private memory of a running statement's backend and its workers, in
-# MB, sampled while it runs; and how long it ran.
+# What a statement returns, and the greatest private memory of its backend and
+# its workers, in MB, sampled while it runs.
 sub run_watched
 {
 	my ($statement) = @_;
 	my $file = "$work/watched.sql";
 	spew($file, "SET application_name = 'watched';\n$statement\n");
-	my $began = time();
 	my $child = fork();
 	if ($child == 0)
 	{
@@ -537,7 +553,7 @@ sub run_watched
 	my $asked = 0;
 	while (waitpid($child, 1) == 0)
 	{
-		usleep(50_000);
+		usleep(20_000);
 		if (!@pids || time() - $asked > 1)
 		{
 			@pids = split /\n/,
@@ -552,11 +568,14 @@ sub run_watched
 		}
 	}
 	die "verify failed\n" if $?;
-	return (time() - $began, $greatest / 1024);
+	open(my $answer, '<', "$work/watched.out") or die "no answer\n";
+	chomp(my $value = <$answer>);
+	return ($value, $greatest / 1024);
 }
 
 # The same check in SQL, from the format that docs describe: every row's
-# preimage put together and hashed by pgcrypto, every link compared.
+# preimage put together and hashed by pgcrypto, every link and place compared,
+# ids counted.
 sub check_in_sql
 {
 	my ($table) = @_;
@@ -571,24 +590,26 @@ sub check_in_sql
 		FROM llm_audit.ledger_column c JOIN llm_audit.ledger l USING (ledger_id)
 		WHERE l.relation_name = '$table' ORDER BY 1});
 	my $entries = join "\n || ", map {
-		my ($number, $name, $type) = @$_;
+		my ($number, $column, $type) = @$_;
+		my $name = "t.$column";
 		my $bytes = sprintf($encode{$type} // die("no encoding for type $type\n"), $name);
 		"CASE WHEN $name IS NULL THEN '' ELSE int2send(${number}::int2) || int4send($type)"
 		  . " || '\\x00'::bytea || int4send(length($bytes)) || $bytes END"
 	} @columns;
-	my $count = join ' + ', map { "($_->[1] IS NOT NULL)::int" } @columns;
+	my $count = join ' + ', map { "(t.$_->[1] IS NOT NULL)::int" } @columns;
 	return qq{
-SELECT count(*) FROM (
-	SELECT digest('LAR1'::bytea || uuid_send(l.ledger_id) || int4send(s.segment)
+SELECT count(*) FILTER (WHERE recomputed <> row_hash OR before <> prev_hash
+		OR chain_seq <> position) + count(*) - count(DISTINCT id) FROM (
+	SELECT t.id, digest('LAR1'::bytea || uuid_send(l.ledger_id) || int4send(s.segment)
 		|| int4send(t.chain_lane) || int8send(t.chain_seq) || t.prev_hash
 		|| int2send(($count)::int2)
 		|| $entries, 'sha256') AS recomputed, row_hash, prev_hash,
-		lag(row_hash) OVER (PARTITION BY t.tableoid, chain_lane ORDER BY chain_seq) AS before
+		chain_seq, row_number() OVER lane AS position, lag(row_hash) OVER lane AS before
 	FROM $table t
 	JOIN llm_audit.ledger l ON l.relation_name = '$table'
 	JOIN llm_audit.ledger_segment s ON s.ledger_id = l.ledger_id
-		AND s.relation_name = (SELECT relname FROM pg_class WHERE oid = t.tableoid)) AS r
-WHERE recomputed <> row_hash OR before <> prev_hash;};
+		AND s.relation_name = (SELECT relname FROM pg_class WHERE oid = t.tableoid)
+	WINDOW lane AS (PARTITION BY t.tableoid, chain_lane ORDER BY chain_seq)) AS r;};
 }
 
 sub fill_wide
@@ -611,7 +632,7 @@ sub bench_verify
 {
 	fresh_tables();
 	my $small = 10_000;
-	my $middle = 100_000;
+	my $middle = $quick ? 100_000 : 500_000;
 	my $large = $quick ? 500_000 : 5_000_000;
 	my (%rate, $memory);
 	for my $rows ($small, $middle, $large)
@@ -621,7 +642,7 @@ sub bench_verify
 		for my $round (1 .. ($rows == $large ? 1 : 3))
 		{
 			my ($time, $mb) = run_watched(
-				"SELECT 1 / (1 - sign(findings)) FROM llm_audit.verify_summary('wide');");
+				"SELECT extract(epoch FROM duration) / (1 - sign(findings)) FROM llm_audit.verify_summary('wide');");
 			push @rates, $rows / $time;
 			$memory = $mb if !defined $memory || $mb > $memory;
 		}
