@@ -114,5 +114,21 @@ is($node->safe_psql('restored', 'SELECT ledger_id FROM llm_audit.ledger ORDER BY
 	'with the ledgers\' identity');
 check_verify($node, 'restored', 'restored');
 
+# A retry that crosses the end of a segment is stored again, and told.
+my $id = '00000000-0000-4000-8000-000000000001';
+my $columns = call_columns();
+my $values = call_values("'retry'");
+my $again = "INSERT INTO llm_audit.llm_call (id, $columns) VALUES ('$id', $values) ON CONFLICT DO NOTHING";
+$node->safe_psql('audit', "$again; $again");
+is($node->safe_psql('audit', "SELECT count(*) FROM llm_audit.llm_call WHERE id = '$id'"),
+	'1', 'a retry within a segment is dropped');
+set_clock($node, 240 * $day);
+$node->safe_psql('audit', "$again; $again");
+is($node->safe_psql('audit', "SELECT count(*) FROM llm_audit.llm_call WHERE id = '$id'"),
+	'2', 'a retry in the next segment is stored again');
+is(chain_faults($node, 'audit', 'llm_audit.llm_call'), '0', 'retries leave no gap');
+like( $node->safe_psql('audit', 'SELECT DISTINCT finding, id FROM llm_audit.verify()'),
+	qr/^duplicate_id\|$id$/, 'verify tells of the duplicate, and of nothing else');
+
 $node->stop;
 done_testing();

@@ -83,6 +83,25 @@ ok($copied == 0 || $copied == 20000, 'a killed COPY leaves all or nothing');
 $rows += $copied;
 check_all('killed COPY');
 
+# COPY that meets a row that is there already, after a savepoint; then the rest.
+$node->safe_psql(
+	'audit', q{INSERT INTO plain (id, n) VALUES ('00000000-0000-4000-8000-000000000001', 1)});
+my $retry = PostgreSQL::Test::Utils::tempdir() . '/retry';
+append_to_file($retry, "00000000-0000-4000-8000-00000000000$_\t$_\n") for 2, 3, 1;
+($status, $out, $err) = $node->psql(
+	'audit', "BEGIN;
+	INSERT INTO plain VALUES (5, 'before the copy');
+	SAVEPOINT s;
+	\\copy plain (id, n) FROM '$retry'
+	ROLLBACK TO s;
+	INSERT INTO plain (id, n) VALUES ('00000000-0000-4000-8000-000000000002', 2),
+		('00000000-0000-4000-8000-000000000001', 1), ('00000000-0000-4000-8000-000000000003', 3)
+		ON CONFLICT DO NOTHING;
+	COMMIT;", on_error_stop => 0);
+like($err, qr/duplicate key/, 'COPY meets a row that is there already');
+$rows += 1 + 1 + 2;
+check_all('COPY after a savepoint, then a retry');
+
 # Exceptions in PL/pgSQL, nested, after rows were chained.
 $node->safe_psql(
 	'audit', q{
