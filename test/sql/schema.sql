@@ -51,6 +51,10 @@ SELECT pg_describe_object(d.classid, d.objid, 0)
 	WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 		AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'llm_audit')
 		AND coalesce(obj_description(d.objid, d.classid::regclass::name), '') = ''
+		-- tables' row types are members too since 17
+		AND NOT EXISTS (SELECT FROM pg_type AS t
+			WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid
+				AND (t.typrelid <> 0 OR t.typelem <> 0))
 	ORDER BY 1;
 SELECT rolname FROM pg_roles WHERE rolname LIKE 'llm\_audit\_%'
 		AND coalesce(shobj_description(oid, 'pg_authid'), '') = ''

@@ -285,7 +285,7 @@ static bool
 MapRaw(const char *uri, const char *status, const char *request,
 	   const char *response)
 {
-	char text[	8192];
+	static char text[8192];		/* the document refers to it */
 
 	snprintf(text, sizeof(text), "{\"method\":\"POST\",\"uri\":\"%s\",\"status\":%s,"
 			 "\"request\":%s,\"response\":%s,\"request_headers\":{\"User-Agent\":"
