@@ -49,15 +49,15 @@ static const struct
 {
 	[GUARD_UPDATE] = {
 		"update",
-		"Record a correction as a new row. The only doors are llm_audit.erase_subject() for personal data and llm_audit.purge() for expired rows."
+		"Record a correction as a new row."
 	},
 	[GUARD_DELETE] = {
 		"delete from",
-		"Expired rows leave through llm_audit.purge() only."
+		"A ledger goes away as a whole only, through llm_audit.drop_ledger() or llm_audit.uninstall()."
 	},
 	[GUARD_TRUNCATE] = {
 		"truncate",
-		"Expired rows leave through llm_audit.purge() only."
+		"A ledger goes away as a whole only, through llm_audit.drop_ledger() or llm_audit.uninstall()."
 	},
 	[GUARD_MERGE] = {
 		"merge into",
