@@ -340,7 +340,7 @@ AS $$
 DECLARE
 	l llm_audit.ledger;
 	a record;
-	filled boolean;
+	enrolling boolean;
 	added int := 0;
 BEGIN
 	SELECT r.* INTO l FROM llm_audit.ledger r
@@ -352,6 +352,8 @@ BEGIN
 		RAISE EXCEPTION '"%" is not a ledger', ledger
 			USING ERRCODE = 'wrong_object_type';
 	END IF;
+	enrolling := NOT EXISTS (SELECT FROM llm_audit.ledger_column k
+		WHERE k.ledger_id = l.ledger_id);
 	FOR a IN
 		SELECT t.attname, llm_audit.base_type(t.atttypid) AS type,
 			-- the value that a default gave to older rows stands in the
@@ -375,14 +377,10 @@ BEGIN
 			RAISE EXCEPTION 'column "%" of ledger "%" has a type that cannot be hashed', a.attname, ledger
 				USING ERRCODE = 'feature_not_supported',
 					HINT = 'Use text, a number, boolean, uuid, bytea, json, jsonb, a date or time, interval, inet, cidr, or an array of these.';
-		END IF;
-		IF a.has_default THEN
-			EXECUTE format('SELECT EXISTS (SELECT FROM %s)', ledger) INTO filled;
-			IF filled THEN
-				RAISE EXCEPTION 'column "%" of ledger "%" was added with a default', a.attname, ledger
-					USING ERRCODE = 'feature_not_supported',
-						HINT = 'Older rows would show a value that they were never hashed with: ADD COLUMN first, then SET DEFAULT.';
-			END IF;
+		ELSIF a.has_default AND NOT enrolling THEN
+			RAISE EXCEPTION 'column "%" of ledger "%" was added with a default', a.attname, ledger
+				USING ERRCODE = 'feature_not_supported',
+					HINT = 'Older rows would show a value that they were never hashed with: ADD COLUMN first, then SET DEFAULT.';
 		END IF;
 		INSERT INTO llm_audit.ledger_column (ledger_id, column_number, column_name, type_oid)
 			SELECT l.ledger_id, coalesce(max(column_number), 0) + 1, a.attname, a.type

@@ -361,6 +361,18 @@ CheckVerbatim(const Segment *seg, const Datum *values, const bool *nulls)
 				 errhint("The row was altered, or the ledger's id and segments are not those of the dump: restore the configuration tables of schema llm_audit first.")));
 }
 
+/*
+ * True if the row comes from a dump or from a publisher.  What a subscriber's
+ * own triggers record about replicated rows is new.
+ */
+static bool
+RowIsCopied(void)
+{
+	return llm_audit_restore ||
+		(IsLogicalWorker() &&
+		 DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) == 1);
+}
+
 /* A tuple of the row, in the current context. */
 static HeapTuple
 FormRow(Relation leaf, const Datum *values, const bool *nulls)
@@ -456,7 +468,7 @@ llm_audit_ledger_insert(PG_FUNCTION_ARGS)
 	memcpy(values, slot->tts_values, desc->natts * sizeof(Datum));
 	memcpy(nulls, slot->tts_isnull, desc->natts * sizeof(bool));
 
-	if (llm_audit_restore || IsLogicalWorker())
+	if (RowIsCopied())
 	{
 		CheckVerbatim(seg, values, nulls);
 		return PointerGetDatum(trigdata->tg_trigtuple);

@@ -147,6 +147,8 @@ END
 $$;
 SELECT attname, attstorage FROM pg_attribute WHERE attrelid = 'wide'::regclass
 	AND attname IN ('prev_hash', 'row_hash') ORDER BY 1;
+SELECT count(*) FROM pg_attribute a JOIN pg_partition_tree('llm_audit.llm_call') t ON t.relid = a.attrelid
+	WHERE attname IN ('prev_hash', 'row_hash') AND attstorage <> 'p';
 SELECT count(*), faults('wide'), min(pg_column_size(row_hash)) AS in_line FROM wide;
 
 -- A partitioned ledger: every segment has chains of its own; an environment

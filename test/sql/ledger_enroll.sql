@@ -128,7 +128,7 @@ CREATE INDEX plain_lane_idx ON plain (n);
 ALTER TABLE plain ADD COLUMN before int DEFAULT 5;
 ALTER TABLE plain DROP COLUMN note;
 SELECT llm_audit.create_ledger('plain', erasable => '{"Odd \"name\""}');
-SELECT attname, format_type(atttypid, atttypmod) AS type, attnotnull AS required, attstattarget = 0 AS no_statistics
+SELECT attname, format_type(atttypid, atttypmod) AS type, attnotnull AS required, attstattarget IS NOT DISTINCT FROM 0 AS no_statistics
 	FROM pg_attribute WHERE attrelid = 'plain'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
 SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'plain'::regclass ORDER BY 1;
 SELECT indexrelid::regclass, indisreplident, pg_get_indexdef(indexrelid) FROM pg_index

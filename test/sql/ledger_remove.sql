@@ -71,7 +71,8 @@ SELECT to_regnamespace('llm_audit');
 SELECT count(*) FROM plain JOIN before USING (n, id, chain_seq, row_hash);
 SELECT environment, n, secret, tableoid::regclass::text ~ ('^parted_' || environment || '_\d{8}$') AS leaf
 	FROM parted ORDER BY 1;
-SELECT c.relname, c.relowner::regrole, c.relacl FROM pg_class c WHERE c.relname IN ('plain', 'parted', 'parted_test_default') ORDER BY 1;
+SELECT c.relname, c.relowner::regrole, has_table_privilege('llm_audit_writer', c.oid, 'INSERT') AS writers
+	FROM pg_class c WHERE c.relname IN ('plain', 'parted', 'parted_test_default') ORDER BY 1;
 SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE NOT tgisinternal;
 SELECT adrelid::regclass, pg_get_expr(adbin, adrelid) FROM pg_attrdef;
 -- They are ordinary tables now.

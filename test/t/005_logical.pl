@@ -75,6 +75,20 @@ $subscriber->safe_psql('audit', 'SELECT count(*) FROM llm_audit.setup()');
 $publisher->safe_psql('audit', insert_calls(10, 'canary', 'canary'));
 same_rows('new environment');
 
+# What a trigger of the subscriber's records about replicated rows is new there.
+$subscriber->safe_psql(
+	'audit', q{
+	CREATE TABLE arrived (n bigint);
+	SELECT llm_audit.create_ledger('arrived');
+	CREATE FUNCTION arrived() RETURNS trigger LANGUAGE plpgsql AS
+		'BEGIN INSERT INTO public.arrived VALUES (new.n) ON CONFLICT DO NOTHING; RETURN NULL; END';
+	CREATE TRIGGER arrived AFTER INSERT ON plain FOR EACH ROW EXECUTE FUNCTION arrived();
+	ALTER TABLE plain ENABLE ALWAYS TRIGGER arrived});
+$publisher->safe_psql('audit', "INSERT INTO plain SELECT i, 'heard' FROM generate_series(201, 210) AS i");
+$publisher->wait_for_catchup('ledgers');
+check_chain($subscriber, 'audit', 'arrived', 10, 'a ledger of the subscriber');
+$subscriber->safe_psql('audit', 'DROP TRIGGER arrived ON plain');
+
 # A replicated TRUNCATE must not empty a ledger.
 my $rows = $subscriber->safe_psql('audit', 'SELECT count(*) FROM plain');
 my $from = -s $subscriber->logfile;
