@@ -169,13 +169,15 @@ RowFromSlot(LaneReader *reader, LaneRow *row)
 {
 	const LedgerAttrs *attrs = &reader->seg->attrs;
 	bool		isnull;
-	bytea	   *hash;
+	Datum		value;
+	bytea	   *hash = NULL;
 
 	row->seq = DatumGetInt64(slot_getattr(reader->slot, attrs->chain_seq,
 										  &isnull));
-	hash = DatumGetByteaPP(slot_getattr(reader->slot, attrs->row_hash,
-										&isnull));
-	if (isnull || VARSIZE_ANY_EXHDR(hash) != SHA256_SIZE)
+	value = slot_getattr(reader->slot, attrs->row_hash, &isnull);
+	if (!isnull)
+		hash = DatumGetByteaPP(value);
+	if (hash == NULL || VARSIZE_ANY_EXHDR(hash) != SHA256_SIZE)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("row_hash at the end of lane %u of \"%s\" is malformed",

@@ -241,5 +241,22 @@ INSERT INTO entry VALUES (965);
 SELECT n, chain_lane = :lane AS same_lane, chain_seq - :ends AS further
 	FROM entry WHERE n IN (963, 964, 965) ORDER BY n;
 
+-- The end of a lane has been spoilt: nothing is chained to it.
+SET allow_system_table_mods = on;
+BEGIN;
+CALL triggers('D');
+UPDATE entry SET row_hash = '\x00' WHERE n = 965;
+CALL triggers('A');
+INSERT INTO entry VALUES (966);
+ROLLBACK;
+BEGIN;
+UPDATE pg_attribute SET attnotnull = false WHERE attrelid = 'entry'::regclass AND attname = 'row_hash';
+CALL triggers('D');
+UPDATE entry SET row_hash = NULL WHERE n = 965;
+CALL triggers('A');
+INSERT INTO entry VALUES (966);
+ROLLBACK;
+INSERT INTO entry VALUES (966);
+
 \c :origin
 DROP DATABASE ledger_transactions;
