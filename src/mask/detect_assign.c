@@ -251,7 +251,8 @@ LookAt(const MaskScan *scan, const Value *value)
 		unsigned char c = scan->text[i];
 
 		same = i > value->start && scan->text[i - 1] == c ? same + 1 : 1;
-		if (same > look.filler && strchr("xX*.-_#?0", c) != NULL)
+		if (same > 2 && same > look.filler &&
+			strchr("xX*.-_#?0", c) != NULL)
 			look.filler = same;
 		if (IsDigit(c))
 			look.digits++;
@@ -327,6 +328,9 @@ IsSecretValue(const MaskScan *scan, KeyKind kind, const Value *value)
 	if (len < (kind == KEY_PASSWORD ? 3 : 6))
 		return false;
 	look = LookAt(scan, value);
+	if (kind != KEY_PASSWORD && look.digits == 0 && look.symbols == 0 &&
+		len != 17)
+		return false;			/* words, not worth a closer look */
 	if (IsPlaceholder(scan, value, &look))
 		return false;
 	if (kind == KEY_PASSWORD)
@@ -375,7 +379,7 @@ SkipQuote(const MaskScan *scan, size_t pos, char *quote)
 static bool
 EndsBare(unsigned char c, bool braces)
 {
-	if (c <= ' ' || strchr("\"'`,;<\\&", c))
+	if (InSet(c, SET_BARE_END))
 		return true;
 	return !braces && (c == ')' || c == '}' || c == ']' || c == '(');
 }
@@ -440,7 +444,7 @@ OfferValue(MaskScan *scan, KeyKind kind, Value value)
 static bool
 IsOperator(unsigned char c)
 {
-	return c != 0 && strchr(":=?.!+~|>", c) != NULL;
+	return InSet(c, SET_OPERATOR);
 }
 
 /*
@@ -462,12 +466,10 @@ FindKey(const MaskScan *scan, size_t pos, size_t *start, size_t *end)
 	while (at > low && (scan->text[at - 1] == ' ' ||
 						scan->text[at - 1] == '\t'))
 		at--;
-	while (at > low && strchr("\"'`\\]", scan->text[at - 1]))
+	while (at > low && InSet(scan->text[at - 1], SET_QUOTE))
 		at--;
 	*end = at;
-	while (at > low && (IsAlnum(scan->text[at - 1]) ||
-						scan->text[at - 1] >= 0x80 ||
-						strchr("_-.", scan->text[at - 1])))
+	while (at > low && InSet(scan->text[at - 1], SET_KEY))
 		at--;
 	*start = at;
 	return *end > *start;
@@ -484,8 +486,7 @@ SkipTypeName(const MaskScan *scan, size_t *start, size_t *end)
 		at == 0 || scan->text[at - 1] != ' ')
 		return;
 	*end = --at;
-	while (at > low && (IsAlnum(scan->text[at - 1]) ||
-						strchr("_-.", scan->text[at - 1])))
+	while (at > low && InSet(scan->text[at - 1], SET_KEY))
 		at--;
 	*start = at;
 }

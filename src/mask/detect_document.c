@@ -26,7 +26,10 @@ HitSpan(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
 	return true;
 }
 
-/* The context that speaks of the number at pos, before or after it. */
+/*
+ * The context that speaks of the number at pos, before it or, if end isn't
+ * 0, after that.
+ */
 static MaskContext
 DocumentContext(MaskScan *scan, size_t pos, size_t end)
 {
@@ -34,7 +37,7 @@ DocumentContext(MaskScan *scan, size_t pos, size_t end)
 	{CTX_PASSPORT, CTX_LICENSE, CTX_DOCUMENT, CTX_NATIONAL};
 	MaskContext near = ContextNearest(scan, pos, DOCUMENT_REACH);
 
-	if (near != CTX_COUNT)
+	if (near != CTX_COUNT || end == 0)
 		return near;
 	for (int i = 0; i < 4; i++)
 		if (ContextAfter(scan, after[i], end))
@@ -92,14 +95,16 @@ DetectDocument(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	const DigitRun *run = &scan->run;
 	MaskContext context;
+	int			most;
 
 	(void) self;
 	if (run->left == EDGE_BAD || run->total < 6)
 		return false;
-	context = DocumentContext(scan, pos, run->end);
+	most = DocumentGroups(run);
+	context = DocumentContext(scan, pos, most == run->groups ? run->end : 0);
 	if (context == CTX_COUNT)
 		return false;
-	for (int groups = DocumentGroups(run); groups > 0; groups--)
+	for (int groups = most; groups > 0; groups--)
 	{
 		int			digits = RunDigits(run, groups);
 		MaskEntity	kind = DocumentKind(context, digits, groups);

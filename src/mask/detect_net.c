@@ -49,7 +49,7 @@ WideAt(const MaskScan *scan, size_t pos)
 static bool
 IsLocalPart(unsigned char c)
 {
-	return IsAlnum(c) || (c != 0 && strchr("._%+-'!#$^{}|~", c) != NULL);
+	return InSet(c, SET_LOCAL);
 }
 
 /* Where the local part before '@' begins; pos if there is none. */
@@ -212,9 +212,8 @@ DetectIpv4(MaskScan *scan, const MaskDetector *self, size_t pos)
 	unsigned char before = ByteBefore(scan, pos);
 	size_t		end;
 
-	if (scan->run.groups < 4 || scan->run.group[3].sep != '.' ||
-		!RunSeparated(&scan->run, 4, '.') || IsAlnum(before) ||
-		before == '.')
+	if (scan->run.groups < 4 || before == '.' || IsAlnum(before) ||
+		!RunSeparated(&scan->run, 4, '.'))
 		return false;
 	end = QuadEnd(scan, pos);
 	if (end == 0 || SaysVersion(scan, pos))
@@ -368,7 +367,7 @@ DetectMacToken(MaskScan *scan, const MaskDetector *self, size_t pos)
 	size_t		end = 0;
 
 	(void) pos;
-	if (ByteBefore(scan, start) == '-' || ByteBefore(scan, start) == '.')
+	if ((sep != '-' && sep != '.') || ByteBefore(scan, start) == '-' || ByteBefore(scan, start) == '.')
 		return false;
 	if (len == 2 && sep == '-')
 		end = HexGroupsEnd(scan, start, 6, 2);
@@ -407,7 +406,7 @@ DetectUrlCredentials(MaskScan *scan, const MaskDetector *self, size_t pos)
 	{
 		unsigned char c = scan->text[i];
 
-		if (c <= ' ' || strchr("\"'<>`/?#\\", c))
+		if (InSet(c, SET_URL_END))
 			break;
 		if (c == ':' && colon == 0)
 			colon = i;

@@ -214,9 +214,11 @@ static int
 InternationalGroups(const MaskScan *scan)
 {
 	const DigitRun *run = &scan->run;
+	unsigned char before = ByteBefore(scan, run->group[0].pos);
 	int			groups;
 
-	if (scan->text[PhoneStart(scan)] != '+' || run->digits[0] == '0')
+	if ((before != '+' && before != '(' && before != ' ') ||
+		scan->text[PhoneStart(scan)] != '+' || run->digits[0] == '0')
 		return 0;
 	if (run->digits[0] == '7' || run->digits[0] == '1')
 	{
@@ -302,8 +304,11 @@ SpokenGroups(MaskScan *scan)
 	const DigitRun *run = &scan->run;
 	size_t		start = run->group[0].pos;
 	MaskContext near = ContextNearest(scan, start, 40);
+	int			most = PhoneGroups(run, 15);
 
-	for (int groups = PhoneGroups(run, 15); groups > 0; groups--)
+	if (most < run->groups && !ContextNear(scan, CTX_PHONE, start, 64))
+		return 0;				/* no word before, digits after */
+	for (int groups = most; groups > 0; groups--)
 	{
 		int			digits = RunDigits(run, groups);
 

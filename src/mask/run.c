@@ -15,27 +15,32 @@ static size_t
 ReadSeparator(const MaskScan *scan, size_t pos, char *sep)
 {
 	size_t		n = 0;
-	int			parens = 0;
 	int			dots = 0;
+	unsigned char one = ByteAt(scan, pos);
+
+	if (IsAlpha(one) || one == ',' || one == ':')
+		return 0;
+	if (IsDigit(ByteAt(scan, pos + 1)))
+	{
+		*sep = (char) one;
+		return one == ' ' || one == '-' || one == '.' || one == '/' ||
+			one == '(' || one == ')' ? 1 : 0;
+	}
 
 	while (n < 4 && pos + n < scan->len)
 	{
 		unsigned char c = scan->text[pos + n];
 
-		if (c == '(' || c == ')')
-			parens++;
-		else if (c == '.' || c == '/')
+		if (c == '.' || c == '/')
 			dots++;
-		else if (c != ' ' && c != '-')
+		else if (c != ' ' && c != '-' && c != '(' && c != ')')
 			break;
 		n++;
 	}
 	if (n == 0 || n == 4 || !IsDigit(ByteAt(scan, pos + n)))
 		return 0;
-	*sep = n == 1 ? (char) scan->text[pos] : '*';
-	if (n > 1 && dots > 0)
-		return 0;				/* the end of a sentence, a path */
-	return n > 1 && parens == 0 && n > 3 ? 0 : n;
+	*sep = '*';
+	return dots > 0 ? 0 : n;	/* the end of a sentence, a path */
 }
 
 /*
@@ -103,8 +108,11 @@ ReadChain(MaskScan *scan, size_t pos)
 		size_t		at = pos;
 		size_t		gap;
 
-		while (at < scan->len && IsDigit(scan->text[at]))
-			at++;
+		char	   *copy = run->chain_digits + digits;
+
+		for (; at < scan->len && IsDigit(scan->text[at]); at++)
+			if (at - pos < GROUP_DIGITS)
+				*copy++ = (char) scan->text[at];
 		if (at - pos > GROUP_DIGITS)
 		{
 			if (run->chain_count == 0)
@@ -115,7 +123,6 @@ ReadChain(MaskScan *scan, size_t pos)
 		group->sep = sep;
 		group->len = (int) (at - pos);
 		group->before = digits;
-		memcpy(run->chain_digits + digits, scan->text +pos, at - pos);
 		digits += group->len;
 		run->chain_count++;
 		run->chain_end = at;

@@ -191,6 +191,18 @@ PrepareTriggers(void)
 	}
 }
 
+/* Offers a run to the detectors of numbers that its first group may fit. */
+static bool
+OfferNumber(MaskScan *scan, size_t pos)
+{
+	uint32_t	length = UINT32_C(1) << scan->run.group[0].len;
+
+	for (const MaskDetector *const *d = asked[TRIGGER_NUMBER]; *d != NULL; d++)
+		if (((*d)->lengths & length) != 0 && (*d)->detect(scan, *d, pos))
+			return true;
+	return false;
+}
+
 /* Offers the present event to the detectors of a trigger, in order. */
 static bool
 OfferTrigger(MaskScan *scan, MaskTrigger trigger, size_t pos)
@@ -252,12 +264,14 @@ OfferWord(MaskScan *scan, size_t pos)
 	return scan->done > before;
 }
 
-/* The bounds of the letters and digits around pos, 48 bytes each way. */
+/*
+ * The bounds of the letters and digits around pos, 48 bytes back and 96 on;
+ * end is known to be among them.
+ */
 static void
-TokenBounds(MaskScan *scan, size_t pos)
+TokenBounds(MaskScan *scan, size_t pos, size_t end)
 {
 	size_t		start = pos;
-	size_t		end = pos;
 
 	while (start > 0 && pos - start < 48 && IsAlnum(scan->text[start - 1]))
 		start--;
@@ -301,10 +315,10 @@ DigitEvent(MaskScan *scan, size_t pos)
 	DigitRun   *run = &scan->run;
 	bool		mixed;
 
-	TokenBounds(scan, pos);
+	ReadDigitRun(scan, pos);
+	TokenBounds(scan, pos, run->groups > 0 ? RunEnd(run, 1) : pos);
 	if (run->token_start < scan->done)
 		run->token_start = scan->done;
-	ReadDigitRun(scan, pos);
 	mixed = run->token_start < pos ||
 		(run->groups > 0 && RunEnd(run, 1) < run->token_end);
 	if (mixed && OfferTrigger(scan, TRIGGER_TOKEN, pos))
@@ -315,7 +329,7 @@ DigitEvent(MaskScan *scan, size_t pos)
 		return;
 	}
 	if (MayMatter(scan))
-		OfferTrigger(scan, TRIGGER_NUMBER, pos);
+		OfferNumber(scan, pos);
 	if (scan->digits_done < RunEnd(run, 1))
 		scan->digits_done = RunEnd(run, 1);
 	if (mixed && run->left != EDGE_CLEAN &&

@@ -136,6 +136,8 @@ struct MaskDetector
 	int			min_len;
 	int			max_len;
 	float		min_entropy;
+	/* TRIGGER_NUMBER: bit set of the first group's possible lengths */
+	uint32_t	lengths;
 };
 
 extern const MaskDetector DetectorTable[];
@@ -341,6 +343,22 @@ static inline bool
 IsSpace(unsigned char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* charset.c: sets of characters, by bit */
+#define SET_KEY 1				/* names of keys */
+#define SET_LOCAL 2				/* local parts of e-mail addresses */
+#define SET_OPERATOR 4			/* of an assignment */
+#define SET_QUOTE 8				/* between a key and its operator */
+#define SET_BARE_END 16			/* end of a value without quotes */
+#define SET_URL_END 32			/* end of a URL's authority */
+
+extern const uint8_t CharSet[256];
+
+static inline bool
+InSet(unsigned char c, unsigned set)
+{
+	return (CharSet[c] & set) != 0;
 }
 
 /* The byte at pos, 0 beyond the end. */

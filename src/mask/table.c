@@ -11,31 +11,37 @@
 /* A key with a prefix: the characters after it, how many, their entropy. */
 #define KEY(entity, words, charset, min, max, entropy) \
 	{entity, TRIGGER_WORD, DetectPrefixedKey, words, true, charset, min, max, \
-	 entropy}
+	 entropy, 0}
 #define API(words, charset, min, max) \
 	KEY(MASK_API_KEY, words, charset, min, max, 2.5f)
 #define TOKEN(words, charset, min, max) \
 	KEY(MASK_ACCESS_TOKEN, words, charset, min, max, 2.5f)
 
 #define ON(entity, trigger, detect) \
-	{entity, trigger, detect, NULL, false, NULL, 0, 0, 0}
+	{entity, trigger, detect, NULL, false, NULL, 0, 0, 0, 0}
+/* The lengths from one to another; a number's first group has one of them. */
+#define BITS(from, to) ((2u << (to)) - (1u << (from)))
+#define ON_NUMBER(entity, detect, lengths) \
+	{entity, TRIGGER_NUMBER, detect, NULL, false, NULL, 0, 0, 0, lengths}
 #define ON_WORD(entity, detect, words, exact, detail) \
-	{entity, TRIGGER_WORD, detect, words, exact, detail, 0, 0, 0}
+	{entity, TRIGGER_WORD, detect, words, exact, detail, 0, 0, 0, 0}
 
 const MaskDetector DetectorTable[] =
 {
 	/* numbers, the surest first */
-	ON(MASK_ACCESS_TOKEN, TRIGGER_NUMBER, DetectFacebook),
-	ON(MASK_IP_ADDRESS, TRIGGER_NUMBER, DetectIpv4),
-	ON(MASK_MAC_ADDRESS, TRIGGER_NUMBER, DetectMacToken),
-	ON(MASK_DATE_OF_BIRTH, TRIGGER_NUMBER, DetectDate),
-	ON(MASK_KZ_IIN, TRIGGER_NUMBER, DetectTwelve),
-	ON(MASK_US_SSN, TRIGGER_NUMBER, DetectSsn),
-	ON(MASK_RU_SNILS, TRIGGER_NUMBER, DetectSnils),
-	ON(MASK_CREDIT_CARD, TRIGGER_NUMBER, DetectCard),
-	ON(MASK_RU_INN, TRIGGER_NUMBER, DetectInn10),
-	ON(MASK_US_PASSPORT, TRIGGER_NUMBER, DetectDocument),
-	ON(MASK_PHONE_NUMBER, TRIGGER_NUMBER, DetectPhone),
+	ON_NUMBER(MASK_ACCESS_TOKEN, DetectFacebook, BITS(15, 16)),
+	ON_NUMBER(MASK_IP_ADDRESS, DetectIpv4, BITS(1, 3)),
+	ON_NUMBER(MASK_MAC_ADDRESS, DetectMacToken, BITS(2, 2) | BITS(4, 4)),
+	ON_NUMBER(MASK_DATE_OF_BIRTH, DetectDate, BITS(1, 2) | BITS(4, 4)),
+	ON_NUMBER(MASK_KZ_IIN, DetectTwelve, BITS(6, 6) | BITS(12, 12)),
+	ON_NUMBER(MASK_US_SSN, DetectSsn,
+			  BITS(3, 3) | BITS(5, 5) | BITS(9, 9)),
+	ON_NUMBER(MASK_RU_SNILS, DetectSnils, BITS(3, 3) | BITS(11, 11)),
+	ON_NUMBER(MASK_CREDIT_CARD, DetectCard,
+			  BITS(1, 1) | BITS(4, 4) | BITS(8, 8) | BITS(12, 19)),
+	ON_NUMBER(MASK_RU_INN, DetectInn10, BITS(10, 10)),
+	ON_NUMBER(MASK_US_PASSPORT, DetectDocument, BITS(1, 24)),
+	ON_NUMBER(MASK_PHONE_NUMBER, DetectPhone, BITS(1, 15)),
 
 	/* tokens of letters and digits */
 	ON(MASK_IBAN_CODE, TRIGGER_TOKEN, DetectIban),

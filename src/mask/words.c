@@ -89,13 +89,12 @@ static int16_t bucket[BUCKETS];
 static WordFilter filter;
 static bool ready;
 
-/* The bucket of n folded bytes. */
-static unsigned
-BucketOf(const unsigned char *bytes, int n)
+/* The bucket of the first n (2 to 4) of four folded bytes. */
+static inline unsigned
+BucketOf(uint32_t first, int n)
 {
-	uint32_t	key = 0;
+	uint32_t	key = first & (0xFFFFFFFFu >> (32 - 8 * n));
 
-	memcpy(&key, bytes, (size_t) n);
 	return (key * 0x85EBCA6Bu + (uint32_t) n * 0x9E3779B1u) >> 21;
 }
 
@@ -206,8 +205,8 @@ AddWord(const char *text, int len, Word word)
 	else
 		FilterAdd((const unsigned char *) text, key_len);
 	FoldCopy((const unsigned char *) text, (size_t) key_len, key);
-	b = BucketOf(key, key_len);
 	memcpy(&word.first, key, 4);
+	b = BucketOf(word.first, key_len);
 	word.mask = 0xFFFFFFFFu >> (32 - 8 * key_len);
 	word.next = bucket[b];
 	bucket[b] = (int16_t) word_count;
@@ -285,6 +284,21 @@ WordLength(const Word *word, const unsigned char *text, size_t len, size_t pos)
 	return n;
 }
 
+/* Folds up to four bytes, quickly if they are ASCII. */
+static inline void
+FoldFour(const unsigned char *text, size_t have, unsigned char *key)
+{
+	bool		high = false;
+
+	for (size_t i = 0; i < have; i++)
+	{
+		key[i] = IsUpper(text[i]) ? text[i] | 0x20 : text[i];
+		high |= text[i] >= 0x80;
+	}
+	if (high)
+		FoldCopy(text, have, key);
+}
+
 /* Adds a match, or lengthens that of the same meaning; their new number. */
 static int
 NoteMatch(WordMatch *matches, int found, int room, const Word *word,
@@ -320,10 +334,10 @@ WordsMatch(const unsigned char *text, size_t len, size_t pos,
 	uint32_t	first;
 	int			found = 0;
 
-	FoldCopy(text +pos, have, key);
+	FoldFour(text +pos, have, key);
 	memcpy(&first, key, 4);
 	for (int n = 4; n >= 2; n--)
-		for (int i = bucket[BucketOf(key, n)]; i >= 0; i = words[i].next)
+		for (int i = bucket[BucketOf(first, n)]; i >= 0; i = words[i].next)
 		{
 			size_t		length;
 
