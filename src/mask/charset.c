@@ -5,41 +5,33 @@
  */
 #include "mask/scan.h"
 
-#define NAME (SET_KEY | SET_LOCAL)
-#define STOP (SET_BARE_END | SET_URL_END)
+uint8_t		CharSet[256];
 
-const uint8_t CharSet[256] =
+/* Adds characters to a set. */
+static void
+AddChars(const char *chars, unsigned set)
 {
-	[0...' '] = STOP,
-	['0'...'9'] = NAME,
-	['A'...'Z'] = NAME,
-	['a'...'z'] = NAME,
-	[0x80...0xFF] = SET_KEY,
-	['!'] = SET_OPERATOR | SET_LOCAL,
-	['"'] = SET_QUOTE | STOP,
-	['#'] = SET_LOCAL | SET_URL_END,
-	['$'] = SET_LOCAL,
-	['%'] = SET_LOCAL,
-	['&'] = SET_BARE_END,
-	['\''] = SET_QUOTE | STOP | SET_LOCAL,
-	['+'] = SET_OPERATOR | SET_LOCAL,
-	[','] = SET_BARE_END,
-	['-'] = SET_KEY | SET_LOCAL,
-	['.'] = SET_OPERATOR | SET_KEY | SET_LOCAL,
-	['/'] = SET_URL_END,
-	[':'] = SET_OPERATOR,
-	[';'] = SET_BARE_END,
-	['<'] = STOP,
-	['='] = SET_OPERATOR,
-	['>'] = SET_OPERATOR | SET_URL_END,
-	['?'] = SET_OPERATOR | SET_URL_END,
-	['\\'] = SET_QUOTE | STOP,
-	[']'] = SET_QUOTE,
-	['^'] = SET_LOCAL,
-	['_'] = SET_KEY | SET_LOCAL,
-	['`'] = SET_QUOTE | STOP,
-	['{'] = SET_LOCAL,
-	['|'] = SET_OPERATOR | SET_LOCAL,
-	['}'] = SET_LOCAL,
-	['~'] = SET_OPERATOR | SET_LOCAL,
-};
+	for (; *chars; chars++)
+		CharSet[(unsigned char) *chars] |= (uint8_t) set;
+}
+
+/* Fills the sets; again is harmless. */
+void
+CharSetsPrepare(void)
+{
+	for (int c = 0; c < 256; c++)
+	{
+		if (c <= ' ')
+			CharSet[c] = SET_BARE_END | SET_URL_END;
+		else if (IsAlnum((unsigned char) c))
+			CharSet[c] = SET_KEY | SET_LOCAL;
+		else if (c >= 0x80)
+			CharSet[c] = SET_KEY;
+	}
+	AddChars("_-.", SET_KEY);
+	AddChars("._%+-'!#$^{}|~", SET_LOCAL);
+	AddChars(":=?.!+~|>", SET_OPERATOR);
+	AddChars("\"'`\\]", SET_QUOTE);
+	AddChars("\"'`,;<\\&", SET_BARE_END);
+	AddChars("\"'<>`/?#\\", SET_URL_END);
+}

@@ -367,7 +367,8 @@ DetectMacToken(MaskScan *scan, const MaskDetector *self, size_t pos)
 	size_t		end = 0;
 
 	(void) pos;
-	if ((sep != '-' && sep != '.') || ByteBefore(scan, start) == '-' || ByteBefore(scan, start) == '.')
+	if ((sep != '-' && sep != '.') || ByteBefore(scan, start) == '-' ||
+		ByteBefore(scan, start) == '.')
 		return false;
 	if (len == 2 && sep == '-')
 		end = HexGroupsEnd(scan, start, 6, 2);

@@ -487,6 +487,7 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 
 	if (asked[0][0] == NULL)
 	{
+		CharSetsPrepare();
 		WordsPrepare();
 		PrepareTriggers();
 	}

@@ -353,7 +353,8 @@ IsSpace(unsigned char c)
 #define SET_BARE_END 16			/* end of a value without quotes */
 #define SET_URL_END 32			/* end of a URL's authority */
 
-extern const uint8_t CharSet[256];
+extern uint8_t CharSet[256];
+extern void CharSetsPrepare(void);
 
 static inline bool
 InSet(unsigned char c, unsigned set)
