@@ -246,6 +246,21 @@ DECLARE
 	base oid;
 	problem text;
 BEGIN
+	IF policy.on_write IS NULL OR policy.on_write NOT IN ('mask', 'keep', 'hash',
+		'truncate_ip', 'redact', 'drop', 'reject')
+	THEN
+		RAISE EXCEPTION 'on_write must be mask, keep, hash, truncate_ip, redact, drop or reject'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF policy.on_violation NOT IN ('mask', 'hash', 'reject') THEN
+		RAISE EXCEPTION 'on_violation must be mask, hash or reject'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF policy.pattern IS NOT NULL AND policy.on_write <> 'keep' AND NOT policy.humans_only THEN
+		RAISE EXCEPTION 'a pattern is for values to keep only'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF policy.period <= interval '0' THEN
+		RAISE EXCEPTION 'period must be positive, or null for as long as the row'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
 	SELECT * INTO a FROM pg_catalog.pg_attribute
 		WHERE attrelid = ledger AND attname = policy.column_name AND attnum > 0
 			AND NOT attisdropped;

@@ -288,7 +288,7 @@ KeepField(ApplyState *state, Datum value, bool *isnull)
 	if (field->kind != KIND_TEXT)
 		return value;
 	string = ValueOf(field, DatumGetTextPP(value));
-	if (IsLastFine(state, &string))
+	if (string.len == 0 || IsLastFine(state, &string))
 		return value;
 	if (HasForm(field, value, &string) && IsHarmless(state, &string))
 	{

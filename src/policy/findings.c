@@ -256,7 +256,11 @@ PolicyAttach(const pg_uuid_t *call_id, const PolicyFindings *findings)
 	entry = hash_search(attached, call_id, HASH_ENTER, &found);
 	if (!found)
 		memset(&entry->findings, 0, sizeof(entry->findings));
-	FindingsMerge(&entry->findings, findings);
+	entry->findings.examined |= findings->examined;
+	entry->findings.withheld |= findings->withheld;
+	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+		entry->findings.counts[i] = Max(entry->findings.counts[i],
+										findings->counts[i]);
 }
 
 bool

@@ -34,15 +34,24 @@ struct PolicyPattern
 	bool		(*accept) (const char *value, size_t len);
 };
 
-/* "keyid:hash" as match tokens and pseudonyms are written. */
+/*
+ * "keyid:hash" as match tokens and pseudonyms are written; digits alone are
+ * no hash, but could be what should have been hashed.
+ */
 static bool
 IsToken(const char *value, size_t len)
 {
 	const char *colon = memchr(value, ':', len);
 	size_t		id_len = colon == NULL ? 0 : colon - value;
 
-	return id_len >= 1 && id_len <= 16 && len - id_len - 1 >= 16 &&
-		memchr(colon + 1, ':', len - id_len - 1) == NULL;
+	if (id_len < 1 || id_len > 16 || id_len + 1 == len)
+		return false;
+	for (size_t i = id_len + 1; i < len; i++)
+	{
+		if ((value[i] | 0x20) >= 'a' && (value[i] | 0x20) <= 'z')
+			return memchr(colon + 1, ':', len - id_len - 1) == NULL;
+	}
+	return false;
 }
 
 static const PolicyPattern patterns[] = {

@@ -56,8 +56,8 @@ extern void PolicyExamine(const char *text, size_t len,
 /*
  * PolicyAttach: the row of llm_call that this transaction is about to insert
  * with this id belongs to texts with these findings; its masking_status,
- * pii_found, pii_counts and data_class will say so.  May be called again for
- * the same id, to add more.
+ * pii_found, pii_counts and data_class will say so.  Of two documents with
+ * the same id, one of which cannot be stored, the higher counts stay.
  */
 extern void PolicyAttach(const pg_uuid_t *call_id,
 						 const PolicyFindings *findings);
