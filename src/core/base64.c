@@ -32,11 +32,10 @@ Base64Decode(const char *text, size_t len, uint8_t *out, size_t room,
 	int			nbits = 0;
 	size_t		n = 0;
 
-	for (int pad = 0; pad < 2 && len > 0 && len % 4 == 0; pad++)
+	if (len > 0 && len % 4 == 0)
 	{
-		if (text[len - 1] != '=')
-			break;
-		len--;
+		for (int pad = 0; pad < 2 && text[len - 1] == '='; pad++)
+			len--;
 	}
 	if (len % 4 == 1)
 		return false;

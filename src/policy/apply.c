@@ -80,17 +80,17 @@ MakeText(const FieldPlan *field, const char *data, size_t len)
 static Datum
 MakeConstant(const FieldPlan *field, const char *word)
 {
-	char		text[64];
+	char		constant[64];
 
 	switch (field->kind)
 	{
 		case KIND_JSON:
 		case KIND_JSONB:
-			snprintf(text, sizeof(text), "{\"%s\": true}",
+			snprintf(constant, sizeof(constant), "{\"%s\": true}",
 					 strcmp(word, WITHHELD_TEXT) == 0 ? "withheld" : "redacted");
 			if (field->kind == KIND_JSONB)
-				return DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
-			return CStringGetTextDatum(text);
+				return DirectFunctionCall1(jsonb_in, CStringGetDatum(constant));
+			return CStringGetTextDatum(constant);
 		default:
 			return MakeText(field, word, strlen(word));
 	}
@@ -140,7 +140,7 @@ MaskString(ApplyState *state, Datum value, const MaskValue *string,
 	MaskOptions options;
 	MaskResult	result = {0};
 
-	ScanOptions(&options, state->known);
+	SetScanOptions(&options, state->known);
 	options.context = NameStr(field->name);
 	options.context_len = strlen(options.context);
 	if (field->kind == KIND_TEXT)
@@ -243,7 +243,7 @@ IsHarmless(ApplyState *state, const MaskValue *string)
 	MaskResult	result = {0};
 	bool		has_known = state->known->count > 0;
 
-	ScanOptions(&options, state->known);
+	SetScanOptions(&options, state->known);
 	if (field->pattern != NULL)
 		options.disabled = PatternDisabled(field->pattern, string->text, string->len);
 	if (options.disabled == ~UINT64CONST(0) && !has_known)
@@ -429,7 +429,7 @@ StampOutcome(const LedgerPlan *plan, const PolicyFindings *findings,
 	const OutcomeAttrs *outcome = &plan->outcome;
 	bool		found = FindingsAny(findings);
 	bool		withheld = findings->withheld ||
-		SaysWithheld(outcome, values, nulls);
+	SaysWithheld(outcome, values, nulls);
 
 	if (outcome->pii_counts != InvalidAttrNumber)
 	{

@@ -58,7 +58,7 @@ ScanRelease(void *arg, void *chunk)
 }
 
 void
-ScanOptions(MaskOptions *options, const KnownValues *known)
+SetScanOptions(MaskOptions *options, const KnownValues *known)
 {
 	memset(options, 0, sizeof(*options));
 	options->allocator.alloc = ScanAlloc;
@@ -119,18 +119,18 @@ FindingsAdd(PolicyFindings *findings, const MaskOptions *options,
 }
 
 void
-PolicyExamine(const char *text, size_t len, PolicyFindings *findings)
+PolicyExamine(const char *data, size_t len, PolicyFindings *findings)
 {
 	MaskOptions options;
 	MaskResult	result = {0};
-	MaskValue	value = {text, len};
+	MaskValue	value = {data, len};
 	KnownValues known;
 
 	KnownCollect(&known, NULL);
-	ScanOptions(&options, &known);
-	result.status = MaskDocument(&options, text, len, &result);
+	SetScanOptions(&options, &known);
+	result.status = MaskDocument(&options, data, len, &result);
 	FindingsAdd(findings, &options, &value, &result);
-	if (result.text != NULL)
+	if (result.text)
 		pfree(result.text);
 }
 

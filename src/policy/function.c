@@ -34,7 +34,7 @@ llm_audit_mask(PG_FUNCTION_ARGS)
 	KnownValues known;
 
 	KnownCollect(&known, NULL);
-	ScanOptions(&options, &known);
+	SetScanOptions(&options, &known);
 	result.status = MaskDocument(&options, string.text, string.len, &result);
 	FindingsAdd(&findings, &options, &string, &result);
 	if (result.status == MASK_WITHHELD)
@@ -83,7 +83,7 @@ llm_audit_detect(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	KnownCollect(&known, NULL);
-	ScanOptions(&options, &known);
+	SetScanOptions(&options, &known);
 	status = MaskFind(&options, data, len, &hits, &count);
 	if (status == MASK_NO_MEMORY)
 		ereport(ERROR,

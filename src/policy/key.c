@@ -68,21 +68,21 @@ IsKeyIdCharacter(char c)
 static bool
 ReadKeyLine(char *line, PolicyKey *key)
 {
-	char	   *text = line + strspn(line, " \t\r\n");
+	char	   *at = line + strspn(line, " \t\r\n");
 	size_t		id_len = 0;
 	size_t		len;
 
-	if (*text == '\0' || *text == '#')
+	if (*at == '\0' || *at == '#')
 		return false;
-	while (IsKeyIdCharacter(text[id_len]))
+	while (IsKeyIdCharacter(at[id_len]))
 		id_len++;
 	if (id_len == 0 || id_len > KEY_ID_MAX ||
-		(text[id_len] != ' ' && text[id_len] != '\t'))
+		(at[id_len] != ' ' && at[id_len] != '\t'))
 		RefuseKeyFile(key_path, "A line does not begin with the id of a key.");
 	memset(key->id, 0, sizeof(key->id));
-	memcpy(key->id, text, id_len);
-	text += id_len + strspn(text + id_len, " \t");
-	if (!Base64Decode(text, strcspn(text, " \t\r\n"), key->key, KEY_SIZE, &len) ||
+	memcpy(key->id, at, id_len);
+	at += id_len + strspn(at + id_len, " \t");
+	if (!Base64Decode(at, strcspn(at, " \t\r\n"), key->key, KEY_SIZE, &len) ||
 		len != KEY_SIZE)
 		RefuseKeyFile(key_path, "A key is not 32 bytes in base64.");
 	return true;
@@ -248,10 +248,10 @@ PolicyIsPseudonym(const char *value, size_t len)
 }
 
 Datum
-PolicyDigest(const char *text, size_t len)
+PolicyDigest(const char *data, size_t len)
 {
 	static const char purpose[] = "llm_audit digest 1";
-	HmacPiece	pieces[] = {{purpose, sizeof(purpose)}, {text, len}};
+	HmacPiece	pieces[] = {{purpose, sizeof(purpose)}, {data, len}};
 	bytea	   *result;
 	size_t		id_len;
 

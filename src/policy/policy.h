@@ -50,7 +50,7 @@ extern const char *FindingsDataClass(const PolicyFindings *findings,
  * PolicyExamine: looks through a text that will not be stored (where content
  * is not recorded) and adds what it finds to findings.
  */
-extern void PolicyExamine(const char *text, size_t len,
+extern void PolicyExamine(const char *data, size_t len,
 						  PolicyFindings *findings);
 
 /*
@@ -86,7 +86,7 @@ extern char *PolicyPseudonym(int which, const char *kind,
 extern bool PolicyIsPseudonym(const char *value, size_t len);
 
 /* The keyed digest of a text, as a bytea "keyid:32 bytes"; 0 if no key. */
-extern Datum PolicyDigest(const char *text, size_t len);
+extern Datum PolicyDigest(const char *data, size_t len);
 
 /* Defines llm_audit.key_file and whatever else the room needs at start. */
 extern void PolicyInit(void);

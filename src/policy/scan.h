@@ -21,7 +21,7 @@ typedef struct KnownValues
 } KnownValues;
 
 /* Scanner options with memory from the current context. */
-extern void ScanOptions(MaskOptions *options, const KnownValues *known);
+extern void SetScanOptions(MaskOptions *options, const KnownValues *known);
 
 /*
  * Counts what the scanner has found in text into findings.  A scanner that

@@ -308,8 +308,8 @@ WouldStore(const Target *target, const TypedRow *row, const Segment *seg,
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, a);
 		int			i = att->attisdropped ? -1 :
-			RecordColumnFind(&target->schema, NameStr(att->attname),
-							 strlen(NameStr(att->attname)));
+		RecordColumnFind(&target->schema, NameStr(att->attname),
+						 strlen(NameStr(att->attname)));
 		int			p = i < 0 ? -1 : target->columns[i].position;
 
 		nulls[a] = p < 0 || row->nulls[p];
