@@ -11,7 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = make_node('node', wal_level => 'logical');
+my $node = make_node('node', wal_level => 'logical', log_statement => 'none');
 $node->start;
 make_database($node, 'audit');
 $node->safe_psql('audit', "SELECT llm_audit.set_content_recording('prod', '*', true, 'test')");
