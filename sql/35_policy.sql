@@ -74,6 +74,13 @@ REVOKE EXECUTE ON FUNCTION llm_audit.pseudonym(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.pseudonym(text, text)
 	TO llm_audit_security, llm_audit_compliance, llm_audit_auditor;
 
+CREATE FUNCTION llm_audit.compute_tokens(value text, entity text) RETURNS text[]
+	LANGUAGE c STABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_compute_tokens';
+COMMENT ON FUNCTION llm_audit.compute_tokens(text, text) IS
+	'match tokens of a value, unrecorded; part of match_token()';
+REVOKE EXECUTE ON FUNCTION llm_audit.compute_tokens(text, text) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.pattern_exists(name text) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'llm_audit_pattern_exists';
@@ -381,3 +388,40 @@ REVOKE EXECUTE ON FUNCTION llm_audit.set_field_policy(regclass, name, text, inte
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.set_field_policy(regclass, name, text, interval, boolean, text, text, text)
 	TO llm_audit_admin;
+
+-- Whoever can compute tokens can test guesses, so each use is recorded and
+-- they are few.
+CREATE FUNCTION llm_audit.match_token(value text, entity text DEFAULT NULL)
+	RETURNS text[]
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	reason text := current_setting('llm_audit.reason');
+	used bigint;
+	tokens text[];
+BEGIN
+	IF btrim(reason) = '' THEN
+		RAISE EXCEPTION 'a reason is needed to search by an identifier'
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'SET LOCAL llm_audit.reason = ''...'' in the same transaction.';
+	END IF;
+	SELECT count(*) INTO used FROM llm_audit.admin_event
+		WHERE occurred_at > clock_timestamp() - interval '1 hour'
+			AND action = 'token.matched' AND actor_id = session_user;
+	IF used >= current_setting('llm_audit.match_token_limit')::bigint THEN
+		RAISE EXCEPTION 'too many searches by identifier within an hour'
+			USING ERRCODE = 'insufficient_privilege',
+				HINT = 'The limit is "llm_audit.match_token_limit".';
+	END IF;
+	tokens := llm_audit.compute_tokens(value, entity);
+	PERFORM llm_audit.record_own_event('token.matched', 'match_token', entity, reason,
+		jsonb_build_object('tokens', cardinality(tokens)));
+	RETURN tokens;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.match_token(text, text) IS
+	'tokens under which match_token has calls with this identifier, under all live keys; entity as detect() names it, or every kind; needs llm_audit.reason, is recorded, and limited by llm_audit.match_token_limit';
+REVOKE EXECUTE ON FUNCTION llm_audit.match_token(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.match_token(text, text)
+	TO llm_audit_security, llm_audit_compliance, llm_audit_auditor;

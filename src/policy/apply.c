@@ -471,6 +471,38 @@ StampDigest(const OutcomeAttrs *outcome, Datum *values, bool *nulls)
 	nulls[outcome->body_digest - 1] = (digest == (Datum) 0);
 }
 
+/* Records the tokens of what was found, for the call that the row is of. */
+static void
+StoreTokens(const Segment *seg, const LedgerPlan *plan,
+			const PolicyFindings *findings, Datum *values, bool *nulls)
+{
+	const OutcomeAttrs *outcome = &plan->outcome;
+	AttrNumber	needed[] = {
+		outcome->call_id, outcome->environment, outcome->organization_id,
+		outcome->request_id
+	};
+	TokenOwner	owner;
+
+	if (findings->tokens == NIL)
+		return;
+	if (seg->role == ROLE_LLM_CALL && nulls[seg->attrs.id - 1])
+	{
+		values[seg->attrs.id - 1] = LedgerUuid();
+		nulls[seg->attrs.id - 1] = false;
+	}
+	for (int i = 0; i < lengthof(needed); i++)
+	{
+		/* a row without them is refused in a moment */
+		if (needed[i] == InvalidAttrNumber || nulls[needed[i] - 1])
+			return;
+	}
+	owner.call_id = values[outcome->call_id - 1];
+	owner.environment = values[outcome->environment - 1];
+	owner.organization_id = values[outcome->organization_id - 1];
+	owner.request_id = values[outcome->request_id - 1];
+	TokensWrite(&owner, findings->tokens);
+}
+
 /* True if the row's actor is a person, or may be one. */
 static bool
 IsHuman(const LedgerPlan *plan, const Datum *values, const bool *nulls)
@@ -506,5 +538,8 @@ PolicyApply(const Segment *seg, Datum *values, bool *nulls)
 		ApplyField(&state, values, nulls);
 	}
 	if (seg->role == ROLE_LLM_CALL || seg->role == ROLE_LLM_CONTENT)
+	{
 		StampOutcome(plan, &findings, values, nulls);
+		StoreTokens(seg, plan, &findings, values, nulls);
+	}
 }

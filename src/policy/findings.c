@@ -33,6 +33,16 @@ PG_FUNCTION_INFO_V1(llm_audit_set_known_values);
 	 BIT(MASK_JWT) | BIT(MASK_PRIVATE_KEY) | BIT(MASK_AUTHORIZATION) | \
 	 BIT(MASK_PASSWORD) | BIT(MASK_SECRET))
 
+/* Identifiers by which somebody may look for a call. */
+#define TOKEN_ENTITIES \
+	(BIT(MASK_CREDIT_CARD) | BIT(MASK_IBAN_CODE) | BIT(MASK_KZ_IIN) | \
+	 BIT(MASK_KZ_BIN) | BIT(MASK_RU_INN) | BIT(MASK_RU_SNILS) | \
+	 BIT(MASK_US_SSN) | BIT(MASK_US_ITIN) | BIT(MASK_US_PASSPORT) | \
+	 BIT(MASK_RU_PASSPORT) | BIT(MASK_KZ_DOCUMENT) | \
+	 BIT(MASK_US_DRIVER_LICENSE) | BIT(MASK_US_BANK_NUMBER) | \
+	 BIT(MASK_NATIONAL_ID) | BIT(MASK_PHONE_NUMBER) | \
+	 BIT(MASK_EMAIL_ADDRESS) | BIT(MASK_CRYPTO) | BIT(MASK_KNOWN_VALUE))
+
 typedef struct AttachedFindings
 {
 	pg_uuid_t	call_id;		/* hash key */
@@ -70,19 +80,66 @@ SetScanOptions(MaskOptions *options, const KnownValues *known)
 	}
 }
 
-/* Counts by looking again; each kind was found once at least. */
+bool
+EntityHasToken(MaskEntity entity)
+{
+	return (BIT(entity) & TOKEN_ENTITIES) != 0;
+}
+
+char *
+TokenOf(int which, MaskEntity entity, const MaskValue *value)
+{
+	char	   *normal = palloc(value->len + 16);
+	size_t		len = MaskNormalize(entity, value->text, value->len, normal);
+
+	return len == 0 ? NULL : PolicyToken(which, normal, len);
+}
+
+/* Adds a token, unless the list has it or is full. */
 static void
-CountAgain(PolicyFindings *findings, const MaskOptions *options,
-		   const MaskValue *text, const MaskResult *result)
+AddToken(PolicyFindings *findings, MaskEntity entity, char *token)
+{
+	FoundToken *found;
+	ListCell   *lc;
+
+	if (list_length(findings->tokens) >= FOUND_TOKENS_MAX)
+		return;
+	foreach(lc, findings->tokens)
+	{
+		if (strcmp(((FoundToken *) lfirst(lc))->token, token) == 0)
+			return;
+	}
+	found = palloc(sizeof(FoundToken));
+	found->entity = entity;
+	found->token = pstrdup(token);
+	findings->tokens = lappend(findings->tokens, found);
+}
+
+/*
+ * Counts by looking again, and makes tokens of identifiers; each kind was
+ * found once at least.
+ */
+static void
+LookAgain(PolicyFindings *findings, const MaskOptions *options,
+		  const MaskValue *value, const MaskResult *result)
 {
 	uint32		counts[MASK_ENTITY_COUNT] = {0};
 	MaskHit    *hits;
-	size_t		count;
+	size_t		count = 0;
 
-	if (MaskFind(options, text->text, text->len, &hits, &count) == MASK_MASKED)
+	if (MaskFind(options, value->text, value->len, &hits, &count) != MASK_MASKED)
+		count = 0;
+	for (size_t i = 0; i < count; i++)
 	{
-		for (size_t i = 0; i < count; i++)
-			counts[hits[i].entity]++;
+		MaskValue	hit = {value->text + hits[i].start, hits[i].end - hits[i].start};
+		char	   *token;
+
+		counts[hits[i].entity]++;
+		if (!EntityHasToken(hits[i].entity))
+			continue;
+		token = TokenOf(0, hits[i].entity, &hit);
+		if (token != NULL)
+			AddToken(findings, hits[i].entity, token);
 	}
 	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
 	{
@@ -106,9 +163,10 @@ FindingsAdd(PolicyFindings *findings, const MaskOptions *options,
 		findings->withheld = true;
 	if (result->status != MASK_MASKED)
 		return;
-	if (pg_popcount64(result->entities) != result->hit_count)
+	if ((result->entities & TOKEN_ENTITIES) != 0 ||
+		pg_popcount64(result->entities) != result->hit_count)
 	{
-		CountAgain(findings, options, text, result);
+		LookAgain(findings, options, text, result);
 		return;
 	}
 	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
@@ -150,10 +208,18 @@ FindingsAny(const PolicyFindings *findings)
 void
 FindingsMerge(PolicyFindings *findings, const PolicyFindings *more)
 {
+	ListCell   *lc;
+
 	findings->examined |= more->examined;
 	findings->withheld |= more->withheld;
 	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
 		findings->counts[i] += more->counts[i];
+	foreach(lc, more->tokens)
+	{
+		FoundToken *found = lfirst(lc);
+
+		AddToken(findings, found->entity, found->token);
+	}
 }
 
 Datum
@@ -240,6 +306,8 @@ void
 PolicyAttach(const pg_uuid_t *call_id, const PolicyFindings *findings)
 {
 	AttachedFindings *entry;
+	PolicyFindings tokens = {0};
+	MemoryContext old;
 	bool		found;
 
 	WatchTransaction();
@@ -261,6 +329,10 @@ PolicyAttach(const pg_uuid_t *call_id, const PolicyFindings *findings)
 	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
 		entry->findings.counts[i] = Max(entry->findings.counts[i],
 										findings->counts[i]);
+	tokens.tokens = findings->tokens;
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	FindingsMerge(&entry->findings, &tokens);
+	MemoryContextSwitchTo(old);
 }
 
 bool

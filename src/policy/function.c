@@ -4,6 +4,9 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "policy/scan.h"
@@ -11,12 +14,16 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/tuplestore.h"
-#include "catalog/pg_type.h"
 
 PG_FUNCTION_INFO_V1(llm_audit_mask);
 PG_FUNCTION_INFO_V1(llm_audit_detect);
 PG_FUNCTION_INFO_V1(llm_audit_pseudonym);
+PG_FUNCTION_INFO_V1(llm_audit_compute_tokens);
 PG_FUNCTION_INFO_V1(llm_audit_pattern_exists);
+
+/* Read by SQL functions, as settings. */
+static char *llm_audit_reason = NULL;
+static int	llm_audit_match_token_limit = 100;
 
 /*
  * llm_audit.mask(value text) → text
@@ -128,6 +135,56 @@ llm_audit_pseudonym(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(makeArrayResult(result, CurrentMemoryContext));
 }
 
+/* Adds the tokens of a value taken as an entity, under all live keys. */
+static ArrayBuildState *
+AddTokens(ArrayBuildState *result, MaskEntity entity, const MaskValue *value)
+{
+	char	   *token;
+
+	for (int i = 0; (token = TokenOf(i, entity, value)) != NULL; i++)
+		result = accumArrayResult(result, CStringGetTextDatum(token), false,
+								  TEXTOID, CurrentMemoryContext);
+	return result;
+}
+
+/*
+ * llm_audit.compute_tokens(value text, entity text) → text[]
+ *		The match tokens of a value, under all live keys, the current first;
+ *		without an entity, those of every kind that it may be.  Errors: 22023
+ *		for a kind that has no tokens.
+ */
+Datum
+llm_audit_compute_tokens(PG_FUNCTION_ARGS)
+{
+	text	   *value;
+	MaskValue	string;
+	char	   *wanted;
+	ArrayBuildState *result = NULL;
+	bool		known = false;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	value = PG_GETARG_TEXT_PP(0);
+	string.text = VARDATA_ANY(value);
+	string.len = VARSIZE_ANY_EXHDR(value);
+	wanted = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+	{
+		if (!EntityHasToken(i) ||
+			(wanted != NULL && strcmp(wanted, MaskEntityName(i)) != 0))
+			continue;
+		known = true;
+		result = AddTokens(result, i, &string);
+	}
+	if (!known)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there are no match tokens of that entity")));
+	if (result == NULL)
+		PG_RETURN_ARRAYTYPE_P(construct_empty_array(TEXTOID));
+	PG_RETURN_DATUM(makeArrayResult(result, CurrentMemoryContext));
+}
+
 /* llm_audit.pattern_exists(name text) → boolean: is it one of the named? */
 Datum
 llm_audit_pattern_exists(PG_FUNCTION_ARGS)
@@ -146,4 +203,14 @@ PolicyInit(void)
 							   &llm_audit_key_file, "",
 							   PGC_SUSET, GUC_SUPERUSER_ONLY,
 							   NULL, NULL, NULL);
+	DefineCustomStringVariable("llm_audit.reason",
+							   "Why audit data is read or an identifier is searched for; recorded.",
+							   "Use SET LOCAL: behind a pooler, a session's setting becomes the next user's.",
+							   &llm_audit_reason, "",
+							   PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("llm_audit.match_token_limit",
+							"How many searches by identifier a user may make in an hour.",
+							NULL,
+							&llm_audit_match_token_limit, 100, 0, INT_MAX,
+							PGC_SUSET, 0, NULL, NULL, NULL);
 }

@@ -201,6 +201,25 @@ KeyedHash(const PolicyKey *key, const HmacPiece *pieces, int count,
 				 errmsg("could not compute an HMAC")));
 }
 
+/* "keyid:hash" of the pieces under a key, or NULL if there is no such key. */
+static char *
+KeyedName(int which, const HmacPiece *pieces, int count)
+{
+	uint8		hash[SHA256_SIZE];
+	char	   *result;
+	int			id_len;
+
+	if (!KeysReady() || which >= key_count)
+		return NULL;
+	KeyedHash(&keys[which], pieces, count, hash);
+	id_len = strlen(keys[which].id);
+	result = palloc0(id_len + 1 + BASE64_LENGTH(PSEUDONYM_SIZE) + 1);
+	memcpy(result, keys[which].id, id_len);
+	result[id_len] = ':';
+	Base64UrlEncode(hash, PSEUDONYM_SIZE, result + id_len + 1);
+	return result;
+}
+
 char *
 PolicyPseudonym(int which, const char *kind, const char *value, size_t len)
 {
@@ -210,19 +229,17 @@ PolicyPseudonym(int which, const char *kind, const char *value, size_t len)
 		{kind, strlen(kind) + 1},
 		{value, len}
 	};
-	uint8		hash[SHA256_SIZE];
-	char	   *result;
-	int			id_len;
 
-	if (!KeysReady() || which >= key_count)
-		return NULL;
-	KeyedHash(&keys[which], pieces, lengthof(pieces), hash);
-	id_len = strlen(keys[which].id);
-	result = palloc0(id_len + 1 + BASE64_LENGTH(PSEUDONYM_SIZE) + 1);
-	memcpy(result, keys[which].id, id_len);
-	result[id_len] = ':';
-	Base64UrlEncode(hash, PSEUDONYM_SIZE, result + id_len + 1);
-	return result;
+	return KeyedName(which, pieces, lengthof(pieces));
+}
+
+char *
+PolicyToken(int which, const char *normal, size_t len)
+{
+	static const char purpose[] = "llm_audit token 1";
+	HmacPiece	pieces[] = {{purpose, sizeof(purpose)}, {normal, len}};
+
+	return KeyedName(which, pieces, lengthof(pieces));
 }
 
 bool

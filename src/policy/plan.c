@@ -252,6 +252,11 @@ OutcomeInit(LedgerPlan *plan, const Segment *seg)
 	outcome->pii_found = AttrOf(plan, seg->ncolumns, "pii_found");
 	outcome->pii_counts = AttrOf(plan, seg->ncolumns, "pii_counts");
 	outcome->data_class = AttrOf(plan, seg->ncolumns, "data_class");
+	outcome->call_id = AttrOf(plan, seg->ncolumns,
+							  seg->role == ROLE_LLM_CALL ? "id" : "call_id");
+	outcome->environment = AttrOf(plan, seg->ncolumns, "environment");
+	outcome->organization_id = AttrOf(plan, seg->ncolumns, "organization_id");
+	outcome->request_id = AttrOf(plan, seg->ncolumns, "request_id");
 	if (seg->role != ROLE_LLM_CONTENT)
 		return;
 	outcome->body = AttrOf(plan, seg->ncolumns, "body");

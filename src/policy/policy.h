@@ -14,6 +14,7 @@
 
 #include "ledger/ledger.h"
 #include "mask/mask.h"
+#include "nodes/pg_list.h"
 #include "utils/uuid.h"
 
 extern char *llm_audit_key_file;
@@ -26,7 +27,17 @@ typedef struct PolicyFindings
 	bool		examined;		/* some text was looked at */
 	bool		withheld;		/* some text could not be masked */
 	uint32		counts[MASK_ENTITY_COUNT];
+	List	   *tokens;			/* FoundToken, at most FOUND_TOKENS_MAX */
 } PolicyFindings;
+
+/* The keyed hash of an identifier that was found. */
+typedef struct FoundToken
+{
+	MaskEntity	entity;
+	char	   *token;
+} FoundToken;
+
+#define FOUND_TOKENS_MAX 100
 
 /* True if anything was found. */
 extern bool FindingsAny(const PolicyFindings *findings);
@@ -81,6 +92,12 @@ extern void PolicyApply(const Segment *seg, Datum *values, bool *nulls);
  */
 extern char *PolicyPseudonym(int which, const char *kind,
 							 const char *value, size_t len);
+
+/*
+ * PolicyToken: the match token of an identifier in its normal form
+ * (MaskNormalize), likewise.
+ */
+extern char *PolicyToken(int which, const char *normal, size_t len);
 
 /* True if the value is such a pseudonym already, under a live key. */
 extern bool PolicyIsPseudonym(const char *value, size_t len);

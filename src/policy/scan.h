@@ -30,6 +30,12 @@ extern void SetScanOptions(MaskOptions *options, const KnownValues *known);
 extern void FindingsAdd(PolicyFindings *findings, const MaskOptions *options,
 						const MaskValue *text, const MaskResult *result);
 
+/* True if identifiers of this kind have match tokens. */
+extern bool EntityHasToken(MaskEntity entity);
+
+/* The match token of a value as it was found, or NULL; see PolicyToken. */
+extern char *TokenOf(int which, MaskEntity entity, const MaskValue *value);
+
 /* The values of set_known_values(), and of a row's column (a text[]). */
 extern void KnownCollect(KnownValues *known, const Datum *column);
 
@@ -54,6 +60,20 @@ extern bool PatternMatches(const PolicyPattern *pattern, const char *value,
  */
 extern uint64 PatternDisabled(const PolicyPattern *pattern,
 							  const char *value, size_t len);
+
+/* ---------------- token.c: the ledger of match tokens ---------------- */
+
+/* What the rows of match_token say about the call that they belong to. */
+typedef struct TokenOwner
+{
+	Datum		call_id;
+	Datum		environment;
+	Datum		organization_id;
+	Datum		request_id;
+} TokenOwner;
+
+/* Inserts a row for each token that the call does not have yet. */
+extern void TokensWrite(const TokenOwner *owner, List *tokens);
 
 /* ---------------- plan.c: a segment's field policies ---------------- */
 
@@ -114,6 +134,10 @@ typedef struct OutcomeAttrs
 	AttrNumber	body;
 	AttrNumber	body_digest;
 	AttrNumber	actor_type;
+	AttrNumber	call_id;		/* id, in llm_call itself */
+	AttrNumber	environment;
+	AttrNumber	organization_id;
+	AttrNumber	request_id;
 } OutcomeAttrs;
 
 typedef struct LedgerPlan
