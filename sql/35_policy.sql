@@ -421,7 +421,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION llm_audit.match_token(text, text) IS
-	'tokens under which match_token has calls with this identifier, under all live keys; entity as detect() names it, or every kind; needs llm_audit.reason, is recorded, and limited by llm_audit.match_token_limit';
+	'tokens under which match_token has calls with this identifier, under all live keys; entity as detect() names it, or every kind; needs llm_audit.reason, is recorded, and limited by llm_audit.match_token_limit, so call it once: token = ANY ((SELECT llm_audit.match_token(...))::text[])';
 REVOKE EXECUTE ON FUNCTION llm_audit.match_token(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.match_token(text, text)
 	TO llm_audit_security, llm_audit_compliance, llm_audit_auditor;

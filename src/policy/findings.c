@@ -131,7 +131,9 @@ LookAgain(PolicyFindings *findings, const MaskOptions *options,
 		count = 0;
 	for (size_t i = 0; i < count; i++)
 	{
-		MaskValue	hit = {value->text + hits[i].start, hits[i].end - hits[i].start};
+		MaskValue	hit = {
+			&value->text[hits[i].start], hits[i].end - hits[i].start
+		};
 		char	   *token;
 
 		counts[hits[i].entity]++;

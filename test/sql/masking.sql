@@ -174,6 +174,43 @@ INSERT INTO llm_audit.admin_event (environment, occurred_at, action, actor_id, a
 SELECT actor_id, target_id, before, after, reason, approved_by, actor_ip FROM llm_audit.admin_event
 	WHERE environment = 'test';
 
+-- Tokens of what was found lead back to the call, whoever wrote it.
+CREATE ROLE regress_masking_caller;
+GRANT INSERT ON llm_audit.llm_call TO regress_masking_caller;
+SET ROLE regress_masking_caller;
+INSERT INTO llm_audit.llm_call (id, request_id, environment, occurred_at, service_name, actor_id, actor_type,
+		operation_name, provider_name, request_model, status, error_message)
+	SELECT '01930000-0000-7000-8000-0000000000aa', 'tokens', 'test', now(), 's', 'svc', 'service', 'chat',
+		'p', 'm', 'error', 'phone 8 (777) 123-45-67, again +7 777 1234567, key sk-proj-abcdefghijklmnopqrstuvwx12345678'
+	FROM generate_series(1, 2)
+	ON CONFLICT DO NOTHING;
+RESET ROLE;
+DROP OWNED BY regress_masking_caller;
+DROP ROLE regress_masking_caller;
+SELECT count(*) FROM llm_audit.llm_call WHERE request_id = 'tokens';
+SELECT entity, request_id, organization_id, token ~ '^test:[A-Za-z0-9_-]{32}$' AS token,
+		recorded_by = session_user AS by_me FROM llm_audit.match_token
+	WHERE call_id = '01930000-0000-7000-8000-0000000000aa';
+SELECT llm_audit.match_token('+77771234567');
+BEGIN;
+SET LOCAL llm_audit.reason = 'INC-7: complaint of the customer';
+SELECT DISTINCT request_id FROM llm_audit.match_token
+	WHERE token = ANY ((SELECT llm_audit.match_token('+77771234567'))::text[]) AND request_id = 'tokens';
+SELECT request_id FROM llm_audit.match_token
+	WHERE token = ANY ((SELECT llm_audit.match_token('8-777-123-45-67', 'PHONE_NUMBER'))::text[]) AND request_id = 'tokens';
+SELECT count(*) FROM llm_audit.match_token
+	WHERE token = ANY ((SELECT llm_audit.match_token('8-777-123-45-68'))::text[]);
+SAVEPOINT s;
+SELECT llm_audit.match_token('x', 'PASSWORD');
+ROLLBACK TO s;
+SET LOCAL llm_audit.match_token_limit = 3;
+SELECT llm_audit.match_token('8-777-123-45-68');
+ROLLBACK TO s;
+COMMIT;
+SELECT action, reason, high_risk, "after" ->> 'tokens' AS tokens FROM llm_audit.admin_event
+	WHERE action = 'token.matched' ORDER BY id;
+SELECT count(*) FROM llm_audit.verify();
+
 -- Policies of an own ledger: every action, the types it is for
 CREATE TABLE notes (n int, a text, b varchar(12), c text[], d json, e inet, iin text, password text);
 SELECT llm_audit.create_ledger('notes');
@@ -251,6 +288,8 @@ SELECT count(*) FROM (SELECT llm_audit.record_call('{"request_id": "rec-1", "env
 	"operation_name": "chat", "provider_name": "p", "request_model": "m", "status": "ok",
 	"prompt": "Мой ИИН 123456789012, карта 4403123412344298"}')) AS s;
 SELECT masking_status, pii_found, pii_counts, data_class FROM llm_audit.llm_call WHERE request_id = 'rec-1';
+SELECT entity FROM llm_audit.match_token WHERE request_id = 'rec-1' ORDER BY entity;
+SELECT count(*) FROM llm_audit.llm_content WHERE request_id = 'rec-1';
 
 \c :origin
 DROP DATABASE masking_test;
