@@ -523,6 +523,7 @@ PolicyApply(const Segment *seg, Datum *values, bool *nulls)
 	KnownValues known;
 	ApplyState	state = {seg, plan, NULL, &known, &findings, true};
 
+	LogStatementIsOnLedger(seg);
 	KnownCollect(&known, known_attnum != InvalidAttrNumber &&
 				 !nulls[known_attnum - 1] ? &values[known_attnum - 1] : NULL);
 	state.human = IsHuman(plan, values, nulls);

@@ -213,4 +213,5 @@ PolicyInit(void)
 							NULL,
 							&llm_audit_match_token_limit, 100, 0, INT_MAX,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	LogInit();
 }

@@ -75,6 +75,13 @@ typedef struct TokenOwner
 /* Inserts a row for each token that the call does not have yet. */
 extern void TokensWrite(const TokenOwner *owner, List *tokens);
 
+/* ---------------- log.c: reports and activity ---------------- */
+
+/* The running statement inserts into the ledger: its text is not to be seen. */
+extern void LogStatementIsOnLedger(const Segment *seg);
+
+extern void LogInit(void);
+
 /* ---------------- plan.c: a segment's field policies ---------------- */
 
 typedef enum FieldAction

@@ -1,6 +1,6 @@
-# Values that must not be stored are nowhere in the data directory, in WAL or
-# in the server's log, after inserts that succeed and inserts that fail; and a
-# changed policy is in force in other sessions at their next statement.
+# Values that must not be stored are nowhere in the data directory, in WAL, in
+# the server's log or in its messages, after inserts that succeed and inserts
+# that fail; and a changed policy is in force in other sessions at their next statement.
 use strict;
 use warnings;
 use FindBin;
@@ -73,13 +73,51 @@ ok(!run(q{SELECT llm_audit.record_call(:v0)}, '{"request_id": "doc-2", "note": "
 ok(!run(q{SELECT llm_audit.record_call(:v0)}, '{"request_id": "doc-3", ' . $all),
 	'refused as no JSON');
 
+# Statements that fail with the values in their text: neither the client nor
+# the log is told them.
+$node->safe_psql('audit', q{
+	CREATE FUNCTION wrapper(line text) RETURNS void LANGUAGE plpgsql AS
+		'BEGIN INSERT INTO llm_audit.llm_call (attributes) VALUES (line::jsonb); END'});
+my $columns = call_columns();
+my $row = call_values("'call'");
+my %failing = (
+	'broken JSON' => qq~INSERT INTO llm_audit.llm_call ($columns, attributes) SELECT $row, '{"x": $all'~,
+	'a constraint' => qq~INSERT INTO llm_audit.llm_call ($columns, attempt_kind) SELECT $row, '$planted{key}'~,
+	'a missing value' => qq~INSERT INTO llm_audit.llm_call (error_message) VALUES ('$all')~,
+	'a number that is none' => qq~INSERT INTO llm_audit.llm_call (input_tokens) VALUES ('$planted{card}x')~,
+	'a syntax error' => qq~INSERT INTO llm_audit.llm_call (error_message) VALUES (4403123412344298x)~,
+	'COPY' => qq~COPY llm_audit.llm_call (environment, attempt) FROM STDIN;\nprod\t$planted{card}\n\\.\n~,
+	'a function' => qq~SELECT wrapper('{"x": $all')~,
+	'a table of one\'s own' => qq~INSERT INTO plain VALUES (1, '$all'), (2, (SELECT '$planted{card}' FROM plain)::int::text)~);
+$node->safe_psql('audit', q{INSERT INTO plain VALUES (0, 'unchanged')});
+for my $name (sort keys %failing)
+{
+	my ($status, $out, $err) = $node->psql('audit', "\\set VERBOSITY verbose\n$failing{$name}");
+	like($err, qr/ERROR/, "$name fails");
+	unlike("$out$err", qr/\Q$_\E/, "$name does not tell $_") for grep { $failing{$name} =~ /\Q$_\E/ } @secrets;
+}
+my ($bad, $none, $word) = $node->psql('audit', "SELECT llm_audit.create_ledger('plain')");
+like($word, qr/is a ledger already/, 'our own messages are told');
+
+# What a session runs is not shown once it is on a ledger.
+my $shown = $node->background_psql('audit');
+$shown->query_safe("BEGIN; INSERT INTO plain VALUES (0, '$all')");
+is( $node->safe_psql('audit',
+		q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%text withheld by llm_audit%' AND pid <> pg_backend_pid()}),
+	'1', 'pg_stat_activity shows that something is withheld');
+is( $node->safe_psql('audit',
+		q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%Vx7%' AND pid <> pg_backend_pid()}),
+	'0', 'and not what');
+$shown->query_safe('ROLLBACK');
+$shown->quit;
+
 # A policy changed in one session is in force in another at its next statement.
 my $other = $node->background_psql('audit');
-$other->query_safe("INSERT INTO plain VALUES (1, 'unchanged')");
+$other->query_safe("INSERT INTO plain VALUES (1, 'as it is')");
 $node->safe_psql('audit', "SELECT llm_audit.set_field_policy('plain', 'note', 'redact')");
 $other->query_safe("INSERT INTO plain VALUES (2, 'changed')");
 $other->quit;
-is($node->safe_psql('audit', 'SELECT note FROM plain ORDER BY n'), "unchanged\n<REDACTED>",
+is($node->safe_psql('audit', 'SELECT note FROM plain ORDER BY n'), "unchanged\nas it is\n<REDACTED>",
 	'a policy reaches other sessions');
 
 # Keys rotate: what was hashed under the old key is found under it.
@@ -122,7 +160,7 @@ sub files_with
 my @marked = files_with($kept);
 ok((grep { m{/base/} } @marked), 'the search finds what is in a table');
 ok((grep { m{/pg_wal/} } @marked), 'and in WAL');
-ok((grep { $_ eq $node->logfile } files_with('record_call')), 'and in the log');
+ok((grep { $_ eq $node->logfile } files_with('is refused by its field policy')), 'and in the log');
 is(join(' ', files_with($_)), '', "$_ is nowhere") for @secrets;
 
 done_testing();
