@@ -425,3 +425,32 @@ COMMENT ON FUNCTION llm_audit.match_token(text, text) IS
 REVOKE EXECUTE ON FUNCTION llm_audit.match_token(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.match_token(text, text)
 	TO llm_audit_security, llm_audit_compliance, llm_audit_auditor;
+
+CREATE FUNCTION llm_audit.masking_report(since timestamptz, until timestamptz)
+	RETURNS TABLE (environment text, service_name text, masking_status text,
+		data_class text, entity text, calls bigint, found numeric)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT c.environment, c.service_name, c.masking_status, c.data_class,
+			e.entity, count(*), sum(e.found)
+		FROM llm_audit.llm_call AS c
+		CROSS JOIN LATERAL (
+			SELECT NULL::text, NULL::numeric
+			UNION ALL
+			SELECT p.key, p.value::numeric FROM jsonb_each_text(c.pii_counts) AS p)
+			AS e (entity, found)
+		WHERE c.occurred_at >= since AND c.occurred_at < until
+		GROUP BY 1, 2, 3, 4, 5
+		ORDER BY 1, 2, 3, 4, 5 NULLS FIRST;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz) IS
+	'calls of a time (since inclusive, until exclusive) by environment, service, masking_status and data_class; a row with an entity says in how many of them it was found and how often';
+REVOKE EXECUTE ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz)
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz)
+	TO llm_audit_security, llm_audit_compliance, llm_audit_auditor;

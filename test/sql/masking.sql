@@ -291,5 +291,17 @@ SELECT masking_status, pii_found, pii_counts, data_class FROM llm_audit.llm_call
 SELECT entity FROM llm_audit.match_token WHERE request_id = 'rec-1' ORDER BY entity;
 SELECT count(*) FROM llm_audit.llm_content WHERE request_id = 'rec-1';
 
+-- what was found, by service
+SELECT llm_audit.record_call(format('{"request_id": "rep-%s", "environment": "pilot",
+	"occurred_at": "2026-02-01T12:00:00Z", "service_name": "s", "actor_id": "svc", "actor_type": "service",
+	"operation_name": "chat", "provider_name": "p", "request_model": "m", "status": "ok", "prompt": "%s"}',
+	i, p)) IS NOT NULL AS recorded
+FROM (VALUES (1, 'ИИН 870419301123 и a.b@bank.kz'), (2, 'a.b@bank.kz, c.d@bank.kz'), (3, 'good morning'))
+	AS v (i, p);
+SET ROLE llm_audit_compliance;
+SELECT * FROM llm_audit.masking_report('2026-02-01', '2026-02-02');
+SELECT * FROM llm_audit.masking_report('2026-02-02', '2026-02-03');
+RESET ROLE;
+
 \c :origin
 DROP DATABASE masking_test;
