@@ -25,7 +25,7 @@ COMMENT ON COLUMN llm_audit.field_policy.column_name IS 'the column';
 COMMENT ON COLUMN llm_audit.field_policy.on_write IS
 	'mask: what is found in the text; keep: machine values that match the pattern; hash: keyed pseudonym; truncate_ip: /24 or /48; redact: a constant; drop: null; reject: no row with a value';
 COMMENT ON COLUMN llm_audit.field_policy.pattern IS
-	'what a kept value looks like: identifier, label, login, version, host, code, token or a regular expression for all of it; NULL: anything in which nothing is found';
+	'what a kept value looks like: identifier, label, login, version, host, code, relation, token or a regular expression for all of it; NULL: anything in which nothing is found';
 COMMENT ON COLUMN llm_audit.field_policy.on_violation IS
 	'what becomes of a value to keep that does not match, or in which something is found: mask, hash or reject';
 COMMENT ON COLUMN llm_audit.field_policy.period IS
@@ -180,8 +180,10 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 		'{kind,currency}'),
 	('settlement', 'mask', NULL, 'mask', false, '7 years', '{reason}'),
 
+	('segment_event', 'keep', 'relation', 'mask', false, NULL,
+		'{ledger,leaf}'),
 	('segment_event', 'keep', 'login', 'mask', false, NULL,
-		'{event,ledger,leaf,data_classes,actor}')
+		'{event,data_classes,actor}')
 	) AS p (relation_name, on_write, pattern, on_violation, humans_only, period,
 		columns)
 $$;

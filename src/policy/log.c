@@ -97,8 +97,17 @@ WordsAreChosen(const ErrorData *edata)
 static bool
 MessageQuotes(int sqlerrcode)
 {
-	return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_DATA_EXCEPTION ||
-		sqlerrcode == ERRCODE_SYNTAX_ERROR;
+	switch (sqlerrcode)
+	{
+		case ERRCODE_SYNTAX_ERROR:
+			return true;
+		case ERRCODE_DIVISION_BY_ZERO:
+		case ERRCODE_STRING_DATA_RIGHT_TRUNCATION:
+		case ERRCODE_CHARACTER_NOT_IN_REPERTOIRE:
+			return false;		/* nothing, or no more than a broken byte */
+		default:
+			return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_DATA_EXCEPTION;
+	}
 }
 
 /* Takes out of a report whatever may quote values. */

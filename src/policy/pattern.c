@@ -19,7 +19,14 @@
 	 BIT(MASK_RU_PASSPORT) | BIT(MASK_KZ_DOCUMENT) | BIT(MASK_NATIONAL_ID) | \
 	 BIT(MASK_CRYPTO))
 #define ADDRESS_ENTITIES (BIT(MASK_IP_ADDRESS) | BIT(MASK_MAC_ADDRESS))
-#define STAFF_ENTITIES (BIT(MASK_EMAIL_ADDRESS) | BIT(MASK_PERSON))
+#define STAFF_ENTITIES \
+	(BIT(MASK_EMAIL_ADDRESS) | BIT(MASK_PERSON) | BIT(MASK_PHONE_NUMBER))
+
+/* Numbers without a prefix: dates in the names of relations look like them. */
+#define NUMBER_ENTITIES \
+	(BIT(MASK_PHONE_NUMBER) | BIT(MASK_KZ_IIN) | BIT(MASK_KZ_BIN) | \
+	 BIT(MASK_RU_INN) | BIT(MASK_RU_SNILS) | BIT(MASK_US_SSN) | \
+	 BIT(MASK_US_ITIN))
 
 #define NOT_SCANNED (~UINT64CONST(0))
 
@@ -64,6 +71,8 @@ static const PolicyPattern patterns[] = {
 	WEAK_ENTITIES | ADDRESS_ENTITIES | BIT(MASK_PHONE_NUMBER) | BIT(MASK_US_SSN), NULL},
 	{"host", "._:[]-", true, 255, 9, WEAK_ENTITIES | ADDRESS_ENTITIES, NULL},
 	{"code", " ._:/-", false, 128, 9, WEAK_ENTITIES, NULL},
+	{"relation", " ._\"$-", true, 200, 9,
+	WEAK_ENTITIES | ADDRESS_ENTITIES | NUMBER_ENTITIES, NULL},
 	{"token", "_:-", false, 96, 0, NOT_SCANNED, IsToken}
 };
 
