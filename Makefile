@@ -7,7 +7,7 @@ EXTVERSION = 0.1.0
 DATA_built = llm_audit--$(EXTVERSION).sql
 
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/core/*.c \
-	src/ledger/*.c src/mask/*.c src/record/*.c)))
+	src/ledger/*.c src/mask/*.c src/policy/*.c src/record/*.c)))
 
 PG_CONFIG ?= pg_config
 # LLVM bitcode needs clang at build time and buys nothing here.
@@ -21,7 +21,7 @@ SHLIB_LINK = -lcrypto
 
 # The parts of the extension script, in the order of their numbers.
 SQL_PARTS = $(sort $(wildcard sql/[0-9]*.sql))
-EXTRA_CLEAN = llm_audit--$(EXTVERSION).sql
+EXTRA_CLEAN = llm_audit--$(EXTVERSION).sql test/regress.keys
 
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test --temp-instance=tmp_check \
@@ -39,3 +39,9 @@ $(OBJS): $(wildcard src/*.h src/*/*.h)
 
 llm_audit--$(EXTVERSION).sql: $(SQL_PARTS) Makefile
 	cat $(SQL_PARTS) > $@
+
+# Keys for the servers that the tests start; test/regress.conf names the file.
+installcheck: test/regress.keys
+
+test/regress.keys:
+	umask 077 && echo "test $$(head -c 32 /dev/urandom | base64)" > $@

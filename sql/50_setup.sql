@@ -37,6 +37,10 @@ BEGIN
 			RETURN QUERY SELECT 'ledger ' || relation::text, 'made';
 		END IF;
 	END LOOP;
+	made := llm_audit.install_field_policies();
+	IF made > 0 THEN
+		RETURN QUERY SELECT 'field policies', made || ' added';
+	END IF;
 	-- Where the registry came first, from a publisher, its ids are kept.
 	FOR r IN SELECT format('%I.%I', l.schema_name, l.relation_name) AS name
 		FROM llm_audit.ledger l

@@ -13,6 +13,7 @@
 #include "ledger/verify.h"
 #include "llm_audit.h"
 #include "miscadmin.h"
+#include "policy/policy.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;
@@ -70,6 +71,7 @@ DefineSettings(void)
 							 NULL,
 							 &llm_audit_allow_unknown_actions, false,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+	PolicyInit();
 	MarkGUCPrefixReserved("llm_audit");
 }
 

@@ -1,7 +1,7 @@
 /*
  * trigger.c
- *	  The one BEFORE INSERT trigger of every ledger: refuse, validate, stamp,
- *	  chain.
+ *	  The one BEFORE INSERT trigger of every ledger: refuse, validate,
+ *	  mask, stamp, chain.
  *
  * It runs as the writer and once per row, in the executor's per-tuple
  * memory; only the preimage buffer outlives a row.
@@ -16,6 +16,7 @@
 #include "ledger/ledger.h"
 #include "ledger/validate.h"
 #include "miscadmin.h"
+#include "policy/policy.h"
 #include "replication/logicalworker.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -446,10 +447,11 @@ CheckTriggerCall(FunctionCallInfo fcinfo)
 
 /*
  * llm_audit.ledger_insert(): trigger
- *		Validates, stamps and chains a new row of a ledger.  Errors: 42501 for
- *		columns that only we set, 22023 for an unknown environment, 23502 for
- *		a required column without a value, 55000 for a leaf that takes no
- *		rows, 53300 if all lanes are in use, and those of RowValidate.
+ *		Validates, masks, stamps and chains a new row of a ledger.  Errors:
+ *		42501 for columns that only we set, 22023 for an unknown environment,
+ *		23502 for a required column without a value, 55000 for a leaf that
+ *		takes no rows, 53300 if all lanes are in use, and those of RowValidate
+ *		and PolicyApply.
  */
 Datum
 llm_audit_ledger_insert(PG_FUNCTION_ARGS)
@@ -481,6 +483,7 @@ llm_audit_ledger_insert(PG_FUNCTION_ARGS)
 
 	CheckSupplied(seg, values, nulls);
 	RowValidate(seg, values, nulls);
+	PolicyApply(seg, values, nulls);
 	StampRow(seg, values, nulls);
 	CheckRequired(leaf, seg, nulls);
 	ChainRow(leaf, seg, values, nulls);

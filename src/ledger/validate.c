@@ -19,9 +19,9 @@ TextIs(Datum value, const char *expected)
 }
 
 /*
- * This version examines no text, so no row may say that its text was
- * examined.  A call whose text was withheld stays so: that says that nothing
- * was stored, not that something was looked at.
+ * A writer's word that text was examined counts for nothing: PolicyApply
+ * says what it has examined itself.  A call whose text was withheld stays so:
+ * that says that nothing was stored, not that something was looked at.
  */
 static void
 ValidateCall(const Segment *seg, Datum *values, bool *nulls)

@@ -18,6 +18,7 @@
 #include "executor/spi.h"
 #include "ledger/ledger.h"
 #include "miscadmin.h"
+#include "policy/policy.h"
 #include "record/record.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -292,32 +293,61 @@ IsRewritten(const char *name)
 		strcmp(name, "category") == 0;
 }
 
-/* Compares the values that the writer gave with a stored row. */
-static bool
-RowMatches(const Target *target, const TypedRow *row, TupleTableSlot *slot,
-		   AttrNumber erased)
+/*
+ * The values that the writer gave, by attribute number of the leaf and with
+ * the field policies applied, as they would be stored.
+ */
+static void
+WouldStore(const Target *target, const TypedRow *row, const Segment *seg,
+		   TupleDesc desc, NullableDatum *result)
 {
-	TupleDesc	desc = slot->tts_tupleDescriptor;
+	Datum	   *values = palloc0(sizeof(Datum) * desc->natts);
+	bool	   *nulls = palloc(sizeof(bool) * desc->natts);
 
-	slot_getallattrs(slot);
 	for (int a = 0; a < desc->natts; a++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, a);
-		int			i;
-		int			p;
+		int			i = att->attisdropped ? -1 :
+		RecordColumnFind(&target->schema, NameStr(att->attname),
+						 strlen(NameStr(att->attname)));
+		int			p = i < 0 ? -1 : target->columns[i].position;
 
-		if (att->attisdropped)
-			continue;
-		i = RecordColumnFind(&target->schema, NameStr(att->attname),
-							 strlen(NameStr(att->attname)));
-		p = i < 0 ? -1 : target->columns[i].position;
-		if (p < 0 || !row->given[p] || IsRewritten(NameStr(att->attname)))
+		nulls[a] = p < 0 || row->nulls[p];
+		values[a] = nulls[a] ? (Datum) 0 : row->values[p];
+		result[a].isnull = p < 0 || !row->given[p] ||
+			IsRewritten(NameStr(att->attname));
+	}
+	PolicyApply(seg, values, nulls);
+	for (int a = 0; a < desc->natts; a++)
+	{
+		/* what its policy drops is not there to be compared */
+		result[a].isnull |= nulls[a];
+		result[a].value = values[a];
+	}
+}
+
+/* Compares the values that the writer gave with a stored row. */
+static bool
+RowMatches(const Target *target, const TypedRow *row, const Segment *seg,
+		   TupleTableSlot *slot)
+{
+	TupleDesc	desc = slot->tts_tupleDescriptor;
+	AttrNumber	erased = seg->attrs.erased;
+	NullableDatum *given = palloc(sizeof(NullableDatum) * desc->natts);
+
+	slot_getallattrs(slot);
+	WouldStore(target, row, seg, desc, given);
+	for (int a = 0; a < desc->natts; a++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, a);
+
+		if (given[a].isnull)
 			continue;
 		/* an erased value can no longer be told from another */
 		if (slot->tts_isnull[a] && !slot->tts_isnull[erased - 1])
 			continue;
 		if (slot->tts_isnull[a] ||
-			!datum_image_eq(slot->tts_values[a], row->values[p],
+			!datum_image_eq(slot->tts_values[a], given[a].value,
 							att->attbyval, att->attlen))
 			return false;
 	}
@@ -350,7 +380,7 @@ LineEqualsStored(Recording *rec, Line *line)
 	scan = IndexBeginScan(leaf, index, SnapshotSelf, 1, 0);
 	index_rescan(scan, &key, 1, NULL, 0);
 	if (index_getnext_slot(scan, ForwardScanDirection, slot))
-		equal = RowMatches(rec->main, line->main, slot, seg->attrs.erased);
+		equal = RowMatches(rec->main, line->main, seg, slot);
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);

@@ -8,6 +8,7 @@
 #include "common/string.h"
 #include "core/sha256.h"
 #include "ledger/ledger.h"
+#include "policy/policy.h"
 #include "record/record.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -381,6 +382,26 @@ CheckCall(Recording *rec, Line *line, RecordRow *row)
 	return true;
 }
 
+/*
+ * Looks through the text of a call, stored or not, so that the call's row
+ * says what is in it.
+ */
+static void
+ExamineContent(const Line *line)
+{
+	PolicyFindings findings = {0};
+
+	for (const RecordRow *row = line->doc.content.first; row; row = row->next)
+	{
+		const JsonNode *body = RecordGet(row, "body");
+
+		if (body && body->type == JSON_STRING)
+			PolicyExamine(body->text, body->len, &findings);
+	}
+	if (findings.examined)
+		PolicyAttach(&line->id, &findings);
+}
+
 /* The rows of a call that go with it. */
 static bool
 PrepareCall(Recording *rec, Line *line)
@@ -397,6 +418,7 @@ PrepareCall(Recording *rec, Line *line)
 		!ConvertRows(rec, line, rec->token, &doc->tokens, &line->tokens) ||
 		!ConvertRows(rec, line, rec->usage, &doc->usage, &line->usage))
 		return false;
+	ExamineContent(line);
 	if (ContentIsRecorded(RecordGet(doc->row, "environment"),
 						  RecordGet(doc->row, "service_name")))
 		return ConvertRows(rec, line, rec->content, &doc->content,

@@ -6,17 +6,36 @@ package LlmAudit;
 use strict;
 use warnings;
 use Exporter 'import';
+use MIME::Base64 qw(encode_base64);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(make_node make_database call_columns call_values
+our @EXPORT = qw(make_keys make_node make_database call_columns call_values
   insert_calls chain_faults check_chain check_verify run_pgbench
   current_leaf fake_clock set_clock
   set_clock_at start_faked);
 
-# make_node(NAME, SETTING => VALUE...): an initialized server, not started.
-# Durability is left on where a test says fsync => 'on'.
+# make_keys(FILE, ID...): a key file, with a random key for each id.
+sub make_keys
+{
+	my ($file, @ids) = @_;
+	open(my $random, '<:raw', '/dev/urandom') or die "/dev/urandom: $!";
+	my $mask = umask(077);
+	open(my $keys, '>', $file) or die "$file: $!";
+	umask($mask);
+	for my $id (@ids)
+	{
+		read($random, my $bytes, 32) == 32 or die "/dev/urandom: $!";
+		print $keys "$id ", encode_base64($bytes, ''), "\n";
+	}
+	close($keys) or die "$file: $!";
+	close($random);
+	return;
+}
+
+# make_node(NAME, SETTING => VALUE...): an initialized server, not started,
+# with a key file.  Durability is left on where a test says fsync => 'on'.
 sub make_node
 {
 	my ($name, %settings) = @_;
@@ -24,8 +43,10 @@ sub make_node
 	$node->init(
 		allows_streaming => $settings{wal_level} // 1,
 		extra => [ '--encoding=UTF8', '--no-locale' ]);
+	make_keys($node->basedir . '/keys', 'test');
 	my %all = (
 		shared_preload_libraries => 'llm_audit',
+		'llm_audit.key_file' => $node->basedir . '/keys',
 		max_connections => 100,
 		max_prepared_transactions => 20,
 		timezone => 'UTC',

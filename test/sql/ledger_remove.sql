@@ -12,6 +12,7 @@ CREATE TABLE plain (n int, note text DEFAULT 'none');
 SELECT llm_audit.create_ledger('plain');
 CREATE TABLE parted (environment text, n int, secret text) PARTITION BY LIST (environment);
 SELECT llm_audit.create_ledger('parted', erasable => '{secret}');
+SELECT llm_audit.set_field_policy('parted', 'secret', 'keep', reason => 'holds none here');
 CREATE TABLE short_lived (environment text, n int) PARTITION BY LIST (environment);
 SELECT llm_audit.create_ledger('short_lived');
 INSERT INTO plain (n) SELECT generate_series(1, 10);

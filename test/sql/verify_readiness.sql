@@ -36,6 +36,7 @@ SELECT * FROM item('restore mode off', 'SET llm_audit.restore = on');
 SELECT * FROM item('lanes', 'SET llm_audit.max_lanes = 10');
 SELECT * FROM item('lanes', format('SET llm_audit.max_lanes = %s',
 	current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int));
+SELECT * FROM item('keys', 'SET llm_audit.key_file = ''''');
 SELECT * FROM item('set up', 'DELETE FROM llm_audit.ledger WHERE relation_name = ''settlement''');
 SELECT * FROM item('segments ahead', 'DELETE FROM llm_audit.ledger_segment
 	WHERE relation_name LIKE ''settlement_prod%'' AND upper > now() + interval ''1 month''');

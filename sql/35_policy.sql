@@ -1,0 +1,458 @@
+-- Field policies: what becomes of each column's values when they are
+-- written.  The trigger reads them as it reads the registry; masking itself
+-- is C.
+
+CREATE TABLE llm_audit.field_policy (
+	ledger_id uuid NOT NULL,
+	column_name name NOT NULL,
+	on_write text NOT NULL CHECK (on_write IN ('mask', 'keep', 'hash',
+		'truncate_ip', 'redact', 'drop', 'reject')),
+	pattern text,
+	on_violation text NOT NULL DEFAULT 'mask'
+		CHECK (on_violation IN ('mask', 'hash', 'reject')),
+	period interval CHECK (period > '0'),
+	encrypt boolean NOT NULL DEFAULT false CHECK (NOT encrypt),
+	humans_only boolean NOT NULL DEFAULT false,
+	changed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	changed_by name NOT NULL DEFAULT session_user,
+	PRIMARY KEY (ledger_id, column_name),
+	CHECK (pattern IS NULL OR on_write = 'keep' OR humans_only)
+);
+COMMENT ON TABLE llm_audit.field_policy IS
+	'what becomes of values when they are written; a text, jsonb or json column without a row is masked, an address truncated';
+COMMENT ON COLUMN llm_audit.field_policy.ledger_id IS 'the ledger';
+COMMENT ON COLUMN llm_audit.field_policy.column_name IS 'the column';
+COMMENT ON COLUMN llm_audit.field_policy.on_write IS
+	'mask: what is found in the text; keep: machine values that match the pattern; hash: keyed pseudonym; truncate_ip: /24 or /48; redact: a constant; drop: null; reject: no row with a value';
+COMMENT ON COLUMN llm_audit.field_policy.pattern IS
+	'what a kept value looks like: identifier, label, login, version, host, code, relation, token or a regular expression for all of it; NULL: anything in which nothing is found';
+COMMENT ON COLUMN llm_audit.field_policy.on_violation IS
+	'what becomes of a value to keep that does not match, or in which something is found: mask, hash or reject';
+COMMENT ON COLUMN llm_audit.field_policy.period IS
+	'how long the value is kept; NULL: as long as the row';
+COMMENT ON COLUMN llm_audit.field_policy.encrypt IS
+	'encryption at rest, which this version does not have yet';
+COMMENT ON COLUMN llm_audit.field_policy.humans_only IS
+	'on_write is for rows whose actor_type is human; others keep the value, as the pattern and on_violation say';
+COMMENT ON COLUMN llm_audit.field_policy.changed_at IS
+	'when the policy was last changed; part of masking_version';
+COMMENT ON COLUMN llm_audit.field_policy.changed_by IS
+	'session user who changed it';
+
+CREATE TRIGGER llm_audit_config AFTER INSERT OR UPDATE OR DELETE
+	ON llm_audit.field_policy FOR EACH ROW
+	EXECUTE FUNCTION llm_audit.config_changed();
+ALTER TABLE llm_audit.field_policy ENABLE ALWAYS TRIGGER llm_audit_config;
+SELECT pg_catalog.pg_extension_config_dump('llm_audit.field_policy', '');
+
+CREATE FUNCTION llm_audit.mask(value text) RETURNS text
+	LANGUAGE c STABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_mask';
+COMMENT ON FUNCTION llm_audit.mask(text) IS
+	'the value as a masked column would store it; <WITHHELD> for text that cannot be masked';
+
+CREATE FUNCTION llm_audit.detect(value text)
+	RETURNS TABLE (entity text, start_pos int, end_pos int, score real,
+		masked text)
+	LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 10
+	AS 'MODULE_PATHNAME', 'llm_audit_detect';
+COMMENT ON FUNCTION llm_audit.detect(text) IS
+	'what mask() finds in a plain text: kind, position in characters (from 0, end exclusive), score from 0 to 1, and the form in which it is stored';
+
+CREATE FUNCTION llm_audit.set_known_values(VARIADIC known text[]) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_set_known_values';
+COMMENT ON FUNCTION llm_audit.set_known_values(text[]) IS
+	'names and numbers that the caller knows: masked wherever they occur until the transaction ends; several calls add up';
+
+CREATE FUNCTION llm_audit.pseudonym(value text, kind text) RETURNS text[]
+	LANGUAGE c STABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_pseudonym';
+COMMENT ON FUNCTION llm_audit.pseudonym(text, text) IS
+	'what a hashed column of that name holds for a value: one pseudonym for each live key, the current key''s first; 55000 without a key';
+REVOKE EXECUTE ON FUNCTION llm_audit.pseudonym(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.pseudonym(text, text)
+	TO llm_audit_security, llm_audit_compliance, llm_audit_auditor;
+
+CREATE FUNCTION llm_audit.compute_tokens(value text, entity text) RETURNS text[]
+	LANGUAGE c STABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_compute_tokens';
+COMMENT ON FUNCTION llm_audit.compute_tokens(text, text) IS
+	'match tokens of a value, unrecorded; part of match_token()';
+REVOKE EXECUTE ON FUNCTION llm_audit.compute_tokens(text, text) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.pattern_exists(name text) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_pattern_exists';
+COMMENT ON FUNCTION llm_audit.pattern_exists(text) IS
+	'whether a pattern of that name is built in; any other pattern is a regular expression';
+REVOKE EXECUTE ON FUNCTION llm_audit.pattern_exists(text) FROM PUBLIC;
+
+-- A column of a built-in ledger that is not listed is masked.
+CREATE FUNCTION llm_audit.builtin_field_policies()
+	RETURNS TABLE (relation_name name, column_name name, on_write text,
+		pattern text, on_violation text, humans_only boolean, period interval)
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
+		p.on_violation, p.humans_only, p.period::interval
+	FROM (VALUES
+	('llm_call', 'keep', 'identifier', 'hash', false, '3 years', '{request_id,
+		trace_id,span_id,parent_span_id,correlation_id,conversation_id,session_id,
+		batch_id,response_id,tool_call_id}'::text[]),
+	('llm_call', 'keep', 'label', 'mask', false, '3 years', '{organization_id,
+		project_id,team_id,service_name,channel,region,route_id,route_reason,
+		prompt_id,prompt_name,request_model,response_model,provider_name,
+		provider_country,provider_region,agent_id,agent_name,tool_name,tool_type,
+		limit_id,limit_scope,actor_role,operation_name,fallback_from_model,
+		fallback_from_provider,source_id,source_epoch,error_type,
+		policies_triggered,finish_reasons}'),
+	('llm_call', 'keep', 'version', 'mask', false, '3 years', '{service_version,
+		agent_version,route_version,budget_policy_version,prompt_version}'),
+	('llm_call', 'keep', 'code', 'mask', false, '3 years', '{time_zone,
+		actor_type,attempt_kind,status,error_code,currency,masking_status,
+		masking_version,data_class}'),
+	('llm_call', 'keep', NULL, 'mask', false, '3 years',
+		'{step_durations,pii_counts}'),
+	('llm_call', 'keep', 'host', 'mask', false, '3 years', '{server_address}'),
+	('llm_call', 'hash', 'label', 'hash', true, '3 years', '{actor_id}'),
+	('llm_call', 'hash', NULL, 'mask', false, '3 years',
+		'{end_user_id,customer_key,operation_number}'),
+	('llm_call', 'keep', 'label', 'reject', false, '3 years', '{api_key_id}'),
+	('llm_call', 'truncate_ip', NULL, 'mask', false, '1 year',
+		'{client_address}'),
+	('llm_call', 'mask', NULL, 'mask', false, '1 year', '{user_agent,
+		error_message,request_params,guardrails,attributes}'),
+	('llm_call', 'mask', NULL, 'mask', false, '3 years', '{cost_breakdown}'),
+	('llm_call', 'keep', 'code', 'mask', false, '1 year', '{country}'),
+
+	('llm_content', 'mask', NULL, 'mask', false, '90 days', '{body}'),
+	('llm_content', 'keep', 'identifier', 'hash', false, '90 days',
+		'{request_id,tool_call_id}'),
+	('llm_content', 'keep', 'label', 'mask', false, '90 days',
+		'{organization_id,service_name,role}'),
+	('llm_content', 'keep', 'code', 'mask', false, '90 days',
+		'{kind,data_class}'),
+	('llm_content', 'keep', '[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}([; ]+[a-z-]{1,16}=[A-Za-z0-9"_.-]{1,64})*',
+		'mask', false, '90 days', '{content_type}'),
+	('llm_content', 'keep', NULL, 'mask', false, '90 days', '{pii_counts}'),
+
+	('match_token', 'keep', 'token', 'reject', false, '3 years', '{token}'),
+	('match_token', 'keep', 'label', 'mask', false, '3 years',
+		'{organization_id}'),
+	('match_token', 'keep', 'code', 'mask', false, '3 years', '{entity}'),
+	('match_token', 'keep', 'identifier', 'hash', false, '3 years',
+		'{request_id}'),
+
+	('admin_event', 'keep', 'login', 'mask', false, '7 years', '{actor_id,
+		actor_role,on_behalf_of,approved_by,organization_id,project_id,source_id,
+		source_epoch}'),
+	('admin_event', 'keep', 'code', 'mask', false, '7 years', '{time_zone,
+		action,category,actor_type,target_type,outcome}'),
+	('admin_event', 'keep', 'version', 'mask', false, '7 years',
+		'{target_version,route_version,budget_policy_version}'),
+	('admin_event', 'keep', 'identifier', 'hash', false, '7 years',
+		'{session_id,request_id,correlation_id}'),
+	('admin_event', 'keep', 'label', 'mask', false, '7 years',
+		'{ticket,incident_id,approval_id}'),
+	('admin_event', 'mask', NULL, 'mask', false, '7 years',
+		'{target_id,before,after,reason}'),
+	('admin_event', 'keep', NULL, 'mask', false, '2 years',
+		'{actor_ip,user_agent}'),
+
+	('usage_event', 'keep', 'label', 'mask', false, '7 years',
+		'{organization_id,project_id,unit,price_version}'),
+	('usage_event', 'hash', NULL, 'mask', false, '7 years', '{actor_id}'),
+	('usage_event', 'keep', 'label', 'reject', false, '7 years',
+		'{api_key_id}'),
+	('usage_event', 'keep', 'identifier', 'hash', false, '7 years',
+		'{request_id}'),
+	('usage_event', 'keep', 'code', 'mask', false, '7 years', '{currency}'),
+
+	('settlement', 'keep', 'label', 'mask', false, '7 years',
+		'{organization_id,invoice_id}'),
+	('settlement', 'keep', 'identifier', 'hash', false, '7 years',
+		'{original_request_id}'),
+	('settlement', 'keep', 'version', 'mask', false, '7 years',
+		'{budget_policy_version}'),
+	('settlement', 'keep', 'code', 'mask', false, '7 years',
+		'{kind,currency}'),
+	('settlement', 'mask', NULL, 'mask', false, '7 years', '{reason}'),
+
+	('segment_event', 'keep', 'relation', 'mask', false, NULL,
+		'{ledger,leaf}'),
+	('segment_event', 'keep', 'login', 'mask', false, NULL,
+		'{event,data_classes,actor}')
+	) AS p (relation_name, on_write, pattern, on_violation, humans_only, period,
+		columns)
+$$;
+COMMENT ON FUNCTION llm_audit.builtin_field_policies() IS
+	'field policies that setup() installs for the built-in ledgers';
+REVOKE EXECUTE ON FUNCTION llm_audit.builtin_field_policies() FROM PUBLIC;
+
+-- Policies that somebody has changed stay as they are.
+CREATE FUNCTION llm_audit.install_field_policies() RETURNS int
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	added int;
+BEGIN
+	INSERT INTO llm_audit.field_policy (ledger_id, column_name, on_write, pattern,
+			on_violation, humans_only, period)
+		SELECT l.ledger_id, p.column_name, p.on_write, p.pattern, p.on_violation,
+			p.humans_only, p.period
+		FROM llm_audit.builtin_field_policies() AS p
+		JOIN llm_audit.ledger AS l ON l.builtin AND l.schema_name = 'llm_audit'
+			AND l.relation_name = p.relation_name
+		ON CONFLICT DO NOTHING;
+	GET DIAGNOSTICS added = ROW_COUNT;
+	RETURN added;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.install_field_policies() IS
+	'installs the field policies of built-in ledgers that are missing; returns how many; part of setup()';
+REVOKE EXECUTE ON FUNCTION llm_audit.install_field_policies() FROM PUBLIC;
+
+-- How much a policy protects; what is not listed masks.
+CREATE FUNCTION llm_audit.policy_strength(on_write text) RETURNS int
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE on_write WHEN 'keep' THEN 0 WHEN 'truncate_ip' THEN 1
+		WHEN 'hash' THEN 3 WHEN 'redact' THEN 4 WHEN 'drop' THEN 4
+		WHEN 'reject' THEN 4 ELSE 2 END
+$$;
+COMMENT ON FUNCTION llm_audit.policy_strength(text) IS
+	'orders what field policies do by how much of a value they leave: keep, truncate_ip, mask, hash, nothing';
+REVOKE EXECUTE ON FUNCTION llm_audit.policy_strength(text) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.policy_weakens(old llm_audit.field_policy,
+		new llm_audit.field_policy) RETURNS boolean
+	LANGUAGE sql IMMUTABLE PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT llm_audit.policy_strength(new.on_write) < llm_audit.policy_strength(old.on_write)
+		OR old.pattern IS NOT NULL AND new.pattern IS DISTINCT FROM old.pattern
+			AND new.on_write = 'keep'
+		OR old.on_write = 'keep' AND new.on_write = 'keep'
+			AND llm_audit.policy_strength(new.on_violation) < llm_audit.policy_strength(old.on_violation)
+$$;
+COMMENT ON FUNCTION llm_audit.policy_weakens(llm_audit.field_policy, llm_audit.field_policy) IS
+	'whether the second policy may store more of a value than the first; another pattern counts as weaker';
+REVOKE EXECUTE ON FUNCTION llm_audit.policy_weakens(llm_audit.field_policy, llm_audit.field_policy)
+	FROM PUBLIC;
+
+-- Columns on which the trigger, constraints or partitions of a ledger rely.
+CREATE FUNCTION llm_audit.check_field_policy(ledger regclass,
+		policy llm_audit.field_policy, is_builtin boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	a pg_catalog.pg_attribute;
+	base oid;
+	problem text;
+BEGIN
+	IF policy.on_write IS NULL OR policy.on_write NOT IN ('mask', 'keep', 'hash',
+		'truncate_ip', 'redact', 'drop', 'reject')
+	THEN
+		RAISE EXCEPTION 'on_write must be mask, keep, hash, truncate_ip, redact, drop or reject'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF policy.on_violation NOT IN ('mask', 'hash', 'reject') THEN
+		RAISE EXCEPTION 'on_violation must be mask, hash or reject'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF policy.pattern IS NOT NULL AND policy.on_write <> 'keep' AND NOT policy.humans_only THEN
+		RAISE EXCEPTION 'a pattern is for values to keep only'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF policy.period <= interval '0' THEN
+		RAISE EXCEPTION 'period must be positive, or null for as long as the row'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	SELECT * INTO a FROM pg_catalog.pg_attribute
+		WHERE attrelid = ledger AND attname = policy.column_name AND attnum > 0
+			AND NOT attisdropped;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'column "%" of ledger "%" does not exist', policy.column_name, ledger
+			USING ERRCODE = 'undefined_column';
+	END IF;
+	base := llm_audit.base_type(a.atttypid);
+	base := coalesce((SELECT nullif(t.typelem, 0) FROM pg_catalog.pg_type t
+		WHERE t.oid = base AND t.typcategory = 'A'), base);
+	problem := CASE
+		WHEN policy.column_name IN (SELECT column_name FROM llm_audit.ledger_attributes())
+			OR policy.column_name IN ('environment', 'known_values')
+			OR is_builtin AND policy.column_name IN ('actor_type', 'status', 'action',
+				'category', 'kind', 'outcome', 'data_class', 'masking_status',
+				'masking_version', 'pii_counts', 'attempt_kind', 'event', 'ledger',
+				'leaf', 'token')
+			THEN 'llm_audit relies on its values'
+		WHEN policy.on_write NOT IN ('keep', 'drop', 'reject')
+			AND base NOT IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype,
+				'json'::regtype, 'jsonb'::regtype, 'inet'::regtype, 'cidr'::regtype)
+			THEN 'there is nothing to mask in values of its type'
+		WHEN policy.on_write IN ('drop', 'reject')
+			AND base NOT IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype,
+				'json'::regtype, 'jsonb'::regtype, 'inet'::regtype, 'cidr'::regtype)
+			THEN 'its type is always kept'
+		WHEN (policy.on_write = 'hash' OR policy.on_violation = 'hash')
+			AND base NOT IN ('text'::regtype, 'varchar'::regtype)
+			THEN 'only text can be hashed'
+		WHEN policy.on_write = 'truncate_ip'
+			AND base NOT IN ('inet'::regtype, 'cidr'::regtype)
+			THEN 'only addresses can be truncated'
+		WHEN policy.on_write IN ('mask', 'redact')
+			AND base IN ('inet'::regtype, 'cidr'::regtype)
+			THEN 'an address can be kept, truncated, dropped or rejected'
+		WHEN policy.on_write = 'drop' AND (a.attnotnull
+			OR is_builtin AND policy.column_name IN ('actor_id', 'reason'))
+			THEN 'it must not be null'
+		END;
+	IF problem IS NOT NULL THEN
+		RAISE EXCEPTION 'column "%" of ledger "%" cannot have policy "%"',
+				policy.column_name, ledger, policy.on_write
+			USING ERRCODE = 'invalid_parameter_value', DETAIL = problem || '.';
+	END IF;
+	IF policy.pattern IS NOT NULL AND NOT llm_audit.pattern_exists(policy.pattern) THEN
+		PERFORM '' ~ ('^(?:' || policy.pattern || ')$');
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.check_field_policy(regclass, llm_audit.field_policy, boolean) IS
+	'raises an error that says why a column cannot have a policy, if it cannot';
+REVOKE EXECUTE ON FUNCTION llm_audit.check_field_policy(regclass, llm_audit.field_policy, boolean)
+	FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.set_field_policy(ledger regclass, column_name name,
+		on_write text, period interval DEFAULT NULL, encrypt boolean DEFAULT false,
+		pattern text DEFAULT NULL, on_violation text DEFAULT 'mask',
+		reason text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	l llm_audit.ledger;
+	old llm_audit.field_policy;
+	new llm_audit.field_policy;
+	weaker boolean;
+BEGIN
+	SELECT r.* INTO l FROM llm_audit.ledger r
+		JOIN pg_catalog.pg_class c ON c.relname = r.relation_name
+			AND c.relnamespace = to_regnamespace(quote_ident(r.schema_name))
+		WHERE c.oid = ledger
+		FOR UPDATE OF r;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION '"%" is not a ledger', ledger
+			USING ERRCODE = 'wrong_object_type';
+	ELSIF encrypt THEN
+		RAISE EXCEPTION 'encryption of a column is not supported yet'
+			USING ERRCODE = 'feature_not_supported';
+	END IF;
+	SELECT p.* INTO old FROM llm_audit.field_policy p
+		WHERE p.ledger_id = l.ledger_id AND p.column_name = set_field_policy.column_name;
+
+	new := ROW(l.ledger_id, column_name, on_write, pattern,
+		coalesce(on_violation, 'mask'), period, false,
+		coalesce(old.humans_only, false) AND on_write = 'hash',
+		clock_timestamp(), session_user);
+	IF new.humans_only AND pattern IS NULL THEN
+		new.pattern := old.pattern;
+		new.on_violation := old.on_violation;
+	END IF;
+	PERFORM llm_audit.check_field_policy(ledger, new, l.builtin);
+	old.on_write := coalesce(old.on_write, 'mask');
+	weaker := llm_audit.policy_weakens(old, new);
+	IF weaker AND coalesce(btrim(reason), '') = '' THEN
+		RAISE EXCEPTION 'a reason is needed to weaken the policy of column "%" of ledger "%"',
+				column_name, ledger
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+
+	INSERT INTO llm_audit.field_policy VALUES (new.*)
+		ON CONFLICT ON CONSTRAINT field_policy_pkey DO UPDATE
+		SET on_write = EXCLUDED.on_write, pattern = EXCLUDED.pattern,
+			on_violation = EXCLUDED.on_violation, period = EXCLUDED.period,
+			humans_only = EXCLUDED.humans_only, changed_at = EXCLUDED.changed_at,
+			changed_by = EXCLUDED.changed_by;
+	PERFORM llm_audit.record_own_event(
+		CASE WHEN weaker THEN 'field_policy.weakened' ELSE 'field_policy.changed' END,
+		'field_policy', ledger::text || '.' || quote_ident(column_name), reason,
+		jsonb_build_object('on_write', new.on_write, 'was', old.on_write,
+			'pattern', new.pattern, 'on_violation', new.on_violation,
+			'period', new.period));
+END
+$$;
+COMMENT ON FUNCTION llm_audit.set_field_policy(regclass, name, text, interval, boolean, text, text, text) IS
+	'sets what becomes of a column''s values from the next statement on, in all sessions; one that weakens needs a reason and is recorded as high-risk; for llm_audit_admin';
+REVOKE EXECUTE ON FUNCTION llm_audit.set_field_policy(regclass, name, text, interval, boolean, text, text, text)
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.set_field_policy(regclass, name, text, interval, boolean, text, text, text)
+	TO llm_audit_admin;
+
+-- Whoever can compute tokens can test guesses, so each use is recorded and
+-- they are few.
+CREATE FUNCTION llm_audit.match_token(value text, entity text DEFAULT NULL)
+	RETURNS text[]
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	reason text := current_setting('llm_audit.reason');
+	used bigint;
+	tokens text[];
+BEGIN
+	IF btrim(reason) = '' THEN
+		RAISE EXCEPTION 'a reason is needed to search by an identifier'
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'SET LOCAL llm_audit.reason = ''...'' in the same transaction.';
+	END IF;
+	SELECT count(*) INTO used FROM llm_audit.admin_event
+		WHERE occurred_at > clock_timestamp() - interval '1 hour'
+			AND action = 'token.matched' AND actor_id = session_user;
+	IF used >= current_setting('llm_audit.match_token_limit')::bigint THEN
+		RAISE EXCEPTION 'too many searches by identifier within an hour'
+			USING ERRCODE = 'insufficient_privilege',
+				HINT = 'The limit is "llm_audit.match_token_limit".';
+	END IF;
+	tokens := llm_audit.compute_tokens(value, entity);
+	PERFORM llm_audit.record_own_event('token.matched', 'match_token', entity, reason,
+		jsonb_build_object('tokens', cardinality(tokens)));
+	RETURN tokens;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.match_token(text, text) IS
+	'tokens under which match_token has calls with this identifier, under all live keys; entity as detect() names it, or every kind; needs llm_audit.reason, is recorded, and limited by llm_audit.match_token_limit, so call it once: token = ANY ((SELECT llm_audit.match_token(...))::text[])';
+REVOKE EXECUTE ON FUNCTION llm_audit.match_token(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.match_token(text, text)
+	TO llm_audit_security, llm_audit_compliance, llm_audit_auditor;
+
+CREATE FUNCTION llm_audit.masking_report(since timestamptz, until timestamptz)
+	RETURNS TABLE (environment text, service_name text, masking_status text,
+		data_class text, entity text, calls bigint, found numeric)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	SELECT c.environment, c.service_name, c.masking_status, c.data_class,
+			e.entity, count(*), sum(e.found)
+		FROM llm_audit.llm_call AS c
+		CROSS JOIN LATERAL (
+			SELECT NULL::text, NULL::numeric
+			UNION ALL
+			SELECT p.key, p.value::numeric FROM jsonb_each_text(c.pii_counts) AS p)
+			AS e (entity, found)
+		WHERE c.occurred_at >= since AND c.occurred_at < until
+		GROUP BY 1, 2, 3, 4, 5
+		ORDER BY 1, 2, 3, 4, 5 NULLS FIRST;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz) IS
+	'calls of a time (since inclusive, until exclusive) by environment, service, masking_status and data_class; a row with an entity says in how many of them it was found and how often';
+REVOKE EXECUTE ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz)
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz)
+	TO llm_audit_security, llm_audit_compliance, llm_audit_auditor;

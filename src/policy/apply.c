@@ -1,0 +1,546 @@
+/*
+ * apply.c
+ *	  The insert trigger's step between validating and stamping: each value
+ *	  of a row becomes what its field policy lets be stored.
+ *
+ * Values that are fine as they are stay the very datums that came in.  The
+ * last such value of each column is remembered, since most machine values of
+ * a gateway are those of the row before.
+ */
+#include "postgres.h"
+
+#include <sys/socket.h>
+
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "policy/scan.h"
+#include "regex/regex.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/inet.h"
+#include "utils/jsonb.h"
+
+/* The row being worked on. */
+typedef struct ApplyState
+{
+	const Segment *seg;
+	LedgerPlan *plan;
+	FieldPlan  *field;
+	const KnownValues *known;
+	PolicyFindings *findings;
+	bool		human;			/* actor_type says so, or there is none */
+} ApplyState;
+
+/* Refuses a value that its policy does not let in. */
+static void
+RejectValue(const ApplyState *state)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("value of column \"%s\" of ledger \"%s\" is refused by its field policy",
+					NameStr(state->field->name), NameStr(state->seg->ledger_name)),
+			 errhint("The policy of the column is in llm_audit.field_policy.")));
+}
+
+/* The text without what only fills up a char(n). */
+static MaskValue
+ValueOf(const FieldPlan *field, const text *value)
+{
+	MaskValue	result = {VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
+
+	while (field->base_type == BPCHAROID && result.len > 0 &&
+		   result.text[result.len - 1] == ' ')
+		result.len--;
+	return result;
+}
+
+/* Makes a datum of the field's element type, within its declared length. */
+static Datum
+MakeText(const FieldPlan *field, const char *data, size_t len)
+{
+	Datum		value = PointerGetDatum(cstring_to_text_with_len(data, len));
+
+	if (field->typmod < 0)
+		return value;
+	if (field->base_type == VARCHAROID)
+		return DirectFunctionCall3(varchar, value, Int32GetDatum(field->typmod),
+								   BoolGetDatum(true));
+	if (field->base_type == BPCHAROID)
+		return DirectFunctionCall3(bpchar, value, Int32GetDatum(field->typmod),
+								   BoolGetDatum(true));
+	return value;
+}
+
+/*
+ * A constant in place of a value: "<REDACTED>", or {"redacted": true} in
+ * JSON.
+ */
+static Datum
+MakeConstant(const FieldPlan *field, const char *word)
+{
+	char		constant[64];
+
+	switch (field->kind)
+	{
+		case KIND_JSON:
+		case KIND_JSONB:
+			snprintf(constant, sizeof(constant), "{\"%s\": true}",
+					 strcmp(word, WITHHELD_TEXT) == 0 ? "withheld" : "redacted");
+			if (field->kind == KIND_JSONB)
+				return DirectFunctionCall1(jsonb_in, CStringGetDatum(constant));
+			return CStringGetTextDatum(constant);
+		default:
+			return MakeText(field, word, strlen(word));
+	}
+}
+
+/* What stands for a value that could not be masked. */
+static Datum
+WithholdValue(ApplyState *state, bool *isnull)
+{
+	state->findings->withheld = true;
+	*isnull = !state->field->required && !state->field->is_array;
+	return *isnull ? (Datum) 0 : MakeConstant(state->field, WITHHELD_TEXT);
+}
+
+/* jsonb of a masked text; false if it is none, which it should always be. */
+static bool
+JsonbFromText(const char *data, size_t len, Datum *result)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool fine = true;
+
+	PG_TRY();
+	{
+		*result = DirectFunctionCall1(jsonb_in,
+									  CStringGetDatum(pnstrdup(data, len)));
+	}
+	PG_CATCH();
+	{
+		/* its error would quote the document */
+		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION &&
+			geterrcode() != ERRCODE_STATEMENT_TOO_COMPLEX)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		fine = false;
+	}
+	PG_END_TRY();
+	return fine;
+}
+
+/* Masks a text, or JSON as text; returns value if nothing was found. */
+static Datum
+MaskString(ApplyState *state, Datum value, const MaskValue *string,
+		   bool *isnull)
+{
+	FieldPlan  *field = state->field;
+	MaskOptions options;
+	MaskResult	result = {0};
+
+	SetScanOptions(&options, state->known);
+	options.context = NameStr(field->name);
+	options.context_len = strlen(options.context);
+	if (field->kind == KIND_TEXT)
+		result.status = MaskDocument(&options, string->text, string->len, &result);
+	else
+		result.status = MaskJson(&options, string->text, string->len, &result);
+	FindingsAdd(state->findings, &options, string, &result);
+	if (result.status == MASK_WITHHELD)
+		return WithholdValue(state, isnull);
+	if (result.status != MASK_MASKED)
+		return value;
+	if (field->kind != KIND_JSONB)
+		return MakeText(field, result.text, result.len);
+	if (!JsonbFromText(result.text, result.len, &value))
+		return WithholdValue(state, isnull);
+	return value;
+}
+
+/* Masks a value of any kind. */
+static Datum
+MaskField(ApplyState *state, Datum value, bool *isnull)
+{
+	FieldPlan  *field = state->field;
+	MaskValue	string;
+
+	if (field->kind == KIND_INET)
+		return value;
+	if (field->sensitive)
+	{
+		state->findings->examined = true;
+		state->findings->counts[MASK_SECRET]++;
+		return MakeConstant(field, REDACTED_TEXT);
+	}
+	if (field->kind == KIND_JSONB)
+	{
+		Jsonb	   *jsonb = DatumGetJsonbP(value);
+
+		string.text = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+		string.len = strlen(string.text);
+	}
+	else
+		string = ValueOf(field, DatumGetTextPP(value));
+	return MaskString(state, value, &string, isnull);
+}
+
+/* Replaces a text by its keyed pseudonym. */
+static Datum
+HashField(const ApplyState *state, Datum value)
+{
+	const FieldPlan *field = state->field;
+	MaskValue	string = ValueOf(field, DatumGetTextPP(value));
+	char	   *pseudonym;
+
+	if (string.len == 0 || PolicyIsPseudonym(string.text, string.len))
+		return value;
+	pseudonym = PolicyPseudonym(0, field->hash_kind, string.text, string.len);
+	if (pseudonym == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column \"%s\" of ledger \"%s\" must be hashed, but there is no key",
+						NameStr(field->name), NameStr(state->seg->ledger_name)),
+				 errhint("Set \"%s\" to a file with keys from outside the database.",
+						 "llm_audit.key_file")));
+	return MakeText(field, pseudonym, strlen(pseudonym));
+}
+
+/* An address without what tells one subscriber from another: /24 or /48. */
+static Datum
+TruncateAddress(Datum value)
+{
+	inet	   *address = DatumGetInetPP(value);
+	int			bits = ip_family(address) == PGSQL_AF_INET ? 24 : 48;
+
+	if (ip_bits(address) <= bits)
+		return DirectFunctionCall1(inet_to_cidr, value);
+	return DirectFunctionCall1(inet_to_cidr,
+							   DirectFunctionCall2(inet_set_masklen, value,
+												   Int32GetDatum(bits)));
+}
+
+/* True if the value has the form that its policy asks for. */
+static bool
+HasForm(const FieldPlan *field, Datum value, const MaskValue *string)
+{
+	if (field->pattern != NULL)
+		return PatternMatches(field->pattern, string->text, string->len);
+	if (field->regex == NULL)
+		return true;
+	return RE_compile_and_execute(field->regex, unconstify(char *, string->text),
+								  string->len, REG_ADVANCED | REG_NOSUB,
+								  C_COLLATION_OID, 0, NULL);
+}
+
+/* True if the scanner finds nothing in a machine value. */
+static bool
+IsHarmless(ApplyState *state, const MaskValue *string)
+{
+	const FieldPlan *field = state->field;
+	MaskOptions options;
+	MaskResult	result = {0};
+	bool		has_known = state->known->count > 0;
+
+	SetScanOptions(&options, state->known);
+	if (field->pattern != NULL)
+		options.disabled = PatternDisabled(field->pattern, string->text, string->len);
+	if (options.disabled == ~UINT64CONST(0) && !has_known)
+		return true;
+	options.disabled &= ~(UINT64CONST(1) << MASK_KNOWN_VALUE);
+	result.status = MaskText(&options, string->text, string->len, &result);
+	if (result.status == MASK_CLEAN)
+		return true;
+	FindingsAdd(state->findings, &options, string, &result);
+	return false;
+}
+
+/* True if it is the last value that was fine, which is fine again. */
+static bool
+IsLastFine(const ApplyState *state, const MaskValue *string)
+{
+	const FieldPlan *field = state->field;
+
+	return state->known->count == 0 && string->len == field->last_len &&
+		memcmp(string->text, field->last, string->len) == 0;
+}
+
+/* Remembers a value that was fine; not one that known values had a say in. */
+static void
+RememberFine(const ApplyState *state, const MaskValue *string)
+{
+	FieldPlan  *field = state->field;
+
+	if (state->known->count > 0 || string->len > FIELD_LAST_MAX)
+		return;
+	memcpy(field->last, string->text, string->len);
+	field->last_len = string->len;
+}
+
+/* Keeps a value of the right form; anything else is a violation. */
+static Datum
+KeepField(ApplyState *state, Datum value, bool *isnull)
+{
+	FieldPlan  *field = state->field;
+	MaskValue	string;
+
+	if (field->kind != KIND_TEXT)
+		return value;
+	string = ValueOf(field, DatumGetTextPP(value));
+	if (string.len == 0 || IsLastFine(state, &string))
+		return value;
+	if (HasForm(field, value, &string) && IsHarmless(state, &string))
+	{
+		RememberFine(state, &string);
+		return value;
+	}
+	if (field->on_violation == FIELD_REJECT)
+		RejectValue(state);
+	if (field->on_violation == FIELD_HASH)
+		return HashField(state, value);
+	return MaskField(state, value, isnull);
+}
+
+/* Applies the field's policy to one value, which is not null. */
+static Datum
+ApplyValue(ApplyState *state, Datum value, bool *isnull)
+{
+	FieldPlan  *field = state->field;
+	FieldAction action = field->action;
+
+	if (field->humans_only && !state->human)
+		action = FIELD_KEEP;
+	switch (action)
+	{
+		case FIELD_KEEP:
+			return KeepField(state, value, isnull);
+		case FIELD_HASH:
+			return HashField(state, value);
+		case FIELD_TRUNCATE_IP:
+			return TruncateAddress(value);
+		case FIELD_REDACT:
+			return MakeConstant(field, REDACTED_TEXT);
+		case FIELD_DROP:
+			*isnull = true;
+			return (Datum) 0;
+		case FIELD_REJECT:
+			RejectValue(state);
+			break;
+		case FIELD_MASK:
+			break;
+	}
+	return MaskField(state, value, isnull);
+}
+
+/* Applies the field's policy to each element of an array. */
+static Datum
+ApplyArray(ApplyState *state, Datum value)
+{
+	const LedgerColumn *col = state->field->column;
+	ArrayType  *array = DatumGetArrayTypeP(value);
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	bool		changed = false;
+
+	deconstruct_array(array, col->element_type, col->element_len,
+					  col->element_byval, col->element_align,
+					  &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		Datum		before = elements[i];
+
+		if (nulls[i])
+			continue;
+		elements[i] = ApplyValue(state, before, &nulls[i]);
+		changed |= nulls[i] || elements[i] != before;
+	}
+	if (!changed)
+		return value;
+	return PointerGetDatum(construct_md_array(elements, nulls, ARR_NDIM(array),
+											  ARR_DIMS(array), ARR_LBOUND(array),
+											  col->element_type, col->element_len,
+											  col->element_byval,
+											  col->element_align));
+}
+
+/* Applies the policy of one field of the row. */
+static void
+ApplyField(ApplyState *state, Datum *values, bool *nulls)
+{
+	FieldPlan  *field = state->field;
+	int			i = field->attnum - 1;
+	Datum		before = values[i];
+
+	if (field->is_array && field->action != FIELD_DROP)
+		values[i] = ApplyArray(state, before);
+	else
+		values[i] = ApplyValue(state, before, &nulls[i]);
+	if (values[i] != before && field->type != field->column->type)
+		domain_check(values[i], nulls[i], field->type, NULL, NULL);
+}
+
+/* ---------------- what the row says about it ---------------- */
+
+static void
+SetText(AttrNumber attnum, const char *word, Datum *values, bool *nulls)
+{
+	if (attnum == InvalidAttrNumber)
+		return;
+	values[attnum - 1] = CStringGetTextDatum(word);
+	nulls[attnum - 1] = false;
+}
+
+/* True if the row says already that its text was withheld. */
+static bool
+SaysWithheld(const OutcomeAttrs *outcome, const Datum *values,
+			 const bool *nulls)
+{
+	AttrNumber	status = outcome->masking_status;
+
+	return status != InvalidAttrNumber && !nulls[status - 1] &&
+		strcmp(TextDatumGetCString(values[status - 1]), "withheld") == 0;
+}
+
+/* Raises the row's class to that of what was found. */
+static void
+RaiseDataClass(const OutcomeAttrs *outcome, const PolicyFindings *findings,
+			   Datum *values, bool *nulls)
+{
+	AttrNumber	attnum = outcome->data_class;
+	const char *higher;
+
+	if (attnum == InvalidAttrNumber || nulls[attnum - 1])
+		return;
+	higher = FindingsDataClass(findings, TextDatumGetCString(values[attnum - 1]));
+	if (higher != NULL)
+		SetText(attnum, higher, values, nulls);
+}
+
+/*
+ * Fills in what was found.  The writer has no say in it, except that it may
+ * say that it withheld text itself.
+ */
+static void
+StampOutcome(const LedgerPlan *plan, const PolicyFindings *findings,
+			 Datum *values, bool *nulls)
+{
+	const OutcomeAttrs *outcome = &plan->outcome;
+	bool		found = FindingsAny(findings);
+	bool		withheld = findings->withheld ||
+	SaysWithheld(outcome, values, nulls);
+
+	if (outcome->pii_counts != InvalidAttrNumber)
+	{
+		nulls[outcome->pii_counts - 1] = !found;
+		if (found)
+			values[outcome->pii_counts - 1] = FindingsToJsonb(findings);
+	}
+	if (found)
+		RaiseDataClass(outcome, findings, values, nulls);
+	if (outcome->masking_status == InvalidAttrNumber)
+		return;
+	SetText(outcome->masking_status,
+			withheld ? "withheld" : found ? "masked" :
+			findings->examined ? "clean" : "not_examined", values, nulls);
+	if (!findings->examined && !findings->withheld)
+		return;
+	SetText(outcome->masking_version, plan->version, values, nulls);
+	if (findings->examined && outcome->pii_found != InvalidAttrNumber)
+	{
+		values[outcome->pii_found - 1] = BoolGetDatum(found);
+		/* nothing found, but not everything seen: unknown */
+		nulls[outcome->pii_found - 1] = !found && withheld;
+	}
+}
+
+/* The keyed digest of a body, before it is masked. */
+static void
+StampDigest(const OutcomeAttrs *outcome, Datum *values, bool *nulls)
+{
+	text	   *body;
+	Datum		digest;
+
+	if (outcome->body == InvalidAttrNumber ||
+		outcome->body_digest == InvalidAttrNumber || nulls[outcome->body - 1])
+		return;
+	body = DatumGetTextPP(values[outcome->body - 1]);
+	digest = PolicyDigest(VARDATA_ANY(body), VARSIZE_ANY_EXHDR(body));
+	values[outcome->body_digest - 1] = digest;
+	nulls[outcome->body_digest - 1] = (digest == (Datum) 0);
+}
+
+/* Records the tokens of what was found, for the call that the row is of. */
+static void
+StoreTokens(const Segment *seg, const LedgerPlan *plan,
+			const PolicyFindings *findings, Datum *values, bool *nulls)
+{
+	const OutcomeAttrs *outcome = &plan->outcome;
+	AttrNumber	needed[] = {
+		outcome->call_id, outcome->environment, outcome->organization_id,
+		outcome->request_id
+	};
+	TokenOwner	owner;
+
+	if (findings->tokens == NIL)
+		return;
+	if (seg->role == ROLE_LLM_CALL && nulls[seg->attrs.id - 1])
+	{
+		values[seg->attrs.id - 1] = LedgerUuid();
+		nulls[seg->attrs.id - 1] = false;
+	}
+	for (int i = 0; i < lengthof(needed); i++)
+	{
+		/* a row without them is refused in a moment */
+		if (needed[i] == InvalidAttrNumber || nulls[needed[i] - 1])
+			return;
+	}
+	owner.call_id = values[outcome->call_id - 1];
+	owner.environment = values[outcome->environment - 1];
+	owner.organization_id = values[outcome->organization_id - 1];
+	owner.request_id = values[outcome->request_id - 1];
+	TokensWrite(&owner, findings->tokens);
+}
+
+/* True if the row's actor is a person, or may be one. */
+static bool
+IsHuman(const LedgerPlan *plan, const Datum *values, const bool *nulls)
+{
+	AttrNumber	attnum = plan->outcome.actor_type;
+
+	return attnum == InvalidAttrNumber || nulls[attnum - 1] ||
+		strcmp(TextDatumGetCString(values[attnum - 1]), "human") == 0;
+}
+
+void
+PolicyApply(const Segment *seg, Datum *values, bool *nulls)
+{
+	LedgerPlan *plan = PlanFor(seg);
+	AttrNumber	known_attnum = seg->attrs.known_values;
+	AttrNumber	id_attnum = seg->attrs.id;
+	PolicyFindings findings = {0};
+	KnownValues known;
+	ApplyState	state = {seg, plan, NULL, &known, &findings, true};
+
+	LogStatementIsOnLedger(seg);
+	KnownCollect(&known, known_attnum != InvalidAttrNumber &&
+				 !nulls[known_attnum - 1] ? &values[known_attnum - 1] : NULL);
+	state.human = IsHuman(plan, values, nulls);
+	StampDigest(&plan->outcome, values, nulls);
+	if (seg->role == ROLE_LLM_CALL && !nulls[id_attnum - 1])
+		PolicyAttached(DatumGetUUIDP(values[id_attnum - 1]), &findings);
+	for (int i = 0; i < plan->nfields; i++)
+	{
+		state.field = &plan->fields[i];
+		if (nulls[state.field->attnum - 1])
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		ApplyField(&state, values, nulls);
+	}
+	if (seg->role == ROLE_LLM_CALL || seg->role == ROLE_LLM_CONTENT)
+	{
+		StampOutcome(plan, &findings, values, nulls);
+		StoreTokens(seg, plan, &findings, values, nulls);
+	}
+}

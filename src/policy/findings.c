@@ -1,0 +1,412 @@
+/*
+ * findings.c
+ *	  Calling the scanner, and adding up what it finds.
+ *
+ * Known values and attached findings belong to the transaction: they live in
+ * its memory and are forgotten when it ends.  A subtransaction that is rolled
+ * back leaves them: masking more than was asked for does no harm.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "policy/scan.h"
+#include "port/pg_bitutils.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(llm_audit_set_known_values);
+
+#define BIT(entity) (UINT64CONST(1) << (entity))
+
+/* Data of cards and accounts, which falls under banking secrecy. */
+#define BANKING_ENTITIES \
+	(BIT(MASK_CREDIT_CARD) | BIT(MASK_IBAN_CODE) | BIT(MASK_US_BANK_NUMBER))
+
+/* Secrets of systems, which say nothing about a person. */
+#define SECRET_ENTITIES \
+	(BIT(MASK_URL_CREDENTIALS) | BIT(MASK_API_KEY) | BIT(MASK_ACCESS_TOKEN) | \
+	 BIT(MASK_JWT) | BIT(MASK_PRIVATE_KEY) | BIT(MASK_AUTHORIZATION) | \
+	 BIT(MASK_PASSWORD) | BIT(MASK_SECRET))
+
+/* Identifiers by which somebody may look for a call. */
+#define TOKEN_ENTITIES \
+	(BIT(MASK_CREDIT_CARD) | BIT(MASK_IBAN_CODE) | BIT(MASK_KZ_IIN) | \
+	 BIT(MASK_KZ_BIN) | BIT(MASK_RU_INN) | BIT(MASK_RU_SNILS) | \
+	 BIT(MASK_US_SSN) | BIT(MASK_US_ITIN) | BIT(MASK_US_PASSPORT) | \
+	 BIT(MASK_RU_PASSPORT) | BIT(MASK_KZ_DOCUMENT) | \
+	 BIT(MASK_US_DRIVER_LICENSE) | BIT(MASK_US_BANK_NUMBER) | \
+	 BIT(MASK_NATIONAL_ID) | BIT(MASK_PHONE_NUMBER) | \
+	 BIT(MASK_EMAIL_ADDRESS) | BIT(MASK_CRYPTO) | BIT(MASK_KNOWN_VALUE))
+
+typedef struct AttachedFindings
+{
+	pg_uuid_t	call_id;		/* hash key */
+	PolicyFindings findings;
+} AttachedFindings;
+
+static List *transaction_known = NIL;
+static HTAB *attached = NULL;
+
+/* ---------------- the scanner ---------------- */
+
+static void *
+ScanAlloc(void *arg, size_t size)
+{
+	return MemoryContextAllocExtended(CurrentMemoryContext, size,
+									  MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+}
+
+static void
+ScanRelease(void *arg, void *chunk)
+{
+	pfree(chunk);
+}
+
+void
+SetScanOptions(MaskOptions *options, const KnownValues *known)
+{
+	memset(options, 0, sizeof(*options));
+	options->allocator.alloc = ScanAlloc;
+	options->allocator.release = ScanRelease;
+	if (known != NULL)
+	{
+		options->known = known->values;
+		options->known_count = known->count;
+	}
+}
+
+bool
+EntityHasToken(MaskEntity entity)
+{
+	return (BIT(entity) & TOKEN_ENTITIES) != 0;
+}
+
+char *
+TokenOf(int which, MaskEntity entity, const MaskValue *value)
+{
+	char	   *normal = palloc(value->len + 16);
+	size_t		len = MaskNormalize(entity, value->text, value->len, normal);
+
+	return len == 0 ? NULL : PolicyToken(which, normal, len);
+}
+
+/* Adds a token, unless the list has it or is full. */
+static void
+AddToken(PolicyFindings *findings, MaskEntity entity, char *token)
+{
+	FoundToken *found;
+	ListCell   *lc;
+
+	if (list_length(findings->tokens) >= FOUND_TOKENS_MAX)
+		return;
+	foreach(lc, findings->tokens)
+	{
+		if (strcmp(((FoundToken *) lfirst(lc))->token, token) == 0)
+			return;
+	}
+	found = palloc(sizeof(FoundToken));
+	found->entity = entity;
+	found->token = pstrdup(token);
+	findings->tokens = lappend(findings->tokens, found);
+}
+
+/*
+ * Counts by looking again, and makes tokens of identifiers; each kind was
+ * found once at least.
+ */
+static void
+LookAgain(PolicyFindings *findings, const MaskOptions *options,
+		  const MaskValue *value, const MaskResult *result)
+{
+	uint32		counts[MASK_ENTITY_COUNT] = {0};
+	MaskHit    *hits;
+	size_t		count = 0;
+
+	if (MaskFind(options, value->text, value->len, &hits, &count) != MASK_MASKED)
+		count = 0;
+	for (size_t i = 0; i < count; i++)
+	{
+		MaskValue	hit = {
+			&value->text[hits[i].start], hits[i].end - hits[i].start
+		};
+		char	   *token;
+
+		counts[hits[i].entity]++;
+		if (!EntityHasToken(hits[i].entity))
+			continue;
+		token = TokenOf(0, hits[i].entity, &hit);
+		if (token != NULL)
+			AddToken(findings, hits[i].entity, token);
+	}
+	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+	{
+		if (result->entities & BIT(i))
+			findings->counts[i] += Max(counts[i], 1);
+	}
+}
+
+void
+FindingsAdd(PolicyFindings *findings, const MaskOptions *options,
+			const MaskValue *text, const MaskResult *result)
+{
+	findings->examined = true;
+	if (result->status == MASK_NO_MEMORY)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Failed while masking a text of %zu bytes.",
+						   text->len)));
+	if (result->status == MASK_WITHHELD)
+		findings->withheld = true;
+	if (result->status != MASK_MASKED)
+		return;
+	if ((result->entities & TOKEN_ENTITIES) != 0 ||
+		pg_popcount64(result->entities) != result->hit_count)
+	{
+		LookAgain(findings, options, text, result);
+		return;
+	}
+	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+	{
+		if (result->entities & BIT(i))
+			findings->counts[i]++;
+	}
+}
+
+void
+PolicyExamine(const char *data, size_t len, PolicyFindings *findings)
+{
+	MaskOptions options;
+	MaskResult	result = {0};
+	MaskValue	value = {data, len};
+	KnownValues known;
+
+	KnownCollect(&known, NULL);
+	SetScanOptions(&options, &known);
+	result.status = MaskDocument(&options, data, len, &result);
+	FindingsAdd(findings, &options, &value, &result);
+	if (result.text)
+		pfree(result.text);
+}
+
+/* ---------------- what was found ---------------- */
+
+bool
+FindingsAny(const PolicyFindings *findings)
+{
+	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+	{
+		if (findings->counts[i] > 0)
+			return true;
+	}
+	return false;
+}
+
+void
+FindingsMerge(PolicyFindings *findings, const PolicyFindings *more)
+{
+	ListCell   *lc;
+
+	findings->examined |= more->examined;
+	findings->withheld |= more->withheld;
+	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+		findings->counts[i] += more->counts[i];
+	foreach(lc, more->tokens)
+	{
+		FoundToken *found = lfirst(lc);
+
+		AddToken(findings, found->entity, found->token);
+	}
+}
+
+Datum
+FindingsToJsonb(const PolicyFindings *findings)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '{');
+	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+	{
+		if (findings->counts[i] == 0)
+			continue;
+		if (buf.len > 1)
+			appendStringInfoChar(&buf, ',');
+		appendStringInfo(&buf, "\"%s\":%u", MaskEntityName(i),
+						 findings->counts[i]);
+	}
+	appendStringInfoChar(&buf, '}');
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data));
+}
+
+const char *
+FindingsDataClass(const PolicyFindings *findings, const char *data_class)
+{
+	static const char *const classes[] = {
+		"public", "internal", "personal", "banking_secrecy"
+	};
+	int			has = 0;
+	int			needs = 0;
+
+	for (int i = 0; i < lengthof(classes); i++)
+	{
+		if (strcmp(classes[i], data_class) == 0)
+			has = i;
+	}
+	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+	{
+		if (findings->counts[i] == 0)
+			continue;
+		if (BIT(i) & BANKING_ENTITIES)
+			needs = 3;
+		else if (BIT(i) & SECRET_ENTITIES)
+			needs = Max(needs, 1);
+		else
+			needs = Max(needs, 2);
+	}
+	return needs > has ? classes[needs] : NULL;
+}
+
+/* ---------------- findings for a row to come ---------------- */
+
+/* Forgets what belonged to the transaction; its memory is gone. */
+static void
+TransactionEnded(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PARALLEL_ABORT:
+		case XACT_EVENT_PREPARE:
+			transaction_known = NIL;
+			attached = NULL;
+			break;
+		default:
+			break;
+	}
+}
+
+/* Has TransactionEnded called, from the first use on. */
+static void
+WatchTransaction(void)
+{
+	static bool watching = false;
+
+	if (!watching)
+		RegisterXactCallback(TransactionEnded, NULL);
+	watching = true;
+}
+
+void
+PolicyAttach(const pg_uuid_t *call_id, const PolicyFindings *findings)
+{
+	AttachedFindings *entry;
+	PolicyFindings tokens = {0};
+	MemoryContext old;
+	bool		found;
+
+	WatchTransaction();
+	if (attached == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(pg_uuid_t);
+		ctl.entrysize = sizeof(AttachedFindings);
+		ctl.hcxt = TopTransactionContext;
+		attached = hash_create("llm_audit findings", 64, &ctl,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	entry = hash_search(attached, call_id, HASH_ENTER, &found);
+	if (!found)
+		memset(&entry->findings, 0, sizeof(entry->findings));
+	entry->findings.examined |= findings->examined;
+	entry->findings.withheld |= findings->withheld;
+	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+		entry->findings.counts[i] = Max(entry->findings.counts[i],
+										findings->counts[i]);
+	tokens.tokens = findings->tokens;
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	FindingsMerge(&entry->findings, &tokens);
+	MemoryContextSwitchTo(old);
+}
+
+bool
+PolicyAttached(const pg_uuid_t *call_id, PolicyFindings *findings)
+{
+	AttachedFindings *entry;
+
+	if (attached == NULL)
+		return false;
+	entry = hash_search(attached, call_id, HASH_FIND, NULL);
+	if (entry != NULL)
+		FindingsMerge(findings, &entry->findings);
+	return entry != NULL;
+}
+
+/* ---------------- known values ---------------- */
+
+/* Appends the elements of a text[] that are not null, detoasted. */
+static List *
+KnownAppend(List *list, ArrayType *array)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (!nulls[i])
+			list = lappend(list, DatumGetTextPCopy(elements[i]));
+	}
+	return list;
+}
+
+void
+KnownCollect(KnownValues *known, const Datum *column)
+{
+	List	   *list = transaction_known;
+	ListCell   *lc;
+
+	known->values = NULL;
+	known->count = 0;
+	if (column != NULL)
+		list = KnownAppend(list_copy(list), DatumGetArrayTypeP(*column));
+	if (list == NIL)
+		return;
+	known->values = palloc(sizeof(MaskValue) * list_length(list));
+	foreach(lc, list)
+	{
+		text	   *value = lfirst(lc);
+
+		known->values[known->count].text = VARDATA_ANY(value);
+		known->values[known->count].len = VARSIZE_ANY_EXHDR(value);
+		known->count++;
+	}
+}
+
+/*
+ * llm_audit.set_known_values(known text[])
+ *		Adds values to be masked wherever they occur until the transaction
+ *		ends.  Nulls are passed over.
+ */
+Datum
+llm_audit_set_known_values(PG_FUNCTION_ARGS)
+{
+	ArrayType  *known = PG_GETARG_ARRAYTYPE_P(0);
+	MemoryContext old;
+
+	WatchTransaction();
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	transaction_known = KnownAppend(transaction_known, known);
+	MemoryContextSwitchTo(old);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,285 @@
+/*
+ * key.c
+ *	  Keys from outside the database, and the keyed hashes made with them.
+ *
+ * llm_audit.key_file names a file with one key a line, "keyid base64key",
+ * the current one first; the others are live too, for looking up what was
+ * hashed before a rotation.  It is read when a key is first needed and again
+ * when it has changed, which is looked at once per transaction: within one
+ * the keys stay the same.
+ */
+#include "postgres.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "core/base64.h"
+#include "core/hmac.h"
+#include "policy/policy.h"
+#include "storage/fd.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define KEY_SIZE 32
+#define KEY_ID_MAX 16
+#define KEYS_MAX 64
+#define KEY_LINE_MAX 512
+
+/* Bytes of a hash that a pseudonym shows; 32 characters. */
+#define PSEUDONYM_SIZE 24
+
+typedef struct PolicyKey
+{
+	char		id[KEY_ID_MAX + 1];
+	uint8		key[KEY_SIZE];
+} PolicyKey;
+
+char	   *llm_audit_key_file = NULL;
+
+static PolicyKey *keys = NULL;	/* room for KEYS_MAX, when it is not NULL */
+static int	key_count = 0;
+
+/* What keys[] was read from. */
+static char key_path[MAXPGPATH];
+static struct stat key_stat;
+static TimestampTz key_checked = 0;
+
+/* The error for a file that cannot be used; why never quotes from it. */
+static void
+RefuseKeyFile(const char *path, const char *why)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIG_FILE_ERROR),
+			 errmsg("key file \"%s\" cannot be used", path),
+			 errdetail_internal("%s", why),
+			 errhint("Each line of the file that \"%s\" names is a key's id (up to 16 letters, digits, _ and -), a space and 32 bytes in base64; the first key is the current one.",
+					 "llm_audit.key_file")));
+}
+
+static bool
+IsKeyIdCharacter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		(c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+/* Reads one line into key; false if the line holds none. */
+static bool
+ReadKeyLine(char *line, PolicyKey *key)
+{
+	char	   *at = line + strspn(line, " \t\r\n");
+	size_t		id_len = 0;
+	size_t		len;
+
+	if (*at == '\0' || *at == '#')
+		return false;
+	while (IsKeyIdCharacter(at[id_len]))
+		id_len++;
+	if (id_len == 0 || id_len > KEY_ID_MAX ||
+		(at[id_len] != ' ' && at[id_len] != '\t'))
+		RefuseKeyFile(key_path, "A line does not begin with the id of a key.");
+	memset(key->id, 0, sizeof(key->id));
+	memcpy(key->id, at, id_len);
+	at += id_len + strspn(at + id_len, " \t");
+	if (!Base64Decode(at, strcspn(at, " \t\r\n"), key->key, KEY_SIZE, &len) ||
+		len != KEY_SIZE)
+		RefuseKeyFile(key_path, "A key is not 32 bytes in base64.");
+	return true;
+}
+
+/* Appends a key; ids are unique, or a pseudonym would not say which. */
+static void
+AddKey(const PolicyKey *key)
+{
+	for (int i = 0; i < key_count; i++)
+	{
+		if (strcmp(keys[i].id, key->id) == 0)
+			RefuseKeyFile(key_path, "Two keys have the same id.");
+	}
+	if (key_count == KEYS_MAX)
+		RefuseKeyFile(key_path, "It holds more than 64 keys.");
+	keys[key_count++] = *key;
+}
+
+/* Forgets all keys. */
+static void
+ForgetKeys(void)
+{
+	if (keys != NULL)
+		explicit_bzero(keys, KEYS_MAX * sizeof(PolicyKey));
+	key_count = 0;
+	key_path[0] = '\0';
+}
+
+/* Reads the file; on error no key is known. */
+static void
+ReadKeyFile(const char *path)
+{
+	FILE	   *file;
+	char		line[KEY_LINE_MAX];
+	PolicyKey	key;
+
+	ForgetKeys();
+	if (keys == NULL)
+		keys = MemoryContextAllocZero(TopMemoryContext,
+									  KEYS_MAX * sizeof(PolicyKey));
+	strlcpy(key_path, path, MAXPGPATH);
+	file = AllocateFile(path, "r");
+	if (file == NULL)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open key file \"%s\": %m", path)));
+	if (fstat(fileno(file), &key_stat) != 0 || !S_ISREG(key_stat.st_mode))
+		RefuseKeyFile(path, "It is not a regular file.");
+	if (key_stat.st_mode & (S_IRWXO | S_IWGRP))
+		RefuseKeyFile(path, "Others may read or write it; its mode must be 0600, or 0640 if root owns it.");
+	while (fgets(line, sizeof(line), file) != NULL)
+	{
+		if (ReadKeyLine(line, &key))
+			AddKey(&key);
+	}
+	explicit_bzero(line, sizeof(line));
+	explicit_bzero(&key, sizeof(key));
+	FreeFile(file);
+	if (key_count == 0)
+		RefuseKeyFile(path, "It holds no key.");
+}
+
+/* True if the file is still the one that was read. */
+static bool
+KeysAreFresh(const char *path)
+{
+	TimestampTz transaction = GetCurrentTransactionStartTimestamp();
+	struct stat now;
+
+	if (key_count == 0 || strcmp(path, key_path) != 0)
+		return false;
+	if (transaction == key_checked)
+		return true;
+	key_checked = transaction;
+	return stat(path, &now) == 0 && now.st_ino == key_stat.st_ino &&
+		now.st_dev == key_stat.st_dev && now.st_size == key_stat.st_size &&
+		now.st_mtim.tv_sec == key_stat.st_mtim.tv_sec &&
+		now.st_mtim.tv_nsec == key_stat.st_mtim.tv_nsec;
+}
+
+/* Makes the keys known; false if none are configured. */
+static bool
+KeysReady(void)
+{
+	const char *path = llm_audit_key_file;
+
+	if (path == NULL || *path == '\0')
+		return false;
+	if (KeysAreFresh(path))
+		return true;
+	PG_TRY();
+	{
+		ReadKeyFile(path);
+	}
+	PG_CATCH();
+	{
+		ForgetKeys();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	key_checked = GetCurrentTransactionStartTimestamp();
+	return true;
+}
+
+/* The keyed hash of a value of some kind, with a purpose of its own. */
+static void
+KeyedHash(const PolicyKey *key, const HmacPiece *pieces, int count,
+		  uint8 *out)
+{
+	HmacPiece	secret = {key->key, KEY_SIZE};
+
+	if (!HmacSha256(&secret, pieces, count, out))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not compute an HMAC")));
+}
+
+/* "keyid:hash" of the pieces under a key, or NULL if there is no such key. */
+static char *
+KeyedName(int which, const HmacPiece *pieces, int count)
+{
+	uint8		hash[SHA256_SIZE];
+	char	   *result;
+	int			id_len;
+
+	if (!KeysReady() || which >= key_count)
+		return NULL;
+	KeyedHash(&keys[which], pieces, count, hash);
+	id_len = strlen(keys[which].id);
+	result = palloc0(id_len + 1 + BASE64_LENGTH(PSEUDONYM_SIZE) + 1);
+	memcpy(result, keys[which].id, id_len);
+	result[id_len] = ':';
+	Base64UrlEncode(hash, PSEUDONYM_SIZE, result + id_len + 1);
+	return result;
+}
+
+char *
+PolicyPseudonym(int which, const char *kind, const char *value, size_t len)
+{
+	static const char purpose[] = "llm_audit pseudonym 1";
+	HmacPiece	pieces[] = {
+		{purpose, sizeof(purpose)},
+		{kind, strlen(kind) + 1},
+		{value, len}
+	};
+
+	return KeyedName(which, pieces, lengthof(pieces));
+}
+
+char *
+PolicyToken(int which, const char *normal, size_t len)
+{
+	static const char purpose[] = "llm_audit token 1";
+	HmacPiece	pieces[] = {{purpose, sizeof(purpose)}, {normal, len}};
+
+	return KeyedName(which, pieces, lengthof(pieces));
+}
+
+bool
+PolicyIsPseudonym(const char *value, size_t len)
+{
+	if (len <= BASE64_LENGTH(PSEUDONYM_SIZE) + 1 || !KeysReady())
+		return false;
+	for (int i = 0; i < key_count; i++)
+	{
+		size_t		id_len = strlen(keys[i].id);
+
+		if (len != id_len + 1 + BASE64_LENGTH(PSEUDONYM_SIZE) ||
+			value[id_len] != ':' || memcmp(value, keys[i].id, id_len) != 0)
+			continue;
+		for (size_t j = id_len + 1; j < len; j++)
+		{
+			if (!IsKeyIdCharacter(value[j]))
+				return false;
+		}
+		return true;
+	}
+	return false;
+}
+
+Datum
+PolicyDigest(const char *data, size_t len)
+{
+	static const char purpose[] = "llm_audit digest 1";
+	HmacPiece	pieces[] = {{purpose, sizeof(purpose)}, {data, len}};
+	bytea	   *result;
+	size_t		id_len;
+
+	if (!KeysReady())
+		return (Datum) 0;
+	id_len = strlen(keys[0].id);
+	result = palloc(VARHDRSZ + id_len + 1 + SHA256_SIZE);
+	SET_VARSIZE(result, VARHDRSZ + id_len + 1 + SHA256_SIZE);
+	memcpy(VARDATA(result), keys[0].id, id_len);
+	VARDATA(result)[id_len] = ':';
+	KeyedHash(&keys[0], pieces, lengthof(pieces),
+			  (uint8 *) VARDATA(result) + id_len + 1);
+	return PointerGetDatum(result);
+}

@@ -1,0 +1,193 @@
+/*
+ * log.c
+ *	  Keeping values out of the server log, of error messages and of
+ *	  pg_stat_activity.
+ *
+ * What PostgreSQL says about a statement on a ledger may quote values that no
+ * trigger has seen yet, or that it has masked: the statement's text, the
+ * DETAIL of a constraint, the message of a type's input function, the line
+ * of a COPY.  emit_log_hook takes that out of reports before they go to the
+ * log and to the client.  Whether a statement is on a ledger is told by its
+ * text, by what it was called from, and by the insert trigger having run in
+ * it: nothing is looked up, since a report may come from anywhere.
+ */
+#include "postgres.h"
+
+#include <dlfcn.h>
+
+#include "access/xact.h"
+#include "pgstat.h"
+#include "policy/scan.h"
+#include "tcop/tcopprot.h"
+#include "utils/backend_status.h"
+#include "utils/elog.h"
+#include "utils/memutils.h"
+
+#define WITHHELD_MESSAGE \
+	"invalid value or syntax in a statement on a ledger"
+#define WITHHELD_HINT \
+	"llm_audit withholds what else there is to say, because it may quote data; the SQLSTATE is right."
+
+static emit_log_hook_type prev_emit_log = NULL;
+
+/* Start of the last statement in which the insert trigger ran. */
+static TimestampTz ledger_statement = 0;
+
+/* Names of enrolled ledgers that this backend has inserted into. */
+#define NAMES_MAX 32
+static NameData met_names[NAMES_MAX];
+static int	met_count = 0;
+
+/* True if a text holds a name, whatever the case of its letters. */
+static bool
+Holds(const char *haystack, const char *name)
+{
+	size_t		len = strlen(name);
+
+	for (; *haystack != '\0'; haystack++)
+	{
+		if (pg_strncasecmp(haystack, name, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* True if a text speaks of a ledger. */
+static bool
+MentionsLedger(const char *string)
+{
+	static const char *const names[] = {
+		"llm_audit", "llm_call", "llm_content", "admin_event"
+	};
+
+	if (string == NULL)
+		return false;
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		if (Holds(string, names[i]))
+			return true;
+	}
+	for (int i = 0; i < met_count; i++)
+	{
+		if (Holds(string, NameStr(met_names[i])))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * True if the report comes from our library, or is a RAISE of a function:
+ * such words are chosen, they quote no value by themselves.
+ */
+static bool
+WordsAreChosen(const ErrorData *edata)
+{
+	static const void *own_base = NULL;
+	Dl_info		info;
+
+	if (edata->funcname != NULL && strcmp(edata->funcname, "exec_stmt_raise") == 0)
+		return true;
+	if (own_base == NULL && dladdr((const void *) &prev_emit_log, &info) != 0)
+		own_base = info.dli_fbase;
+	return edata->filename != NULL && own_base != NULL &&
+		dladdr(edata->filename, &info) != 0 && info.dli_fbase == own_base;
+}
+
+/* True for a SQLSTATE whose messages quote what was given. */
+static bool
+MessageQuotes(int sqlerrcode)
+{
+	switch (sqlerrcode)
+	{
+		case ERRCODE_SYNTAX_ERROR:
+			return true;
+		case ERRCODE_DIVISION_BY_ZERO:
+		case ERRCODE_STRING_DATA_RIGHT_TRUNCATION:
+		case ERRCODE_CHARACTER_NOT_IN_REPERTOIRE:
+			return false;		/* nothing, or no more than a broken byte */
+		default:
+			return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_DATA_EXCEPTION;
+	}
+}
+
+/* Takes out of a report whatever may quote values. */
+static void
+Withhold(ErrorData *edata)
+{
+	edata->hide_stmt = true;
+	edata->context = NULL;
+	edata->internalquery = NULL;
+	edata->internalpos = 0;
+	if (WordsAreChosen(edata))
+		return;
+	edata->detail = NULL;
+	edata->detail_log = NULL;
+	if (!MessageQuotes(edata->sqlerrcode))
+		return;
+	edata->message = MemoryContextStrdup(edata->assoc_context, WITHHELD_MESSAGE);
+	edata->hint = MemoryContextStrdup(edata->assoc_context, WITHHELD_HINT);
+}
+
+/* The hook: runs for every report, so it must neither fail nor look up. */
+static void
+PolicyEmitLog(ErrorData *edata)
+{
+	if (prev_emit_log)
+		prev_emit_log(edata);
+
+	/* a crash or a deadlock quotes the statements of others */
+	if (MentionsLedger(edata->detail_log))
+		edata->detail_log = NULL;
+	if (edata->elevel < WARNING)
+	{
+		if (!IsUnderPostmaster && MentionsLedger(edata->detail))
+			edata->detail = NULL;
+		return;
+	}
+	if (MentionsLedger(debug_query_string) || MentionsLedger(edata->context) ||
+		(ledger_statement != 0 &&
+		 ledger_statement == GetCurrentStatementStartTimestamp()))
+		Withhold(edata);
+}
+
+/* Leaves the statement's first word of what pg_stat_activity shows. */
+static void
+HideActivity(void)
+{
+	char		shown[NAMEDATALEN];
+	size_t		len;
+
+	if (debug_query_string == NULL)
+		return;
+	len = strspn(debug_query_string,
+				 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+	snprintf(shown, sizeof(shown), "%.*s (text withheld by llm_audit)",
+			 (int) Min(len, 20), debug_query_string);
+	pgstat_report_activity(STATE_RUNNING, shown);
+}
+
+void
+LogStatementIsOnLedger(const Segment *seg)
+{
+	TimestampTz statement = GetCurrentStatementStartTimestamp();
+
+	if (ledger_statement == statement)
+		return;
+	ledger_statement = statement;
+	HideActivity();
+	for (int i = 0; i < met_count; i++)
+	{
+		if (strcmp(NameStr(met_names[i]), NameStr(seg->ledger_name)) == 0)
+			return;
+	}
+	/* names of one or two letters would be found everywhere */
+	if (met_count < NAMES_MAX && strlen(NameStr(seg->ledger_name)) > 2)
+		met_names[met_count++] = seg->ledger_name;
+}
+
+void
+LogInit(void)
+{
+	prev_emit_log = emit_log_hook;
+	emit_log_hook = PolicyEmitLog;
+}

@@ -1,0 +1,111 @@
+/*
+ * policy.h
+ *	  What the policy room offers: field policies applied to a new row, and
+ *	  keyed pseudonyms.
+ *
+ * It stands between the ledger room, whose trigger calls it, and the mask
+ * room, whose scanner it feeds.  Of the ledger room it uses the registry
+ * only.
+ */
+#ifndef LLM_AUDIT_POLICY_H
+#define LLM_AUDIT_POLICY_H
+
+#include "postgres.h"
+
+#include "ledger/ledger.h"
+#include "mask/mask.h"
+#include "nodes/pg_list.h"
+#include "utils/uuid.h"
+
+extern char *llm_audit_key_file;
+
+/* ---------------- findings.c: examining text ---------------- */
+
+/* What examining texts has found so far. */
+typedef struct PolicyFindings
+{
+	bool		examined;		/* some text was looked at */
+	bool		withheld;		/* some text could not be masked */
+	uint32		counts[MASK_ENTITY_COUNT];
+	List	   *tokens;			/* FoundToken, at most FOUND_TOKENS_MAX */
+} PolicyFindings;
+
+/* The keyed hash of an identifier that was found. */
+typedef struct FoundToken
+{
+	MaskEntity	entity;
+	char	   *token;
+} FoundToken;
+
+#define FOUND_TOKENS_MAX 100
+
+/* True if anything was found. */
+extern bool FindingsAny(const PolicyFindings *findings);
+
+/* Adds the findings of more to findings. */
+extern void FindingsMerge(PolicyFindings *findings,
+						  const PolicyFindings *more);
+
+/* pii_counts: a jsonb object of counts by entity, palloc'd. */
+extern Datum FindingsToJsonb(const PolicyFindings *findings);
+
+/*
+ * The higher of data_class and what was found: banking_secrecy for data of
+ * cards and accounts, personal for data of persons.  Returns NULL where
+ * data_class (NUL-terminated) stays as it is.
+ */
+extern const char *FindingsDataClass(const PolicyFindings *findings,
+									 const char *data_class);
+
+/*
+ * PolicyExamine: looks through a text that will not be stored (where content
+ * is not recorded) and adds what it finds to findings.
+ */
+extern void PolicyExamine(const char *data, size_t len,
+						  PolicyFindings *findings);
+
+/*
+ * PolicyAttach: the row of llm_call that this transaction is about to insert
+ * with this id belongs to texts with these findings; its masking_status,
+ * pii_found, pii_counts and data_class will say so.  Of two documents with
+ * the same id, one of which cannot be stored, the higher counts stay.
+ */
+extern void PolicyAttach(const pg_uuid_t *call_id,
+						 const PolicyFindings *findings);
+
+/* ---------------- apply.c: the insert trigger's step ---------------- */
+
+/*
+ * PolicyApply: applies the field policies to a new row of the segment, whose
+ * values and nulls are by attribute number.  Raises 22023 for a value that
+ * its policy rejects, 55000 if a policy needs a key that is not there.
+ */
+extern void PolicyApply(const Segment *seg, Datum *values, bool *nulls);
+
+/* ---------------- key.c: keys from outside the database ---------------- */
+
+/*
+ * PolicyPseudonym: the keyed hash of a value, "keyid:hash", palloc'd with a
+ * terminating NUL.  kind says what the value is: equal values of different
+ * kinds are not told to be equal.  which is 0 for the current key, and so on
+ * for the older ones; NULL if there are not that many keys.
+ */
+extern char *PolicyPseudonym(int which, const char *kind,
+							 const char *value, size_t len);
+
+/*
+ * PolicyToken: the match token of an identifier in its normal form
+ * (MaskNormalize), likewise.
+ */
+extern char *PolicyToken(int which, const char *normal, size_t len);
+
+/* True if the value is such a pseudonym already, under a live key. */
+extern bool PolicyIsPseudonym(const char *value, size_t len);
+
+/* The keyed digest of a text, as a bytea "keyid:32 bytes"; 0 if no key. */
+extern Datum PolicyDigest(const char *data, size_t len);
+
+/* Defines llm_audit.key_file and whatever else the room needs at start. */
+extern void PolicyInit(void);
+
+#endif

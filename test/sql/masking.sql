@@ -1,0 +1,307 @@
+-- Masking on write: what the scanner finds, what each field policy does, and
+-- that nothing is stored that should not be.  A database of its own.
+\set VERBOSITY terse
+\set origin :DBNAME
+CREATE DATABASE masking_test TEMPLATE template0 ENCODING 'UTF8';
+\c masking_test
+CREATE EXTENSION llm_audit;
+SELECT count(*) > 0 AS made FROM llm_audit.setup();
+-- the second time no policy is missing, and no column names one in vain
+SELECT llm_audit.install_field_policies();
+SELECT p.relation_name, p.column_name FROM llm_audit.builtin_field_policies() AS p
+	WHERE NOT EXISTS (SELECT FROM llm_audit.builtin_columns() AS c
+		WHERE c.relation_name = p.relation_name AND c.column_name = p.column_name);
+SELECT relation_name, column_name, count(*) FROM llm_audit.builtin_field_policies()
+	GROUP BY 1, 2 HAVING count(*) > 1;
+-- every text of a built-in ledger has a policy of its own
+SELECT c.relation_name, c.column_name FROM llm_audit.builtin_columns() AS c
+	WHERE c.relation_name IS NOT NULL AND c.definition ~ '^(text|jsonb|inet|char)'
+		AND c.column_name NOT IN ('known_values', 'environment')
+		AND NOT EXISTS (SELECT FROM llm_audit.builtin_field_policies() AS p
+			WHERE c.relation_name = p.relation_name AND c.column_name = p.column_name);
+
+-- The sentence of the requirements, in three languages
+SELECT llm_audit.mask(t) FROM (VALUES
+	('My IIN is 123456789012, phone 87771234567, reissue card 4403123412344298, please'),
+	('Мой ИИН 123456789012, телефон 87771234567, перевыпустите карту 4403123412344298'),
+	('Менің ЖСН 123456789012, телефоным 87771234567, 4403123412344298 картасын қайта шығарыңыз'))
+	AS s (t);
+SELECT * FROM llm_audit.detect('Мой ИИН 123456789012, почта a.b@bank.kz');
+SELECT count(*) FROM llm_audit.detect('The meeting starts at noon on Monday.');
+SELECT llm_audit.mask(NULL) IS NULL AS null_stays, llm_audit.mask('') = '' AS empty_stays;
+
+-- JSON by key at any depth, JSON inside of strings, what is not personal
+SELECT llm_audit.mask('{"a": {"b": [{"api_key": "anything at all"}, {"password": "hunter2"}]}, "n": 42}');
+SELECT llm_audit.mask('{"a": "{\"authorization\": \"Bearer abcdefghijklmnop\", \"x\": \"{\\\"token\\\": \\\"qwertyuiop12345\\\"}\"}"}');
+SELECT llm_audit.mask('{"temperature": 0.2, "max_tokens": 100, "stop": ["\n"], "n": 1}');
+-- too deep to be looked at
+SELECT llm_audit.mask(repeat('[', 10000) || '"4403123412344298"' || repeat(']', 10000));
+
+-- Values that the caller knows, until the transaction ends
+BEGIN;
+SELECT llm_audit.set_known_values('Aigerim Sadykova', NULL);
+SELECT llm_audit.set_known_values('KZ-7781');
+SELECT llm_audit.mask('Call aigerim sadykova about contract KZ-7781.');
+COMMIT;
+SELECT llm_audit.mask('Call aigerim sadykova about contract KZ-7781.');
+
+-- add_call(CHANGES) inserts a call that is fine but for these values.
+CREATE FUNCTION pg_temp.add_call(changes jsonb DEFAULT '{}') RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	fine jsonb := '{"request_id": "r", "environment": "test",
+		"occurred_at": "2026-01-01 12:00+05", "service_name": "s",
+		"actor_id": "job-1", "actor_type": "service", "operation_name": "chat",
+		"provider_name": "p", "request_model": "m", "status": "ok"}' || changes;
+	columns text;
+	message text;
+BEGIN
+	SELECT string_agg(quote_ident(k), ', ') INTO columns FROM jsonb_object_keys(fine) AS k;
+	EXECUTE format('INSERT INTO llm_audit.llm_call (%1$s) SELECT %1$s
+		FROM jsonb_populate_record(NULL::llm_audit.llm_call, $1)', columns) USING fine;
+	RETURN 'stored';
+EXCEPTION WHEN others THEN
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT;
+	RETURN SQLSTATE || ' ' || message;
+END
+$$;
+CREATE TEMP VIEW newest AS SELECT * FROM llm_audit.llm_call ORDER BY id DESC LIMIT 1;
+
+-- What a row says about its text
+SELECT pg_temp.add_call();
+SELECT masking_status, masking_version, pii_found, pii_counts, data_class FROM newest;
+SELECT pg_temp.add_call('{"error_message": "the model is overloaded", "masking_status": "masked",
+	"pii_found": true, "pii_counts": {"CREDIT_CARD": 7}, "masking_version": "mine"}');
+SELECT masking_status, masking_version ~ '^\d+-\d{8}T\d{6}Z$' AS version, pii_found, pii_counts,
+	data_class, error_message FROM newest;
+SELECT pg_temp.add_call('{"error_message": "no user a.b@bank.kz nor c.d@bank.kz, phone 87771234567"}');
+SELECT masking_status, pii_found, pii_counts, data_class, error_message FROM newest;
+SELECT pg_temp.add_call('{"attributes": {"note": ["card 4403123412344298"], "api_key": "12345678"},
+	"data_class": "public"}');
+SELECT masking_status, pii_counts, data_class, attributes FROM newest;
+SELECT pg_temp.add_call('{"error_message": "card 4403123412344298", "data_class": "banking_secrecy"}');
+SELECT data_class FROM newest;
+SELECT pg_temp.add_call('{"error_message": "key sk-proj-abcdefghijklmnopqrstuvwx12345678"}');
+SELECT pii_found, data_class, error_message FROM newest;
+SELECT pg_temp.add_call(jsonb_build_object('error_message',
+	repeat('[', 10000) || '"4403123412344298"' || repeat(']', 10000)));
+SELECT masking_status, pii_found, error_message FROM newest;
+SELECT pg_temp.add_call('{"masking_status": "withheld"}');
+SELECT masking_status, pii_found FROM newest;
+-- known values, in the row and of the transaction; never stored
+SELECT pg_temp.add_call('{"error_message": "Sadykova has left", "team_id": "team Sadykova",
+	"known_values": ["Sadykova"]}');
+SELECT error_message, team_id, known_values, pii_counts FROM newest;
+SELECT pg_temp.add_call('{"error_message": "Sadykova has left", "team_id": "team Sadykova"}');
+SELECT error_message, team_id FROM newest;
+
+-- People are pseudonyms, machines are not; a pseudonym is not hashed again.
+SELECT pg_temp.add_call('{"actor_id": "a.ospanova", "actor_type": "human", "end_user_id": "u-1",
+	"customer_key": "c-1", "operation_number": "op-1"}');
+SELECT actor_id = (llm_audit.pseudonym('a.ospanova', 'actor_id'))[1] AS actor,
+	end_user_id = (llm_audit.pseudonym('u-1', 'end_user_id'))[1] AS end_user,
+	customer_key ~ '^test:[A-Za-z0-9_-]{32}$' AS customer,
+	operation_number <> (llm_audit.pseudonym('op-1', 'customer_key'))[1] AS other_kind,
+	masking_status, data_class FROM newest;
+SELECT pg_temp.add_call(jsonb_build_object('actor_type', 'human',
+	'actor_id', (llm_audit.pseudonym('a.ospanova', 'actor_id'))[1]));
+SELECT actor_id = (llm_audit.pseudonym('a.ospanova', 'actor_id'))[1] AS same FROM newest;
+SELECT pg_temp.add_call('{"actor_id": "87771234567"}');
+SELECT actor_id = (llm_audit.pseudonym('87771234567', 'actor_id'))[1] AS hashed FROM newest;
+SELECT pg_temp.add_call('{"request_id": "4403123412344298", "trace_id": "two words"}');
+SELECT request_id = (llm_audit.pseudonym('4403123412344298', 'request_id'))[1] AS request,
+	trace_id = (llm_audit.pseudonym('two words', 'trace_id'))[1] AS trace FROM newest;
+SELECT pg_temp.add_call('{"api_key_id": "key of branch 7"}');
+SELECT api_key_id FROM newest;
+SELECT pg_temp.add_call('{"api_key_id": "sk-proj-abcdefghijklmnopqrstuvwx12345678"}');
+SELECT pg_temp.add_call(jsonb_build_object('client_address', a))
+	FROM unnest('{10.20.30.40,10.20.30.0/23,2001:db8:1:2:3:4:5:6}'::text[]) AS a;
+SELECT client_address FROM llm_audit.llm_call WHERE client_address IS NOT NULL
+	ORDER BY client_address;
+-- Machine values that are like something else stay.
+SELECT pg_temp.add_call('{"request_model": "claude-3-5-sonnet-v2@20241022", "service_version": "10.0.4.1",
+	"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "server_address": "10.0.0.7",
+	"response_id": "chatcmpl-3169afd89b245c1716d2ea01", "organization_id": "Банк «Дала»",
+	"agent_version": "2026.11.22", "finish_reasons": ["stop", "tool_calls"]}');
+SELECT request_model, service_version, trace_id, server_address, response_id, agent_version,
+	finish_reasons, masking_status FROM newest;
+
+-- No key, no hash: such values are refused, others are not.
+SET llm_audit.key_file = '';
+SELECT pg_temp.add_call('{"end_user_id": "u-1"}');
+SELECT pg_temp.add_call('{"trace_id": "two words"}');
+SELECT pg_temp.add_call();
+SELECT llm_audit.pseudonym('a', 'actor_id');
+SET llm_audit.key_file = 'no_such_file';
+SELECT pg_temp.add_call('{"end_user_id": "u-1"}');
+SET llm_audit.key_file = 'postgresql.conf';
+SELECT pg_temp.add_call('{"end_user_id": "u-1"}');
+RESET llm_audit.key_file;
+
+-- A secret in every column that takes text: none of it is stored.
+CREATE TEMP TABLE planted AS
+	SELECT c.column_name,
+		CASE WHEN c.definition LIKE 'jsonb%' THEN CASE c.column_name
+				WHEN 'guardrails' THEN '[{"status": "success", "x": "sk-proj-abcdefghijklmnopqrstuvwx12345678"}]'
+				ELSE '{"x": "sk-proj-abcdefghijklmnopqrstuvwx12345678", "4403123412344298": 4403123412344298}' END::jsonb
+			WHEN c.definition LIKE 'text[]%' THEN '["sk-proj-abcdefghijklmnopqrstuvwx12345678", "4403123412344298"]'
+			ELSE to_jsonb(v) END AS value
+	FROM llm_audit.builtin_columns() AS c
+	CROSS JOIN unnest('{sk-proj-abcdefghijklmnopqrstuvwx12345678,4403123412344298,a.b@bank.kz}'::text[]) AS v
+	WHERE c.relation_name = 'llm_call' AND c.definition ~ '^(text|jsonb)'
+		AND c.column_name NOT IN ('environment', 'known_values');
+SELECT count(*) > 150 AS many, count(DISTINCT column_name) > 60 AS columns FROM planted;
+SELECT DISTINCT column_name, regexp_replace(result, 'llm_call_test_\w+', '*') AS result FROM (
+	SELECT column_name, pg_temp.add_call(jsonb_build_object(column_name, value)) AS result
+	FROM planted) AS s
+	WHERE result <> 'stored' ORDER BY 1, 2;
+SELECT count(*) FROM llm_audit.llm_call AS c
+	WHERE to_jsonb(c)::text ~ 'abcdefghijklmnopqrstuvwx|4403123412344298|a\.b@bank';
+
+-- The other ledgers
+INSERT INTO llm_audit.llm_content (environment, call_id, request_id, ordinal, kind, body, body_bytes,
+		body_digest, known_values)
+	VALUES ('test', gen_random_uuid(), 'r', 0, 'prompt',
+		'Мой ИИН 123456789012, зовите Айгерим', 10, '\x00', '{Айгерим}');
+SELECT body, pii_counts, data_class, known_values, convert_from(substr(body_digest, 1, 5), 'UTF8') AS key,
+	length(body_digest) FROM llm_audit.llm_content;
+INSERT INTO llm_audit.admin_event (environment, occurred_at, action, actor_id, actor_type, target_type,
+		target_id, outcome, before, after, reason, approved_by, actor_ip)
+	VALUES ('test', now(), 'quota.raised', 'a.ospanova@bank.kz', 'human', 'quota',
+		'sk-proj-abcdefghijklmnopqrstuvwx12345678', 'success', '{"limit": 10}',
+		'{"limit": 20, "password": "hunter2", "iin": 123456789012}', 'asked by phone 87771234567',
+		'{b.serikov@bank.kz}', '10.20.30.40');
+SELECT actor_id, target_id, before, after, reason, approved_by, actor_ip FROM llm_audit.admin_event
+	WHERE environment = 'test';
+
+-- Tokens of what was found lead back to the call, whoever wrote it.
+CREATE ROLE regress_masking_caller;
+GRANT INSERT ON llm_audit.llm_call TO regress_masking_caller;
+SET ROLE regress_masking_caller;
+INSERT INTO llm_audit.llm_call (id, request_id, environment, occurred_at, service_name, actor_id, actor_type,
+		operation_name, provider_name, request_model, status, error_message)
+	SELECT '01930000-0000-7000-8000-0000000000aa', 'tokens', 'test', now(), 's', 'svc', 'service', 'chat',
+		'p', 'm', 'error', 'phone 8 (777) 123-45-67, again +7 777 1234567, key sk-proj-abcdefghijklmnopqrstuvwx12345678'
+	FROM generate_series(1, 2)
+	ON CONFLICT DO NOTHING;
+RESET ROLE;
+DROP OWNED BY regress_masking_caller;
+DROP ROLE regress_masking_caller;
+SELECT count(*) FROM llm_audit.llm_call WHERE request_id = 'tokens';
+SELECT entity, request_id, organization_id, token ~ '^test:[A-Za-z0-9_-]{32}$' AS token,
+		recorded_by = session_user AS by_me FROM llm_audit.match_token
+	WHERE call_id = '01930000-0000-7000-8000-0000000000aa';
+SELECT llm_audit.match_token('+77771234567');
+BEGIN;
+SET LOCAL llm_audit.reason = 'INC-7: complaint of the customer';
+SELECT DISTINCT request_id FROM llm_audit.match_token
+	WHERE token = ANY ((SELECT llm_audit.match_token('+77771234567'))::text[]) AND request_id = 'tokens';
+SELECT request_id FROM llm_audit.match_token
+	WHERE token = ANY ((SELECT llm_audit.match_token('8-777-123-45-67', 'PHONE_NUMBER'))::text[]) AND request_id = 'tokens';
+SELECT count(*) FROM llm_audit.match_token
+	WHERE token = ANY ((SELECT llm_audit.match_token('8-777-123-45-68'))::text[]);
+SAVEPOINT s;
+SELECT llm_audit.match_token('x', 'PASSWORD');
+ROLLBACK TO s;
+SET LOCAL llm_audit.match_token_limit = 3;
+SELECT llm_audit.match_token('8-777-123-45-68');
+ROLLBACK TO s;
+COMMIT;
+SELECT action, reason, high_risk, "after" ->> 'tokens' AS tokens FROM llm_audit.admin_event
+	WHERE action = 'token.matched' ORDER BY id;
+SELECT count(*) FROM llm_audit.verify();
+
+-- Policies of an own ledger: every action, the types it is for
+CREATE TABLE notes (n int, a text, b varchar(12), c text[], d json, e inet, iin text, password text);
+SELECT llm_audit.create_ledger('notes');
+INSERT INTO notes VALUES (1, 'mail a.b@bank.kz', 'a.b@bank.kz', '{x,a.b@bank.kz,NULL}',
+	'{"m" :  "a.b@bank.kz", "k":1}', '10.20.30.40', '123456789012', 'hunter2');
+SELECT n, a, b, c, d, e, iin, password FROM notes;
+CREATE FUNCTION pg_temp.set_policy(column_name name, on_write text, pattern text DEFAULT NULL,
+	on_violation text DEFAULT 'mask') RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	message text;
+	detail text;
+BEGIN
+	PERFORM llm_audit.set_field_policy('notes', column_name, on_write, pattern => pattern,
+		on_violation => on_violation, reason => 'a test of it');
+	INSERT INTO notes (n, a, b, c, d, e) VALUES (2, 'mail a.b@bank.kz', 'short', '{x,y}', '[1]', '10.20.30.40');
+	RETURN (SELECT to_jsonb(s) ->> column_name FROM notes AS s ORDER BY id DESC LIMIT 1);
+EXCEPTION WHEN others THEN
+	GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
+	RETURN concat_ws(' ', SQLSTATE, message, detail);
+END
+$$;
+SELECT w, pg_temp.set_policy('a', w) AS a
+	FROM unnest('{mask,keep,redact,drop,reject,truncate_ip,nonsense}'::text[]) AS w;
+SELECT pg_temp.set_policy('a', 'hash') = (llm_audit.pseudonym('mail a.b@bank.kz', 'a'))[1] AS hashed;
+SELECT pg_temp.set_policy('a', 'keep', '[a-z]+'), pg_temp.set_policy('a', 'keep', '[a-z @.]+'),
+	pg_temp.set_policy('a', 'keep', '[a-z]+', 'reject'), pg_temp.set_policy('a', 'keep', '[a-z');
+SELECT pg_temp.set_policy('a', 'keep', 'login'), pg_temp.set_policy('a', 'mask', 'login'),
+	pg_temp.set_policy('a', 'keep', NULL, 'drop');
+SELECT w, pg_temp.set_policy('b', w) AS b, pg_temp.set_policy('c', w) AS c,
+		pg_temp.set_policy('d', w) AS d, pg_temp.set_policy('e', w) AS e
+	FROM unnest('{mask,keep,redact,drop,truncate_ip}'::text[]) AS w;
+SELECT pg_temp.set_policy('d', 'hash'), pg_temp.set_policy('n', 'mask'), pg_temp.set_policy('n', 'keep'),
+	pg_temp.set_policy('z', 'mask'), pg_temp.set_policy('recorded_by', 'drop');
+SELECT count(*) FROM llm_audit.verify();
+
+-- Who may, and what is recorded
+SELECT llm_audit.set_field_policy('notes', 'a', 'hash');
+SELECT llm_audit.set_field_policy('notes', 'a', 'mask');
+SELECT llm_audit.set_field_policy('notes', 'a', 'mask', reason => '  ');
+SELECT llm_audit.set_field_policy('notes', 'a', 'mask', reason => 'reviewed by compliance');
+SELECT llm_audit.set_field_policy('notes', 'a', 'hash', encrypt => true);
+SELECT llm_audit.set_field_policy('pg_class', 'relname', 'mask');
+SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'environment', 'hash', reason => 'r');
+SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'masking_status', 'keep', reason => 'r');
+SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'actor_id', 'drop', reason => 'r');
+SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'request_id', 'keep', pattern => '.*', reason => 'r');
+SELECT action, target_id, reason, high_risk, "after" ->> 'on_write' AS on_write FROM llm_audit.admin_event
+	WHERE action LIKE 'field_policy.%' AND reason IS DISTINCT FROM 'a test of it' ORDER BY id;
+CREATE ROLE regress_masking_writer;
+CREATE ROLE regress_masking_admin;
+GRANT llm_audit_writer TO regress_masking_writer;
+GRANT llm_audit_admin TO regress_masking_admin;
+SET ROLE regress_masking_writer;
+SELECT llm_audit.set_field_policy('notes', 'a', 'keep', reason => 'r');
+SELECT llm_audit.pseudonym('a', 'actor_id');
+SELECT llm_audit.mask('a.b@bank.kz');
+UPDATE llm_audit.field_policy SET on_write = 'keep';
+RESET ROLE;
+SET ROLE llm_audit_admin;
+SELECT llm_audit.set_field_policy('notes', 'a', 'redact');
+RESET ROLE;
+DROP ROLE regress_masking_writer, regress_masking_admin;
+-- a change that is rolled back is none
+BEGIN;
+SELECT llm_audit.set_field_policy('notes', 'a', 'keep', reason => 'undone');
+INSERT INTO notes (a) VALUES ('plain words');
+ROLLBACK;
+INSERT INTO notes (a) VALUES ('plain words');
+SELECT a FROM notes ORDER BY id DESC LIMIT 1;
+
+-- Recorded calls: their text is looked at even where it is not stored.
+SELECT count(*) FROM (SELECT llm_audit.record_call('{"request_id": "rec-1", "environment": "test",
+	"occurred_at": "2026-01-01T12:00:00Z", "service_name": "s", "actor_id": "svc", "actor_type": "service",
+	"operation_name": "chat", "provider_name": "p", "request_model": "m", "status": "ok",
+	"prompt": "Мой ИИН 123456789012, карта 4403123412344298"}')) AS s;
+SELECT masking_status, pii_found, pii_counts, data_class FROM llm_audit.llm_call WHERE request_id = 'rec-1';
+SELECT entity FROM llm_audit.match_token WHERE request_id = 'rec-1' ORDER BY entity;
+SELECT count(*) FROM llm_audit.llm_content WHERE request_id = 'rec-1';
+
+-- what was found, by service
+SELECT llm_audit.record_call(format('{"request_id": "rep-%s", "environment": "pilot",
+	"occurred_at": "2026-02-01T12:00:00Z", "service_name": "s", "actor_id": "svc", "actor_type": "service",
+	"operation_name": "chat", "provider_name": "p", "request_model": "m", "status": "ok", "prompt": "%s"}',
+	i, p)) IS NOT NULL AS recorded
+FROM (VALUES (1, 'ИИН 870419301123 и a.b@bank.kz'), (2, 'a.b@bank.kz, c.d@bank.kz'), (3, 'good morning'))
+	AS v (i, p);
+SET ROLE llm_audit_compliance;
+SELECT * FROM llm_audit.masking_report('2026-02-01', '2026-02-02');
+SELECT * FROM llm_audit.masking_report('2026-02-02', '2026-02-03');
+RESET ROLE;
+
+\c :origin
+DROP DATABASE masking_test;

@@ -1,0 +1,166 @@
+# Values that must not be stored are nowhere in the data directory, in WAL, in
+# the server's log or in its messages, after inserts that succeed and inserts
+# that fail; and a changed policy is in force in other sessions at their next statement.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use File::Find qw(find);
+use LlmAudit;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = make_node('node', wal_level => 'logical', log_statement => 'none');
+$node->start;
+make_database($node, 'audit');
+$node->safe_psql('audit', "SELECT llm_audit.set_content_recording('prod', '*', true, 'test')");
+
+# Every value is unlike anything else in the cluster.
+my %planted = (
+	key => 'sk-proj-Zq8vWm3xKd7Rt2Lp9Yc4Nb6H',
+	card => '4403123412344298',
+	iin => 'ИИН 870419301123',
+	mail => 'q.zhaksylykova@plantedbank.kz',
+	password => 'password=Vx7-planted-Kq2',
+	end_user => 'planted-end-user-5531');
+my @secrets = (
+	'Zq8vWm3xKd7Rt2Lp9Yc4Nb6H', '4403123412344298', '870419301123',
+	'q.zhaksylykova', 'Vx7-planted-Kq2', 'planted-end-user-5531');
+my $all = join(', ', @planted{qw(key card iin mail password)});
+my $kept = 'kept-marker-90417';
+
+# run(SQL, VALUE...): a statement with bind parameters :v0, :v1, ...; returns
+# whether it succeeded.
+sub run
+{
+	my ($sql, @values) = @_;
+	my ($done, $out, $err) = run_pgbench($node, 'audit', "$sql;\n", '-t', 1, '-M', 'prepared',
+		map { ('-D', "v$_=$values[$_]") } 0 .. $#values);
+	return $done;
+}
+
+my $insert = 'INSERT INTO llm_audit.llm_call (' . call_columns() . ', %s) SELECT '
+  . call_values("'call'") . ', %s';
+ok(run(sprintf($insert, 'error_message, user_agent, end_user_id, prompt_name, project_id',
+			":v0, :v0, :v1, :v0, '$kept'"), $all, $planted{end_user}),
+	'a row with everything');
+ok(run(sprintf($insert, 'attributes, request_params, policies_triggered',
+			"json_build_object('x', json_build_array(:v0::text))::jsonb,"
+			  . " json_build_object('y', :v1::text)::jsonb, ARRAY[:v0::text]"), $all, $planted{key}),
+	'in JSON and in an array');
+ok(run('INSERT INTO llm_audit.llm_content (environment, call_id, request_id, ordinal, kind, body, body_bytes)'
+		  . " VALUES ('prod', gen_random_uuid(), :v0, 1, 'prompt', repeat(md5('x'), 500) || ' ' || :v0::text, 1)", $all),
+	'in a text that is toasted');
+ok(run(q{SELECT llm_audit.record_call(:v0)},
+		'{"request_id": "doc-1", "environment": "prod", "occurred_at": "2026-01-01T00:00:00Z",'
+		  . ' "service_name": "s", "actor_id": "svc", "actor_type": "service", "operation_name": "chat",'
+		  . ' "provider_name": "p", "request_model": "m", "status": "ok",'
+		  . ' "content": [{"role": "user", "body": "' . $all . '"}], "note": "' . $all . '"}'),
+	'in a document');
+is($node->safe_psql('audit', "SELECT count(*) FROM llm_audit.llm_call WHERE project_id = '$kept'"),
+	'1', 'the marker is stored');
+is($node->safe_psql('audit', 'SELECT count(*) FROM llm_audit.llm_content'), '2', 'the texts are stored');
+
+# Inserts that fail once the row is formed
+ok(!run(sprintf($insert, 'attempt_kind, error_message', ':v0, :v1'), $planted{key}, $all),
+	'refused by a constraint');
+ok(!run(sprintf($insert, 'api_key_id', ':v0'), $planted{key}), 'refused by a policy');
+ok(!run(sprintf($insert, 'error_message, id', ":v0, (SELECT id FROM llm_audit.llm_call LIMIT 1)"), $all),
+	'refused as a duplicate');
+ok(!run(q{SELECT llm_audit.record_call(:v0)}, '{"request_id": "doc-2", "note": "' . $all . '"}'),
+	'refused as incomplete');
+ok(!run(q{SELECT llm_audit.record_call(:v0)}, '{"request_id": "doc-3", ' . $all),
+	'refused as no JSON');
+
+# Statements that fail with the values in their text: neither the client nor
+# the log is told them.
+$node->safe_psql('audit', q{
+	CREATE FUNCTION wrapper(line text) RETURNS void LANGUAGE plpgsql AS
+		'BEGIN INSERT INTO llm_audit.llm_call (attributes) VALUES (line::jsonb); END'});
+my $columns = call_columns();
+my $row = call_values("'call'");
+my %failing = (
+	'broken JSON' => qq~INSERT INTO llm_audit.llm_call ($columns, attributes) SELECT $row, '{"x": $all'~,
+	'a constraint' => qq~INSERT INTO llm_audit.llm_call ($columns, attempt_kind) SELECT $row, '$planted{key}'~,
+	'a missing value' => qq~INSERT INTO llm_audit.llm_call (error_message) VALUES ('$all')~,
+	'a number that is none' => qq~INSERT INTO llm_audit.llm_call (input_tokens) VALUES ('$planted{card}x')~,
+	'a syntax error' => qq~INSERT INTO llm_audit.llm_call (error_message) VALUES (4403123412344298x)~,
+	'COPY' => qq~COPY llm_audit.llm_call (environment, attempt) FROM STDIN;\nprod\t$planted{card}\n\\.\n~,
+	'a function' => qq~SELECT wrapper('{"x": $all')~,
+	'a table of one\'s own' => qq~INSERT INTO plain VALUES (1, '$all'), (2, (SELECT '$planted{card}' FROM plain)::int::text)~);
+$node->safe_psql('audit', q{INSERT INTO plain VALUES (0, 'unchanged')});
+for my $name (sort keys %failing)
+{
+	my ($status, $out, $err) = $node->psql('audit', "\\set VERBOSITY verbose\n$failing{$name}");
+	like($err, qr/ERROR/, "$name fails");
+	unlike("$out$err", qr/\Q$_\E/, "$name does not tell $_") for grep { $failing{$name} =~ /\Q$_\E/ } @secrets;
+}
+my ($bad, $none, $word) = $node->psql('audit', "SELECT llm_audit.create_ledger('plain')");
+like($word, qr/is a ledger already/, 'our own messages are told');
+
+# What a session runs is not shown once it is on a ledger.
+my $shown = $node->background_psql('audit');
+$shown->query_safe("BEGIN; INSERT INTO plain VALUES (0, '$all')");
+is( $node->safe_psql('audit',
+		q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%text withheld by llm_audit%' AND pid <> pg_backend_pid()}),
+	'1', 'pg_stat_activity shows that something is withheld');
+is( $node->safe_psql('audit',
+		q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%Vx7%' AND pid <> pg_backend_pid()}),
+	'0', 'and not what');
+$shown->query_safe('ROLLBACK');
+$shown->quit;
+
+# A policy changed in one session is in force in another at its next statement.
+my $other = $node->background_psql('audit');
+$other->query_safe("INSERT INTO plain VALUES (1, 'as it is')");
+$node->safe_psql('audit', "SELECT llm_audit.set_field_policy('plain', 'note', 'redact')");
+$other->query_safe("INSERT INTO plain VALUES (2, 'changed')");
+$other->quit;
+is($node->safe_psql('audit', 'SELECT note FROM plain ORDER BY n'), "unchanged\nas it is\n<REDACTED>",
+	'a policy reaches other sessions');
+
+# Keys rotate: what was hashed under the old key is found under it.
+my $old = $node->safe_psql('audit', "SELECT (llm_audit.pseudonym('somebody', 'actor_id'))[1]");
+my $keys = $node->basedir . '/keys';
+my $old_keys = slurp_file($keys);
+make_keys($keys, 'newer');
+append_to_file($keys, $old_keys);
+my $both = $node->safe_psql('audit', "SELECT unnest(llm_audit.pseudonym('somebody', 'actor_id'))");
+like($both, qr/^newer:.{32}\n\Q$old\E$/, 'a new key first, the old one still there');
+chmod(0644, $keys);
+my ($status, $out, $err) =
+  $node->psql('audit', "SELECT llm_audit.pseudonym('somebody', 'actor_id')");
+like($err, qr/cannot be used/, 'a key file that others can read is refused');
+chmod(0600, $keys);
+
+check_verify($node, 'audit', 'masked rows');
+$node->stop;
+
+# files_with(TEXT): files of the cluster, its WAL and its log that hold it
+sub files_with
+{
+	my ($text) = @_;
+	my @found;
+	find(
+		{
+			no_chdir => 1,
+			wanted => sub {
+				return unless -f $_;
+				open(my $file, '<:raw', $_) or die "$_: $!";
+				local $/ = undef;
+				my $data = <$file>;
+				push @found, $_ if index($data, $text) >= 0;
+			}
+		},
+		$node->data_dir, $node->logfile);
+	return @found;
+}
+
+my @marked = files_with($kept);
+ok((grep { m{/base/} } @marked), 'the search finds what is in a table');
+ok((grep { m{/pg_wal/} } @marked), 'and in WAL');
+ok((grep { $_ eq $node->logfile } files_with('is refused by its field policy')), 'and in the log');
+is(join(' ', files_with($_)), '', "$_ is nowhere") for @secrets;
+
+done_testing();
