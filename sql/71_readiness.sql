@@ -39,8 +39,10 @@ AS $$
 				current_setting('max_connections')::int
 				+ current_setting('max_prepared_transactions')::int,
 			'Set llm_audit.max_lanes to -1, or to at least max_connections + max_prepared_transactions: an insert that finds no free lane fails.'),
+		('masking', coalesce(current_setting('llm_audit.masking', true), 'off')::boolean,
+			'Set llm_audit.masking to on: rows are stored as they are written.'),
 		('keys', coalesce(current_setting('llm_audit.key_file', true), '') <> '',
-			'Set llm_audit.key_file to a file with keys from outside the database: rows that name a person are refused without one.')
+			'Set llm_audit.key_file to a file with keys from outside the database: while masking is on, rows that name a person are refused without one.')
 	) AS v (item, ok, hint)
 $$;
 COMMENT ON FUNCTION llm_audit.readiness_settings() IS

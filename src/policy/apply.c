@@ -516,14 +516,18 @@ IsHuman(const LedgerPlan *plan, const Datum *values, const bool *nulls)
 void
 PolicyApply(const Segment *seg, Datum *values, bool *nulls)
 {
-	LedgerPlan *plan = PlanFor(seg);
+	LedgerPlan *plan;
 	AttrNumber	known_attnum = seg->attrs.known_values;
 	AttrNumber	id_attnum = seg->attrs.id;
 	PolicyFindings findings = {0};
 	KnownValues known;
-	ApplyState	state = {seg, plan, NULL, &known, &findings, true};
+	ApplyState	state = {seg, NULL, NULL, &known, &findings, true};
 
+	if (!llm_audit_masking)
+		return;
 	LogStatementIsOnLedger(seg);
+	plan = PlanFor(seg);
+	state.plan = plan;
 	KnownCollect(&known, known_attnum != InvalidAttrNumber &&
 				 !nulls[known_attnum - 1] ? &values[known_attnum - 1] : NULL);
 	state.human = IsHuman(plan, values, nulls);

@@ -197,6 +197,11 @@ llm_audit_pattern_exists(PG_FUNCTION_ARGS)
 void
 PolicyInit(void)
 {
+	DefineCustomBoolVariable("llm_audit.masking",
+							 "Applies the field policies to every new row, and keeps values out of the log.",
+							 "Off: rows are stored as they are written, and calls say masking_status = not_examined.",
+							 &llm_audit_masking, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("llm_audit.key_file",
 							   "File with the keys of pseudonyms and tokens.",
 							   "One key a line, \"keyid base64key\", the current one first. It belongs outside the data directory and its backups; a relative path starts at the data directory.",

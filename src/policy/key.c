@@ -35,6 +35,7 @@ typedef struct PolicyKey
 	uint8		key[KEY_SIZE];
 } PolicyKey;
 
+bool		llm_audit_masking = false;
 char	   *llm_audit_key_file = NULL;
 
 static PolicyKey *keys = NULL;	/* room for KEYS_MAX, when it is not NULL */

@@ -134,6 +134,8 @@ PolicyEmitLog(ErrorData *edata)
 {
 	if (prev_emit_log)
 		prev_emit_log(edata);
+	if (!llm_audit_masking)
+		return;
 
 	/* a crash or a deadlock quotes the statements of others */
 	if (MentionsLedger(edata->detail_log))

@@ -17,6 +17,7 @@
 #include "nodes/pg_list.h"
 #include "utils/uuid.h"
 
+extern bool llm_audit_masking;
 extern char *llm_audit_key_file;
 
 /* ---------------- findings.c: examining text ---------------- */

@@ -391,6 +391,8 @@ ExamineContent(const Line *line)
 {
 	PolicyFindings findings = {0};
 
+	if (!llm_audit_masking)
+		return;
 	for (const RecordRow *row = line->doc.content.first; row; row = row->next)
 	{
 		const JsonNode *body = RecordGet(row, "body");

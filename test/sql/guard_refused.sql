@@ -19,7 +19,6 @@ CREATE TABLE app.trail (
 	n bigint, note app.label, secret text, account int REFERENCES app.account,
 	CONSTRAINT fine CHECK (app.is_fine(secret)));
 SELECT llm_audit.create_ledger('app.trail', erasable => '{secret}');
-SELECT llm_audit.set_field_policy('app.trail', 'secret', 'keep', reason => 'holds none here');
 INSERT INTO app.trail (n, note, secret, account)
 	SELECT i, 'note', 'secret', 1 FROM generate_series(1, 3) AS i;
 CREATE INDEX trail_n ON app.trail (n);

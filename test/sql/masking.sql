@@ -3,6 +3,7 @@
 \set VERBOSITY terse
 \set origin :DBNAME
 CREATE DATABASE masking_test TEMPLATE template0 ENCODING 'UTF8';
+ALTER DATABASE masking_test SET llm_audit.masking = on;
 \c masking_test
 CREATE EXTENSION llm_audit;
 SELECT count(*) > 0 AS made FROM llm_audit.setup();

@@ -282,7 +282,8 @@ SELECT * FROM pg_temp.try('llm_content',
 	'{"body_bytes": -1}',
 	'{"kind": "poem"}',
 	'{"kind": "retrieved_context"}',
-	'{"data_class": "secret"}');
+	'{"data_class": "secret"}',
+	'{"pii_counts": 3}');
 SELECT * FROM pg_temp.try('match_token',
 	'{"token": ""}',
 	'{"request_id": ""}');

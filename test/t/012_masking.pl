@@ -11,7 +11,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = make_node('node', wal_level => 'logical', log_statement => 'none');
+my $node = make_node('node', wal_level => 'logical', log_statement => 'none',
+	'llm_audit.masking' => 'on');
 $node->start;
 make_database($node, 'audit');
 $node->safe_psql('audit', "SELECT llm_audit.set_content_recording('prod', '*', true, 'test')");
