@@ -15,15 +15,19 @@ our @EXPORT = qw(make_node make_database call_columns call_values
   current_leaf fake_clock set_clock
   set_clock_at start_faked);
 
-# make_node(NAME, SETTING => VALUE...): an initialized server, not started.
-# Durability is left on where a test says fsync => 'on'.
+# make_node(NAME, SETTING => VALUE...): an initialized server, not started,
+# without checksums, which are on by default since 18.  Durability is left on
+# where a test says fsync => 'on'.
 sub make_node
 {
 	my ($name, %settings) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
+	my ($help) = run_command([ 'initdb', '--help' ]);
+	my @extra = ('--encoding=UTF8', '--no-locale');
+	push @extra, '--no-data-checksums' if $help =~ /--no-data-checksums/;
 	$node->init(
 		allows_streaming => $settings{wal_level} // 1,
-		extra => [ '--encoding=UTF8', '--no-locale' ]);
+		extra => \@extra);
 	my %all = (
 		shared_preload_libraries => 'llm_audit',
 		max_connections => 100,
