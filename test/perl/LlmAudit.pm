@@ -35,14 +35,18 @@ sub make_keys
 }
 
 # make_node(NAME, SETTING => VALUE...): an initialized server, not started,
-# with a key file.  Durability is left on where a test says fsync => 'on'.
+# with a key file and without checksums, which are on by default since 18.
+# Durability is left on where a test says fsync => 'on'.
 sub make_node
 {
 	my ($name, %settings) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
+	my ($help) = run_command([ 'initdb', '--help' ]);
+	my @extra = ('--encoding=UTF8', '--no-locale');
+	push @extra, '--no-data-checksums' if $help =~ /--no-data-checksums/;
 	$node->init(
 		allows_streaming => $settings{wal_level} // 1,
-		extra => [ '--encoding=UTF8', '--no-locale' ]);
+		extra => \@extra);
 	make_keys($node->basedir . '/keys', 'test');
 	my %all = (
 		shared_preload_libraries => 'llm_audit',
