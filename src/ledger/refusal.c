@@ -49,7 +49,7 @@ static const struct
 {
 	[GUARD_UPDATE] = {
 		"update",
-		"Record a correction as a new row."
+		"Record a correction as a new row. A ledger goes away as a whole only, through llm_audit.drop_ledger() or llm_audit.uninstall()."
 	},
 	[GUARD_DELETE] = {
 		"delete from",
