@@ -64,6 +64,8 @@ CREATE FUNCTION llm_audit.record_segment_event(what text, for_ledger uuid,
 		number int) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+-- names are recorded as verify() writes them, whatever the session's setting
+SET quote_all_identifiers = off
 AS $$
 BEGIN
 	INSERT INTO llm_audit.segment_event (environment, event, ledger, ledger_id,
@@ -383,6 +385,8 @@ REVOKE EXECUTE ON PROCEDURE llm_audit.make_segments(interval) FROM PUBLIC;
 CREATE FUNCTION llm_audit.close_segment(segment regclass) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+-- names are recorded as verify() writes them, whatever the session's setting
+SET quote_all_identifiers = off
 AS $$
 DECLARE
 	s llm_audit.ledger_segment;
