@@ -55,6 +55,20 @@ COMMENT ON FUNCTION llm_audit.release_relation(regclass, text, name) IS
 REVOKE EXECUTE ON FUNCTION llm_audit.release_relation(regclass, text, name)
 	FROM PUBLIC;
 
+CREATE FUNCTION llm_audit.ledger_of(relation regclass)
+	RETURNS SETOF llm_audit.ledger
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT r.* FROM llm_audit.ledger r
+	JOIN pg_catalog.pg_class c ON c.relname = r.relation_name
+		AND c.relnamespace = to_regnamespace(quote_ident(r.schema_name))
+	WHERE c.oid = relation
+$$;
+COMMENT ON FUNCTION llm_audit.ledger_of(regclass) IS
+	'the registry''s row of a ledger''s root; no row if the table is none';
+REVOKE EXECUTE ON FUNCTION llm_audit.ledger_of(regclass) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.require_superuser() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -344,10 +358,8 @@ DECLARE
 	added int := 0;
 BEGIN
 	SELECT r.* INTO l FROM llm_audit.ledger r
-		JOIN pg_catalog.pg_class c ON c.relname = r.relation_name
-			AND c.relnamespace = to_regnamespace(quote_ident(r.schema_name))
-		WHERE c.oid = ledger
-		FOR UPDATE OF r;
+		WHERE r.ledger_id = (SELECT o.ledger_id FROM llm_audit.ledger_of(ledger) o)
+		FOR UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION '"%" is not a ledger', ledger
 			USING ERRCODE = 'wrong_object_type';
@@ -697,10 +709,7 @@ BEGIN
 		RAISE EXCEPTION 'a reason is needed to drop a ledger'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	SELECT r.* INTO l FROM llm_audit.ledger r
-		JOIN pg_catalog.pg_class c ON c.relname = r.relation_name
-			AND c.relnamespace = to_regnamespace(quote_ident(r.schema_name))
-		WHERE c.oid = relation;
+	SELECT * INTO l FROM llm_audit.ledger_of(relation);
 	IF NOT FOUND THEN
 		RAISE EXCEPTION '"%" is not a ledger', relation
 			USING ERRCODE = 'wrong_object_type';

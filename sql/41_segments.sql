@@ -286,10 +286,7 @@ DECLARE
 	number int;
 	defaults int[] := '{}';
 BEGIN
-	SELECT r.* INTO l FROM llm_audit.ledger r
-		JOIN pg_catalog.pg_class c ON c.relname = r.relation_name
-			AND c.relnamespace = to_regnamespace(quote_ident(r.schema_name))
-		WHERE c.oid = relation;
+	SELECT * INTO l FROM llm_audit.ledger_of(relation);
 	IF NOT l.partitioned THEN
 		IF EXISTS (SELECT FROM llm_audit.ledger_segment r WHERE r.ledger_id = l.ledger_id) THEN
 			RETURN 0;
@@ -552,10 +549,7 @@ DECLARE
 	l llm_audit.ledger;
 BEGIN
 	PERFORM llm_audit.require_superuser();
-	SELECT r.* INTO l FROM llm_audit.ledger r
-		JOIN pg_catalog.pg_class c ON c.relname = r.relation_name
-			AND c.relnamespace = to_regnamespace(quote_ident(r.schema_name))
-		WHERE c.oid = set_segment_interval.ledger;
+	SELECT * INTO l FROM llm_audit.ledger_of(set_segment_interval.ledger);
 	IF NOT FOUND OR NOT l.partitioned THEN
 		RAISE EXCEPTION '"%" is not a partitioned ledger', ledger
 			USING ERRCODE = 'wrong_object_type';
