@@ -55,8 +55,7 @@ typedef struct JsonWalk
 	size_t		context_len;
 	MaskStatus	status;
 	const char *reason;
-	uint64_t	entities;
-	size_t		hit_count;
+	MaskResult	found;			/* what was found; its counts only */
 	int			trail_count;
 	TrailPart	trail[TRAIL_PARTS];
 } JsonWalk;
@@ -324,8 +323,10 @@ DecodeString(const char *text, size_t len, char *out, size_t *out_len)
 static void
 Count(JsonWalk *walk, const MaskResult *part)
 {
-	walk->entities |= part->entities;
-	walk->hit_count += part->hit_count;
+	walk->found.entities |= part->entities;
+	walk->found.hit_count += part->hit_count;
+	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+		walk->found.counts[i] += part->counts[i];
 }
 
 /* Masks a text with the walk's context. */
@@ -355,8 +356,7 @@ NestedPart(JsonWalk *walk, const char *text, size_t len, MaskResult *part)
 	inner.pos = inner.copied = 0;
 	inner.out = NULL;
 	inner.out_len = inner.out_room = 0;
-	inner.entities = 0;
-	inner.hit_count = 0;
+	memset(&inner.found, 0, sizeof(inner.found));
 	inner.trail_count = 0;
 	inner.nesting++;
 	if (WalkValue(&inner, KEY_PLAIN))
@@ -372,11 +372,10 @@ NestedPart(JsonWalk *walk, const char *text, size_t len, MaskResult *part)
 	if (inner.status == MASK_CLEAN && inner.out != NULL)
 	{
 		inner.out[inner.out_len] = '\0';	/* Emit keeps a byte for it */
+		*part = inner.found;
 		part->status = MASK_MASKED;
 		part->text = inner.out;
 		part->len = inner.out_len;
-		part->entities = inner.entities;
-		part->hit_count = inner.hit_count;
 		return true;
 	}
 	MaskRelease(walk->options, inner.out);
@@ -422,8 +421,7 @@ WholePart(JsonWalk *walk, KeyKind kind, const char *text, size_t len,
 		return Fail(walk, MASK_NO_MEMORY, NULL);
 	part->len = MaskForm(text, &hit, part->text);
 	part->status = MASK_MASKED;
-	part->entities = UINT64_C(1) << hit.entity;
-	part->hit_count = 1;
+	NoteFound(walk->options, part, hit.entity, text, len);
 	return true;
 }
 
@@ -462,11 +460,28 @@ StringPart(JsonWalk *walk, KeyKind kind, const char *text, size_t len,
 
 /* ---------------- the trail ---------------- */
 
+/* The digits of the trail from first on, put together; how many. */
+static int
+TrailDigits(const JsonWalk *walk, int first, char *digits)
+{
+	int			len = 0;
+
+	for (int i = first; i < walk->trail_count; i++)
+	{
+		memcpy(digits + len, walk->trail[i].digits,
+			   (size_t) walk->trail[i].len);
+		len += walk->trail[i].len;
+	}
+	return len;
+}
+
 /* Masks the parts of the trail from first on. */
 static bool
 MaskTrail(JsonWalk *walk, int first, MaskEntity entity)
 {
 	const char *name = MaskEntityName(entity);
+	char		digits[TRAIL_PARTS * TRAIL_DIGITS];
+	int			len = TrailDigits(walk, first, digits);
 	bool		good = true;
 
 	for (int i = first; i < walk->trail_count && good; i++)
@@ -478,8 +493,7 @@ MaskTrail(JsonWalk *walk, int first, MaskEntity entity)
 			Emit(walk, name, strlen(name)) && Emit(walk, ">", 1) &&
 			Emit(walk, "\"", part->number);
 	}
-	walk->entities |= UINT64_C(1) << entity;
-	walk->hit_count++;
+	NoteFound(walk->options, &walk->found, entity, digits, (size_t) len);
 	walk->trail_count = 0;
 	return good;
 }
@@ -489,16 +503,11 @@ static MaskEntity
 TrailEntity(const JsonWalk *walk, int first, bool card_key)
 {
 	char		digits[TRAIL_PARTS * TRAIL_DIGITS];
-	int			len = 0;
+	int			len = TrailDigits(walk, first, digits);
 	bool		numbers = false;
 
 	for (int i = first; i < walk->trail_count; i++)
-	{
-		memcpy(digits + len, walk->trail[i].digits,
-			   (size_t) walk->trail[i].len);
-		len += walk->trail[i].len;
 		numbers |= walk->trail[i].number;
-	}
 	/* arrays of numbers are tokens and measurements, unless a key speaks */
 	if (numbers && !card_key)
 		return MASK_ENTITY_COUNT;

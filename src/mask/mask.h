@@ -105,6 +105,15 @@ typedef struct MaskOptions
 	int			max_depth;
 	/* Bit (1 << entity) set: don't report that entity. */
 	uint64_t	disabled;
+
+	/*
+	 * Called for each finding that is masked, with its value as the scanner
+	 * read it (JSON: without escapes).  A part of JSON that is read in two
+	 * ways may be told twice.  May be NULL.
+	 */
+	void		(*found) (void *arg, MaskEntity entity, const char *value,
+						  size_t len);
+	void	   *found_arg;
 } MaskOptions;
 
 #define MASK_DEFAULT_DEPTH 256
@@ -117,6 +126,7 @@ typedef struct MaskResult
 	const char *reason;			/* static: why MASK_WITHHELD, else NULL */
 	uint64_t	entities;		/* bit set of what was found */
 	size_t		hit_count;
+	uint32_t	counts[MASK_ENTITY_COUNT];	/* findings of each kind */
 } MaskResult;
 
 /* The version of rules and forms; rises when either changes. */

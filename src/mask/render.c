@@ -155,6 +155,17 @@ MaskForm(const char *text, const MaskHit *hit, char *out)
 	}
 }
 
+void
+NoteFound(const MaskOptions *options, MaskResult *result, MaskEntity entity,
+		  const char *value, size_t len)
+{
+	result->entities |= UINT64_C(1) << entity;
+	result->counts[entity]++;
+	result->hit_count++;
+	if (options->found != NULL)
+		options->found(options->found_arg, entity, value, len);
+}
+
 /* Writes text with its findings replaced into result. */
 static MaskStatus
 RenderHits(const MaskOptions *options, const char *text, size_t len,
@@ -175,12 +186,12 @@ RenderHits(const MaskOptions *options, const char *text, size_t len,
 		n = Put(result->text, n, text +pos, hits[i].start - pos);
 		n += MaskForm(text, &hits[i], result->text +n);
 		pos = hits[i].end;
-		result->entities |= UINT64_C(1) << hits[i].entity;
+		NoteFound(options, result, hits[i].entity, text +hits[i].start,
+				  hits[i].end - hits[i].start);
 	}
 	n = Put(result->text, n, text +pos, len - pos);
 	result->text[n] = '\0';
 	result->len = n;
-	result->hit_count = count;
 	return MASK_MASKED;
 }
 

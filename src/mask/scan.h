@@ -286,6 +286,10 @@ extern MaskStatus KnownPrepare(const MaskOptions *options, KnownSet **set);
 extern void KnownFind(MaskScan *scan, const KnownSet *set);
 extern void KnownFree(const MaskOptions *options, KnownSet *set);
 
+/* render.c: counts a finding in result, and tells the caller of it. */
+extern void NoteFound(const MaskOptions *options, MaskResult *result,
+					  MaskEntity entity, const char *value, size_t len);
+
 /* scan.c, render.c: as MaskFind and MaskText, with a prepared set. */
 extern MaskStatus FindWithSet(const MaskOptions *options, const KnownSet *set,
 							  const char *text, size_t len,

@@ -141,13 +141,14 @@ MaskString(ApplyState *state, Datum value, const MaskValue *string,
 	MaskResult	result = {0};
 
 	SetScanOptions(&options, state->known);
+	FindingsWatch(state->findings, &options);
 	options.context = NameStr(field->name);
 	options.context_len = strlen(options.context);
 	if (field->kind == KIND_TEXT)
 		result.status = MaskDocument(&options, string->text, string->len, &result);
 	else
 		result.status = MaskJson(&options, string->text, string->len, &result);
-	FindingsAdd(state->findings, &options, string, &result);
+	FindingsAdd(state->findings, string, &result);
 	if (result.status == MASK_WITHHELD)
 		return WithholdValue(state, isnull);
 	if (result.status != MASK_MASKED)
@@ -249,10 +250,14 @@ IsHarmless(ApplyState *state, const MaskValue *string)
 	if (options.disabled == ~UINT64CONST(0) && !has_known)
 		return true;
 	options.disabled &= ~(UINT64CONST(1) << MASK_KNOWN_VALUE);
+	/* what is masked in consequence is counted then */
+	if (field->on_violation == FIELD_HASH)
+		FindingsWatch(state->findings, &options);
 	result.status = MaskText(&options, string->text, string->len, &result);
 	if (result.status == MASK_CLEAN)
 		return true;
-	FindingsAdd(state->findings, &options, string, &result);
+	if (field->on_violation == FIELD_HASH)
+		FindingsAdd(state->findings, string, &result);
 	return false;
 }
 

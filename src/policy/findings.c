@@ -12,7 +12,6 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "policy/scan.h"
-#include "port/pg_bitutils.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -115,44 +114,32 @@ AddToken(PolicyFindings *findings, MaskEntity entity, char *token)
 	findings->tokens = lappend(findings->tokens, found);
 }
 
-/*
- * Counts by looking again, and makes tokens of identifiers; each kind was
- * found once at least.
- */
+/* Keeps the token of an identifier that the scanner has found. */
 static void
-LookAgain(PolicyFindings *findings, const MaskOptions *options,
-		  const MaskValue *value, const MaskResult *result)
+KeepToken(void *arg, MaskEntity entity, const char *value, size_t len)
 {
-	uint32		counts[MASK_ENTITY_COUNT] = {0};
-	MaskHit    *hits;
-	size_t		count = 0;
+	PolicyFindings *findings = arg;
+	MaskValue	found = {value, len};
+	char	   *token;
 
-	if (MaskFind(options, value->text, value->len, &hits, &count) != MASK_MASKED)
-		count = 0;
-	for (size_t i = 0; i < count; i++)
-	{
-		MaskValue	hit = {
-			&value->text[hits[i].start], hits[i].end - hits[i].start
-		};
-		char	   *token;
-
-		counts[hits[i].entity]++;
-		if (!EntityHasToken(hits[i].entity))
-			continue;
-		token = TokenOf(0, hits[i].entity, &hit);
-		if (token != NULL)
-			AddToken(findings, hits[i].entity, token);
-	}
-	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
-	{
-		if (result->entities & BIT(i))
-			findings->counts[i] += Max(counts[i], 1);
-	}
+	if (!EntityHasToken(entity) ||
+		list_length(findings->tokens) >= FOUND_TOKENS_MAX)
+		return;
+	token = TokenOf(0, entity, &found);
+	if (token != NULL)
+		AddToken(findings, entity, token);
 }
 
 void
-FindingsAdd(PolicyFindings *findings, const MaskOptions *options,
-			const MaskValue *text, const MaskResult *result)
+FindingsWatch(PolicyFindings *findings, MaskOptions *options)
+{
+	options->found = KeepToken;
+	options->found_arg = findings;
+}
+
+void
+FindingsAdd(PolicyFindings *findings, const MaskValue *text,
+			const MaskResult *result)
 {
 	findings->examined = true;
 	if (result->status == MASK_NO_MEMORY)
@@ -165,17 +152,8 @@ FindingsAdd(PolicyFindings *findings, const MaskOptions *options,
 		findings->withheld = true;
 	if (result->status != MASK_MASKED)
 		return;
-	if ((result->entities & TOKEN_ENTITIES) != 0 ||
-		pg_popcount64(result->entities) != result->hit_count)
-	{
-		LookAgain(findings, options, text, result);
-		return;
-	}
 	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
-	{
-		if (result->entities & BIT(i))
-			findings->counts[i]++;
-	}
+		findings->counts[i] += result->counts[i];
 }
 
 void
@@ -188,8 +166,9 @@ PolicyExamine(const char *data, size_t len, PolicyFindings *findings)
 
 	KnownCollect(&known, NULL);
 	SetScanOptions(&options, &known);
+	FindingsWatch(findings, &options);
 	result.status = MaskDocument(&options, data, len, &result);
-	FindingsAdd(findings, &options, &value, &result);
+	FindingsAdd(findings, &value, &result);
 	if (result.text)
 		pfree(result.text);
 }

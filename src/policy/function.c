@@ -43,7 +43,7 @@ llm_audit_mask(PG_FUNCTION_ARGS)
 	KnownCollect(&known, NULL);
 	SetScanOptions(&options, &known);
 	result.status = MaskDocument(&options, string.text, string.len, &result);
-	FindingsAdd(&findings, &options, &string, &result);
+	FindingsAdd(&findings, &string, &result);
 	if (result.status == MASK_WITHHELD)
 		PG_RETURN_TEXT_P(cstring_to_text(WITHHELD_TEXT));
 	if (result.status != MASK_MASKED)

@@ -23,12 +23,15 @@ typedef struct KnownValues
 /* Scanner options with memory from the current context. */
 extern void SetScanOptions(MaskOptions *options, const KnownValues *known);
 
+/* Has the scanner tell findings of identifiers, whose tokens they keep. */
+extern void FindingsWatch(PolicyFindings *findings, MaskOptions *options);
+
 /*
  * Counts what the scanner has found in text into findings.  A scanner that
  * ran out of memory is an error.
  */
-extern void FindingsAdd(PolicyFindings *findings, const MaskOptions *options,
-						const MaskValue *text, const MaskResult *result);
+extern void FindingsAdd(PolicyFindings *findings, const MaskValue *text,
+						const MaskResult *result);
 
 /* True if identifiers of this kind have match tokens. */
 extern bool EntityHasToken(MaskEntity entity);

@@ -17,6 +17,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "policy/scan.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -44,14 +45,18 @@ static SPIPlanPtr
 InsertPlan(void)
 {
 	static Oid	types[] = {
-		UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, UUIDOID, TEXTOID
+		TEXTOID, TEXTOID, UUIDOID, TEXTOID, UUIDARRAYOID, TEXTARRAYOID,
+		TEXTARRAYOID
 	};
 
 	if (insert_plan != NULL)
 		return insert_plan;
 	insert_plan = SPI_prepare("INSERT INTO llm_audit.match_token"
 							  " (id, environment, organization_id, token, entity, call_id, request_id)"
-							  " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+							  " SELECT t.id, $1, $2, t.token, t.entity, $3, $4"
+							  " FROM ROWS FROM (pg_catalog.unnest($5), pg_catalog.unnest($6),"
+							  " pg_catalog.unnest($7)) AS t (id, token, entity)"
+							  " ON CONFLICT DO NOTHING",
 							  lengthof(types), types);
 	if (insert_plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
@@ -78,19 +83,38 @@ TokenId(Datum call_id, const char *token)
 	return UUIDPGetDatum(id);
 }
 
+/*
+ * All rows in one statement: starting one costs more than a row does.  SPI is
+ * connected.
+ */
 static void
-InsertToken(const TokenOwner *owner, const FoundToken *found)
+InsertTokens(const TokenOwner *owner, List *tokens)
 {
+	int			count = list_length(tokens);
+	Datum	   *ids = palloc(sizeof(Datum) * count);
+	Datum	   *names = palloc(sizeof(Datum) * count);
+	Datum	   *entities = palloc(sizeof(Datum) * count);
 	Datum		values[7];
 	int			result;
 
-	values[0] = TokenId(owner->call_id, found->token);
-	values[1] = owner->environment;
-	values[2] = owner->organization_id;
-	values[3] = CStringGetTextDatum(found->token);
-	values[4] = CStringGetTextDatum(MaskEntityName(found->entity));
-	values[5] = owner->call_id;
-	values[6] = owner->request_id;
+	for (int i = 0; i < count; i++)
+	{
+		FoundToken *found = list_nth(tokens, i);
+
+		ids[i] = TokenId(owner->call_id, found->token);
+		names[i] = CStringGetTextDatum(found->token);
+		entities[i] = CStringGetTextDatum(MaskEntityName(found->entity));
+	}
+	values[0] = owner->environment;
+	values[1] = owner->organization_id;
+	values[2] = owner->call_id;
+	values[3] = owner->request_id;
+	values[4] = PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN,
+												false, TYPALIGN_CHAR));
+	values[5] = PointerGetDatum(construct_array(names, count, TEXTOID, -1,
+												false, TYPALIGN_INT));
+	values[6] = PointerGetDatum(construct_array(entities, count, TEXTOID, -1,
+												false, TYPALIGN_INT));
 	result = SPI_execute_plan(InsertPlan(), values, NULL, false, 0);
 	if (result != SPI_OK_INSERT)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
@@ -102,7 +126,6 @@ TokensWrite(const TokenOwner *owner, List *tokens)
 	Oid			ledger_owner = TokenLedgerOwner();
 	Oid			user;
 	int			security;
-	ListCell   *lc;
 
 	if (!OidIsValid(ledger_owner))
 		return;
@@ -112,8 +135,7 @@ TokensWrite(const TokenOwner *owner, List *tokens)
 						   security | SECURITY_LOCAL_USERID_CHANGE);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	foreach(lc, tokens)
-		InsertToken(owner, lfirst(lc));
+	InsertTokens(owner, tokens);
 	SPI_finish();
 	SetUserIdAndSecContext(user, security);
 }
