@@ -399,7 +399,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	reason text := current_setting('llm_audit.reason');
+	reason text := llm_audit.setting('reason');
 	used bigint;
 	tokens text[];
 BEGIN
@@ -411,7 +411,7 @@ BEGIN
 	SELECT count(*) INTO used FROM llm_audit.admin_event
 		WHERE occurred_at > clock_timestamp() - interval '1 hour'
 			AND action = 'token.matched' AND actor_id = session_user;
-	IF used >= current_setting('llm_audit.match_token_limit')::bigint THEN
+	IF used >= llm_audit.setting('match_token_limit')::bigint THEN
 		RAISE EXCEPTION 'too many searches by identifier within an hour'
 			USING ERRCODE = 'insufficient_privilege',
 				HINT = 'The limit is "llm_audit.match_token_limit".';

@@ -532,6 +532,10 @@ DECLARE
 BEGIN
 	SELECT * INTO c FROM pg_catalog.pg_class WHERE oid = relation;
 	EXECUTE format('ALTER TABLE %s OWNER TO llm_audit_owner', relation);
+	-- what foreign keys do, they do as the owner
+	IF c.relnamespace <> 'llm_audit'::regnamespace THEN
+		EXECUTE format('GRANT USAGE ON SCHEMA %s TO llm_audit_owner', c.relnamespace::regnamespace);
+	END IF;
 	FOR g IN
 		SELECT DISTINCT x.grantee, x.privilege_type
 		FROM pg_catalog.pg_class r, aclexplode(r.relacl) x
@@ -696,6 +700,27 @@ COMMENT ON FUNCTION llm_audit.forget_ledger(uuid) IS
 	'removes a ledger from the registry; part of drop_ledger() and uninstall()';
 REVOKE EXECUTE ON FUNCTION llm_audit.forget_ledger(uuid) FROM PUBLIC;
 
+-- The other half of install_owner()'s grant.
+CREATE FUNCTION llm_audit.leave_schema(schema name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = schema)
+		AND schema <> 'llm_audit'
+		AND NOT EXISTS (SELECT FROM llm_audit.ledger l WHERE l.schema_name = schema)
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c
+			JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+			WHERE n.nspname = schema AND c.relowner = 'llm_audit_owner'::regrole)
+	THEN
+		EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM llm_audit_owner', schema);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.leave_schema(name) IS
+	'takes USAGE of a schema from llm_audit_owner, which has no ledger or other table in it any more; part of drop_ledger() and uninstall()';
+REVOKE EXECUTE ON FUNCTION llm_audit.leave_schema(name) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.drop_ledger(relation regclass, reason text)
 	RETURNS void
 LANGUAGE plpgsql
@@ -723,6 +748,7 @@ BEGIN
 		jsonb_build_object('ledger_id', l.ledger_id));
 	PERFORM llm_audit.drop_relation(relation, reason);
 	PERFORM llm_audit.forget_ledger(l.ledger_id);
+	PERFORM llm_audit.leave_schema(l.schema_name);
 END
 $$;
 COMMENT ON FUNCTION llm_audit.drop_ledger(regclass, text) IS
@@ -759,6 +785,7 @@ BEGIN
 			PERFORM llm_audit.release_relation(relation, reason, new_owner);
 		END IF;
 		PERFORM llm_audit.forget_ledger(l.ledger_id);
+		PERFORM llm_audit.leave_schema(l.schema_name);
 	END LOOP;
 END
 $$;

@@ -406,14 +406,14 @@ BEGIN
 				HINT = 'Default segments and unpartitioned ledgers stay open.';
 	ELSIF s.state <> 'open' THEN
 		RETURN false;
-	ELSIF s.upper + current_setting('llm_audit.seal_grace')::interval > clock_timestamp() THEN
+	ELSIF s.upper + llm_audit.setting('seal_grace')::interval > clock_timestamp() THEN
 		RAISE EXCEPTION 'segment "%" has not ended long enough ago', close_segment.segment
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				HINT = 'It can be closed llm_audit.seal_grace after its end.';
 	END IF;
 
 	-- No writer that has begun, nor a prepared one, can be left behind this.
-	PERFORM set_config('lock_timeout', current_setting('llm_audit.ddl_lock_timeout'), true);
+	PERFORM set_config('lock_timeout', llm_audit.setting('ddl_lock_timeout'), true);
 	EXECUTE format('LOCK TABLE ONLY %s IN SHARE MODE', close_segment.segment);
 	PERFORM set_config('lock_timeout', timeout, true);
 	SELECT * INTO s FROM llm_audit.ledger_segment r
@@ -474,7 +474,7 @@ AS $$
 	JOIN llm_audit.ledger l USING (ledger_id)
 	CROSS JOIN to_regclass(format('%I.%I', s.schema_name, s.relation_name)) AS x (leaf)
 	WHERE s.state = 'open' AND s.upper < 'infinity'
-		AND s.upper + current_setting('llm_audit.seal_grace')::interval <= clock_timestamp()
+		AND s.upper + llm_audit.setting('seal_grace')::interval <= clock_timestamp()
 		AND x.leaf <> ALL (done)
 	ORDER BY l.role = 'segment_event', s.upper, s.segment LIMIT 1
 $$;

@@ -1,7 +1,7 @@
 /*
  * llm_audit.c
  *	  Loading: settings and hooks, in the order in which they depend on each
- *	  other.
+ *	  other.  Reading a setting, which has to load us first.
  */
 #include "postgres.h"
 
@@ -14,9 +14,12 @@
 #include "llm_audit.h"
 #include "miscadmin.h"
 #include "policy/policy.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;
+
+PG_FUNCTION_INFO_V1(llm_audit_setting);
 
 int			llm_audit_max_lanes = -1;
 int			llm_audit_seal_grace = 3600;
@@ -84,4 +87,20 @@ _PG_init(void)
 	ChainInit();
 	VerifyShmemInit();
 	GuardInit();
+}
+
+/*
+ * llm_audit.setting(name text) -> text
+ *		The value of llm_audit.<name>, with its unit.  In a session that has
+ *		not loaded the library, current_setting() would fail; calling this
+ *		has loaded it.  Raises 42704 for a setting that does not exist.
+ */
+Datum
+llm_audit_setting(PG_FUNCTION_ARGS)
+{
+	char	   *name = psprintf("llm_audit.%s",
+								text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	char	   *value = GetConfigOptionByName(name, NULL, false);
+
+	PG_RETURN_TEXT_P(cstring_to_text(value));
 }

@@ -943,7 +943,7 @@ llm_audit_row_preimage(PG_FUNCTION_ARGS)
 	run->desc = FindingDesc();
 	run->job.snapshot = GetActiveSnapshot();
 	UnitSourceInit(&run->own, run);
-	PlanSegments(run);
+	PlanSegmentsOnly(run);
 	for (int i = 0; i < run->job.nsegments && result == NULL; i++)
 		result = SegmentPreimage(run, i);
 	tuplestore_end(run->own.pending);

@@ -365,6 +365,7 @@ extern void UnitSourceReset(UnitSource *source);
 /* ---------------- verify_plan.c ---------------- */
 
 extern void PlanSegments(VerifyRun *run);
+extern void PlanSegmentsOnly(VerifyRun *run);
 extern void PlanUnits(VerifyRun *run);
 
 /* ---------------- verify_query.c: catalogs and configuration -------------- */

@@ -370,6 +370,19 @@ PlanSegments(VerifyRun *run)
 	run->job.segments = run->segments;
 }
 
+/*
+ * Lists the segments in scope, for somebody who looks for a row and does not
+ * judge: reading segment_event would take longer than all the rest.
+ */
+void
+PlanSegmentsOnly(VerifyRun *run)
+{
+	SegmentsVisit visit = {.have_events = false};
+
+	VerifyQuery(run, segments_without_events_sql, SegmentVisit, &visit);
+	run->job.segments = run->segments;
+}
+
 /* ---------------- units ---------------- */
 
 /* Adds a unit of the segment; chain units know how their lane has to end. */
