@@ -118,6 +118,8 @@ typedef struct GuardFrame
 	struct GuardFrame *outer;
 	int			depth;
 	bool		stores_every_row;
+	bool		on_ledger;		/* what it says when it fails is looked at */
+	MemoryContext context;		/* in which it was entered */
 	bool		is_utility;
 	NodeTag		tag;			/* of a utility statement */
 	bool		vetted;			/* an ALTER TABLE that had no permit */
@@ -128,6 +130,12 @@ typedef struct GuardFrame
 
 extern void GuardPush(GuardFrame *frame);
 extern void GuardPop(GuardFrame *frame);
+
+/*
+ * GuardFail: in PG_CATCH, pops the frame and throws the error on, without
+ * values that stand in a ledger or should have come to stand there.
+ */
+extern void GuardFail(GuardFrame *frame) pg_attribute_noreturn();
 
 /* The innermost utility statement, or NULL. */
 extern const GuardFrame *GuardUtilityFrame(void);

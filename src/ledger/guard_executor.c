@@ -7,6 +7,10 @@
  * that fires a trigger, also below nested SPI and beside suspended portals.
  * Frames are on the C stack and are popped on error too.  Statements that
  * only read have none: they cost a comparison.
+ *
+ * When a statement that writes to a ledger fails, what PostgreSQL says of
+ * constraints and of values that do not fit their type is thrown on without
+ * the values, so that no client, no exception block and no log has them.
  */
 #include "postgres.h"
 
@@ -15,6 +19,7 @@
 #include "ledger/guard.h"
 #include "nodes/plannodes.h"
 #include "parser/parsetree.h"
+#include "policy/policy.h"
 
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
@@ -33,6 +38,7 @@ GuardPush(GuardFrame *frame)
 {
 	frame->outer = innermost;
 	frame->depth = GuardDepth() + 1;
+	frame->context = CurrentMemoryContext;
 	innermost = frame;
 }
 
@@ -40,6 +46,21 @@ void
 GuardPop(GuardFrame *frame)
 {
 	innermost = frame->outer;
+}
+
+void
+GuardFail(GuardFrame *frame)
+{
+	ErrorData  *error;
+
+	GuardPop(frame);
+	if (!frame->on_ledger || !PolicyMayQuote(geterrcode()))
+		PG_RE_THROW();
+	MemoryContextSwitchTo(frame->context);
+	error = CopyErrorData();
+	FlushErrorState();
+	PolicyWithhold(error);
+	ReThrowError(error);
 }
 
 const GuardFrame *
@@ -91,12 +112,19 @@ VisitModifyTables(const PlannedStmt *stmt, ModifyVisitor visit, void *arg)
 	}
 }
 
-/* Visitor: an ON CONFLICT clause may drop rows after the trigger. */
+/*
+ * Visitor: an ON CONFLICT clause may drop rows after the trigger; the table
+ * may be a ledger.
+ */
 static void
-NoteOnConflict(const PlannedStmt *stmt, const ModifyTable *node, void *arg)
+NoteStatement(const PlannedStmt *stmt, const ModifyTable *node, void *arg)
 {
+	GuardFrame *frame = arg;
+
 	if (node->onConflictAction != ONCONFLICT_NONE)
-		*(bool *) arg = false;
+		frame->stores_every_row = false;
+	if (GuardIsLedger(rt_fetch(node->nominalRelation, stmt->rtable)->relid))
+		frame->on_ledger = true;
 }
 
 /* The action that a ModifyTable is, or -1 if it only inserts. */
@@ -187,7 +215,7 @@ PushStatement(GuardFrame *frame, const PlannedStmt *stmt)
 {
 	memset(frame, 0, sizeof(*frame));
 	frame->stores_every_row = true;
-	VisitModifyTables(stmt, NoteOnConflict, &frame->stores_every_row);
+	VisitModifyTables(stmt, NoteStatement, frame);
 	GuardPush(frame);
 }
 
@@ -216,11 +244,12 @@ GuardExecutorRun(EXECUTOR_RUN_PARAMS)
 	{
 		CallExecutorRun(EXECUTOR_RUN_ARGS);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		GuardPop(&frame);
+		GuardFail(&frame);
 	}
 	PG_END_TRY();
+	GuardPop(&frame);
 }
 
 static void
@@ -248,11 +277,12 @@ GuardExecutorFinish(QueryDesc *queryDesc)
 	{
 		CallExecutorFinish(queryDesc);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		GuardPop(&frame);
+		GuardFail(&frame);
 	}
 	PG_END_TRY();
+	GuardPop(&frame);
 }
 
 void

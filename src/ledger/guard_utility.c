@@ -260,11 +260,18 @@ CallProcessUtility(UTILITY_PARAMS)
 		standard_ProcessUtility(UTILITY_ARGS);
 }
 
-/* COPY FROM has no ON CONFLICT clause: its rows are stored, or it fails. */
-static bool
-StoresEveryRow(Node *stmt)
+/*
+ * COPY FROM writes without the executor.  It has no ON CONFLICT clause: its
+ * rows are stored, or it fails.
+ */
+static void
+NoteCopy(const CopyStmt *stmt, GuardFrame *frame)
 {
-	return IsA(stmt, CopyStmt) && ((CopyStmt *) stmt)->is_from;
+	if (!stmt->is_from)
+		return;
+	frame->stores_every_row = true;
+	frame->on_ledger = GuardInForce() &&
+		GuardIsLedger(ResolveRelation(stmt->relation));
 }
 
 /*
@@ -285,7 +292,8 @@ GuardProcessUtility(UTILITY_PARAMS)
 
 	frame.is_utility = true;
 	frame.tag = nodeTag(stmt);
-	frame.stores_every_row = StoresEveryRow(stmt);
+	if (IsA(stmt, CopyStmt))
+		NoteCopy((const CopyStmt *) stmt, &frame);
 	GuardPush(&frame);
 	if (context == PROCESS_UTILITY_SUBCOMMAND && frame.outer != NULL)
 		frame.depth = frame.outer->depth;
@@ -296,11 +304,12 @@ GuardProcessUtility(UTILITY_PARAMS)
 		if (frame.vetted)
 			RecheckAlterTable((AlterTableStmt *) stmt, &frame);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		GuardPop(&frame);
+		GuardFail(&frame);
 	}
 	PG_END_TRY();
+	GuardPop(&frame);
 }
 
 void

@@ -528,9 +528,9 @@ PolicyApply(const Segment *seg, Datum *values, bool *nulls)
 	KnownValues known;
 	ApplyState	state = {seg, NULL, NULL, &known, &findings, true};
 
+	LogStatementIsOnLedger(seg);
 	if (!llm_audit_masking)
 		return;
-	LogStatementIsOnLedger(seg);
 	plan = PlanFor(seg);
 	state.plan = plan;
 	KnownCollect(&known, known_attnum != InvalidAttrNumber &&

@@ -8,8 +8,14 @@
  * DETAIL of a constraint, the message of a type's input function, the line
  * of a COPY.  emit_log_hook takes that out of reports before they go to the
  * log and to the client.  Whether a statement is on a ledger is told by its
- * text, by what it was called from, and by the insert trigger having run in
- * it: nothing is looked up, since a report may come from anywhere.
+ * text, by what it was called from, by the table that the report is about,
+ * and by the insert trigger having run in it: nothing is looked up, since a
+ * report may come from anywhere.
+ *
+ * The server calls the hook only for what goes to the log.  What fails in a
+ * statement that the guard knows to be on a ledger has passed
+ * PolicyWithhold() before (guard_executor.c).  Values in constraint and data
+ * errors are kept back whether masking is on or not.
  */
 #include "postgres.h"
 
@@ -93,11 +99,16 @@ WordsAreChosen(const ErrorData *edata)
 		dladdr(edata->filename, &info) != 0 && info.dli_fbase == own_base;
 }
 
-/* True for a SQLSTATE whose messages quote what was given. */
+/*
+ * True for a message that may quote what was given: by its SQLSTATE, and by
+ * having any place where something can be put in.
+ */
 static bool
-MessageQuotes(int sqlerrcode)
+MessageQuotes(const ErrorData *edata)
 {
-	switch (sqlerrcode)
+	if (edata->message_id != NULL && strchr(edata->message_id, '%') == NULL)
+		return false;
+	switch (edata->sqlerrcode)
 	{
 		case ERRCODE_SYNTAX_ERROR:
 			return true;
@@ -106,26 +117,79 @@ MessageQuotes(int sqlerrcode)
 		case ERRCODE_CHARACTER_NOT_IN_REPERTOIRE:
 			return false;		/* nothing, or no more than a broken byte */
 		default:
-			return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_DATA_EXCEPTION;
+			return ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_DATA_EXCEPTION;
 	}
 }
 
-/* Takes out of a report whatever may quote values. */
+/*
+ * The place in the input of COPY, without what stood there; NULL if the
+ * context says none.
+ */
+static char *
+CopyPlace(const ErrorData *edata)
+{
+	size_t		len;
+
+	if (edata->context == NULL || strncmp(edata->context, "COPY ", 5) != 0)
+		return NULL;
+	len = strcspn(edata->context, ":\"\n");
+	return pnstrdup(edata->context, len);
+}
+
+/*
+ * Takes out of a report whatever may quote values.  context and the like
+ * stay with what is theirs: elog.c frees its memory as a whole.
+ */
 static void
 Withhold(ErrorData *edata)
 {
-	edata->hide_stmt = true;
-	edata->context = NULL;
+	MemoryContext old = MemoryContextSwitchTo(edata->assoc_context);
+
+	edata->context = CopyPlace(edata);
 	edata->internalquery = NULL;
 	edata->internalpos = 0;
-	if (WordsAreChosen(edata))
-		return;
-	edata->detail = NULL;
-	edata->detail_log = NULL;
-	if (!MessageQuotes(edata->sqlerrcode))
-		return;
-	edata->message = MemoryContextStrdup(edata->assoc_context, WITHHELD_MESSAGE);
-	edata->hint = MemoryContextStrdup(edata->assoc_context, WITHHELD_HINT);
+	if (!WordsAreChosen(edata))
+	{
+		edata->detail = NULL;
+		edata->detail_log = NULL;
+		if (MessageQuotes(edata))
+		{
+			edata->message = pstrdup(WITHHELD_MESSAGE);
+			edata->hint = pstrdup(WITHHELD_HINT);
+		}
+	}
+	MemoryContextSwitchTo(old);
+}
+
+bool
+PolicyMayQuote(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+		case ERRCODE_WITH_CHECK_OPTION_VIOLATION:
+			return true;
+		default:
+			return false;
+	}
+}
+
+void
+PolicyWithhold(ErrorData *edata)
+{
+	if (PolicyMayQuote(edata->sqlerrcode))
+		Withhold(edata);
+}
+
+/* True if a report is about a statement on a ledger, as far as one can tell. */
+static bool
+IsOnLedger(const ErrorData *edata)
+{
+	return MentionsLedger(debug_query_string) ||
+		MentionsLedger(edata->context) || MentionsLedger(edata->table_name) ||
+		(ledger_statement != 0 &&
+		 ledger_statement == GetCurrentStatementStartTimestamp());
 }
 
 /* The hook: runs for every report, so it must neither fail nor look up. */
@@ -135,7 +199,11 @@ PolicyEmitLog(ErrorData *edata)
 	if (prev_emit_log)
 		prev_emit_log(edata);
 	if (!llm_audit_masking)
+	{
+		if (PolicyMayQuote(edata->sqlerrcode) && IsOnLedger(edata))
+			Withhold(edata);
 		return;
+	}
 
 	/* a crash or a deadlock quotes the statements of others */
 	if (MentionsLedger(edata->detail_log))
@@ -146,10 +214,11 @@ PolicyEmitLog(ErrorData *edata)
 			edata->detail = NULL;
 		return;
 	}
-	if (MentionsLedger(debug_query_string) || MentionsLedger(edata->context) ||
-		(ledger_statement != 0 &&
-		 ledger_statement == GetCurrentStatementStartTimestamp()))
+	if (IsOnLedger(edata))
+	{
+		edata->hide_stmt = true;
 		Withhold(edata);
+	}
 }
 
 /* Leaves the statement's first word of what pg_stat_activity shows. */
@@ -176,7 +245,8 @@ LogStatementIsOnLedger(const Segment *seg)
 	if (ledger_statement == statement)
 		return;
 	ledger_statement = statement;
-	HideActivity();
+	if (llm_audit_masking)
+		HideActivity();
 	for (int i = 0; i < met_count; i++)
 	{
 		if (strcmp(NameStr(met_names[i]), NameStr(seg->ledger_name)) == 0)

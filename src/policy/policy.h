@@ -106,6 +106,17 @@ extern bool PolicyIsPseudonym(const char *value, size_t len);
 /* The keyed digest of a text, as a bytea "keyid:32 bytes"; 0 if no key. */
 extern Datum PolicyDigest(const char *data, size_t len);
 
+/* ---------------- log.c: what reports may say ---------------- */
+
+/* True for a SQLSTATE whose reports quote values. */
+extern bool PolicyMayQuote(int sqlerrcode);
+
+/*
+ * PolicyWithhold: takes the values out of the report of a statement on a
+ * ledger, if its SQLSTATE is one of those.
+ */
+extern void PolicyWithhold(ErrorData *edata);
+
 /* Defines llm_audit.key_file and whatever else the room needs at start. */
 extern void PolicyInit(void);
 
