@@ -7,6 +7,14 @@
 
 #include "postgres.h"
 
+/*
+ * Marks the errors that we raise as ours, also when they have been copied:
+ * their words are chosen, and quote nothing.  There is no catalog of
+ * translations of that name.
+ */
+#undef TEXTDOMAIN
+#define TEXTDOMAIN	"llm_audit"
+
 extern int	llm_audit_max_lanes;	/* -1: computed, see MaxLanes */
 extern int	llm_audit_seal_grace;	/* seconds */
 extern int	llm_audit_ddl_lock_timeout; /* milliseconds */

@@ -19,8 +19,6 @@
  */
 #include "postgres.h"
 
-#include <dlfcn.h>
-
 #include "access/xact.h"
 #include "pgstat.h"
 #include "policy/scan.h"
@@ -88,15 +86,9 @@ MentionsLedger(const char *string)
 static bool
 WordsAreChosen(const ErrorData *edata)
 {
-	static const void *own_base = NULL;
-	Dl_info		info;
-
-	if (edata->funcname != NULL && strcmp(edata->funcname, "exec_stmt_raise") == 0)
-		return true;
-	if (own_base == NULL && dladdr((const void *) &prev_emit_log, &info) != 0)
-		own_base = info.dli_fbase;
-	return edata->filename != NULL && own_base != NULL &&
-		dladdr(edata->filename, &info) != 0 && info.dli_fbase == own_base;
+	return (edata->domain != NULL && strcmp(edata->domain, TEXTDOMAIN) == 0) ||
+		(edata->funcname != NULL &&
+		 strcmp(edata->funcname, "exec_stmt_raise") == 0);
 }
 
 /*

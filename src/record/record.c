@@ -15,6 +15,7 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
+#include "llm_audit.h"
 #include "miscadmin.h"
 #include "record/record.h"
 #include "utils/builtins.h"

@@ -13,6 +13,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "llm_audit.h"
 #include "miscadmin.h"
 #include "record/record.h"
 #include "utils/builtins.h"

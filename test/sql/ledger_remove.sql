@@ -51,6 +51,28 @@ INSERT INTO short_lived VALUES ('test', 1);
 SELECT chain_seq FROM short_lived;
 SELECT * FROM llm_audit.verify();
 
+-- The owner of ledgers may look into their schema, which foreign keys need in
+-- both directions, as long as there are any.
+CREATE SCHEMA fenced;
+CREATE TABLE fenced.account (id int PRIMARY KEY);
+CREATE TABLE fenced.trail (account int REFERENCES fenced.account);
+CREATE TABLE fenced.second (n int);
+SELECT llm_audit.create_ledger('fenced.trail'), llm_audit.create_ledger('fenced.second');
+CREATE TABLE fenced.remark (trail uuid REFERENCES fenced.trail (id));
+INSERT INTO fenced.account VALUES (1), (2);
+INSERT INTO fenced.trail VALUES (1);
+INSERT INTO fenced.remark SELECT id FROM fenced.trail;
+INSERT INTO fenced.remark VALUES (llm_audit.uuid7());
+DELETE FROM fenced.account WHERE id = 2;
+DELETE FROM fenced.account WHERE id = 1;
+DROP TABLE fenced.remark;
+SELECT llm_audit.drop_ledger('fenced.trail', 'not needed');
+SELECT has_schema_privilege('llm_audit_owner', 'fenced', 'USAGE') AS may_look;
+SELECT llm_audit.drop_ledger('fenced.second', 'not needed');
+SELECT has_schema_privilege('llm_audit_owner', 'fenced', 'USAGE') AS may_look;
+CREATE TABLE fenced.second (n int);
+SELECT llm_audit.create_ledger('fenced.second');
+
 -- The extension cannot go while it has ledgers.
 DROP EXTENSION llm_audit;
 DROP SCHEMA llm_audit;
@@ -61,12 +83,14 @@ SELECT llm_audit.uninstall('moving house', 'remove_nobody');
 CREATE ROLE remove_keeper;
 BEGIN;
 SELECT llm_audit.uninstall('not yet');
+SELECT has_schema_privilege('llm_audit_owner', 'fenced', 'USAGE') AS may_look;
 ROLLBACK;
 INSERT INTO plain (n) VALUES (11);
 CREATE TABLE before AS SELECT n, id, chain_seq, row_hash FROM plain;
 SELECT llm_audit.uninstall('moving house', 'remove_keeper');
 SELECT count(*) FROM llm_audit.ledger;
 SELECT to_regclass('llm_audit.llm_call'), to_regclass('llm_audit.admin_event');
+SELECT has_schema_privilege('llm_audit_owner', 'fenced', 'USAGE') AS may_look;
 DROP EXTENSION llm_audit;
 SELECT to_regnamespace('llm_audit');
 SELECT count(*) FROM plain JOIN before USING (n, id, chain_seq, row_hash);

@@ -271,7 +271,10 @@ SELECT * FROM change('UPDATE pg_attribute SET attnotnull = false WHERE attrelid 
 SELECT * FROM change('UPDATE pg_attribute SET attname = ''aa'' WHERE attrelid = ''other''::regclass AND attname = ''a''');
 SELECT * FROM change('UPDATE pg_attribute SET atttypid = ''int8''::regtype, attlen = 8 WHERE attrelid = ''other''::regclass AND attname = ''a''');
 SELECT * FROM change('UPDATE pg_attribute SET atttypid = ''int8''::regtype, attlen = 8 WHERE attrelid = ''other''::regclass AND attname = ''row_hash''');
+-- later versions warn
+SET client_min_messages = error;
 SELECT * FROM change('DELETE FROM pg_constraint WHERE conrelid = ''llm_audit.llm_call_prod_default''::regclass AND conname = ''llm_call_cost_check''');
+SET client_min_messages = warning;
 SELECT * FROM change('UPDATE pg_proc SET prosrc = ''llm_audit_config_changed'' WHERE oid = ''llm_audit.ledger_guard''::regproc');
 SELECT * FROM change('CREATE FUNCTION llm_audit.sneak() RETURNS int LANGUAGE sql AS ''SELECT 1''');
 SELECT * FROM change('UPDATE pg_proc SET proowner = ''verify_nobody''::regrole WHERE proname = ''register_columns''');

@@ -36,6 +36,33 @@ refused($_)
 	'SET session_replication_role = replica; DELETE FROM plain',
 	'SET session_replication_role = replica; TRUNCATE plain');
 
+# Errors quote no value, be it in the session's first statement, which loads
+# the library while it runs.
+$node->safe_psql('audit', q{
+	CREATE TABLE checked (n int CHECK (n < 100), note text, id uuid);
+	SELECT llm_audit.create_ledger('checked');
+	INSERT INTO checked (n, id) VALUES (1, '00000000-0000-7000-8000-0000000000aa')});
+for (
+	[ "INSERT INTO checked (n, note) VALUES (555, 'quoted')", 'first statement' ],
+	[
+		"INSERT INTO checked (note, id) VALUES ('quoted', '00000000-0000-7000-8000-0000000000aa')",
+		'duplicate in the first statement'
+	],
+	[
+		"INSERT INTO checked (n) VALUES (1); INSERT INTO checked (n, note) VALUES (555, 'quoted')",
+		'second statement'
+	],
+	[
+		"LOAD 'llm_audit'; COPY checked (n, note) FROM STDIN;\n555\tquoted\n\\.\n",
+		'COPY'
+	])
+{
+	my ($statement, $name) = @$_;
+	my ($status, $stdout, $stderr) = $node->psql('audit', $statement);
+	like($stderr, qr/violates/, "a violation, $name");
+	unlike($stderr, qr/quoted|555|\bDETAIL\b.*aa/, "is reported without values, $name");
+}
+
 # The hooks are there as soon as the session has loaded the library.
 refused("LOAD 'llm_audit'; $_", "after LOAD: $_")
   for (
@@ -45,6 +72,42 @@ refused("LOAD 'llm_audit'; $_", "after LOAD: $_")
 refused(
 	"INSERT INTO plain VALUES (2, 'x'); DROP TABLE plain",
 	'after an insert: DROP TABLE plain');
+
+# Settings are known to functions in a session that has not loaded it yet.
+$node->safe_psql('audit', q{
+	CREATE TABLE late (environment text, n int) PARTITION BY LIST (environment);
+	DO $$
+	DECLARE
+		ledger uuid := llm_audit.enroll('late', 'plain', false, NULL, '{}', '1 month');
+		number int;
+	BEGIN
+		PERFORM llm_audit.create_branch('late', 'late_test', 'test');
+		FOR hours IN 3..4 LOOP
+			number := llm_audit.make_segment(ledger, 'test',
+				date_trunc('hour', now()) - make_interval(hours => hours),
+				date_trunc('hour', now()) - make_interval(hours => hours - 1));
+			PERFORM llm_audit.record_segment_event('created', ledger, number);
+		END LOOP;
+	END
+	$$});
+my $closed = q{SELECT count(*) FROM llm_audit.ledger_segment
+	WHERE relation_name LIKE 'late\_%' AND state = 'closed'};
+my $one = $node->safe_psql('audit',
+	q{SELECT min(relation_name) FROM llm_audit.ledger_segment WHERE relation_name LIKE 'late\_%'});
+is($node->safe_psql('audit', "SELECT llm_audit.close_segment('$one')"),
+	't', 'close_segment() in a fresh session');
+is($node->safe_psql('audit', $closed), '1', 'closes one segment');
+$node->safe_psql('audit', 'CALL llm_audit.close_segments()');
+is($node->safe_psql('audit', $closed),
+	'2', 'close_segments() in a fresh session closes the other');
+is($node->safe_psql('audit', "SELECT llm_audit.setting('seal_grace')"),
+	'1h', 'the setting as it would be shown');
+my ($status, $stdout, $stderr) =
+  $node->psql('audit', "SELECT llm_audit.match_token('a')");
+like($stderr, qr/a reason is needed/, 'match_token() in a fresh session');
+($status, $stdout, $stderr) =
+  $node->psql('audit', "SELECT llm_audit.setting('no_such_setting')");
+like($stderr, qr/unrecognized configuration parameter/, 'no such setting');
 
 # Before that nothing can be refused but the change of rows.
 $node->safe_psql('audit', 'ALTER TABLE plain DISABLE TRIGGER llm_audit_guard;'
