@@ -25,7 +25,7 @@ COMMENT ON COLUMN llm_audit.field_policy.column_name IS 'the column';
 COMMENT ON COLUMN llm_audit.field_policy.on_write IS
 	'mask: what is found in the text; keep: machine values that match the pattern; hash: keyed pseudonym; truncate_ip: /24 or /48; redact: a constant; drop: null; reject: no row with a value';
 COMMENT ON COLUMN llm_audit.field_policy.pattern IS
-	'what a kept value looks like: identifier, label, login, version, host, code, relation, token or a regular expression for all of it; NULL: anything in which nothing is found';
+	'what a kept value looks like: identifier, label, name, login, version, host, code, relation, token or a regular expression for all of it; NULL: anything in which nothing is found';
 COMMENT ON COLUMN llm_audit.field_policy.on_violation IS
 	'what becomes of a value to keep that does not match, or in which something is found: mask, hash or reject';
 COMMENT ON COLUMN llm_audit.field_policy.period IS
@@ -69,10 +69,40 @@ CREATE FUNCTION llm_audit.pseudonym(value text, kind text) RETURNS text[]
 	LANGUAGE c STABLE STRICT PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'llm_audit_pseudonym';
 COMMENT ON FUNCTION llm_audit.pseudonym(text, text) IS
-	'what a hashed column of that name holds for a value: one pseudonym for each live key, the current key''s first; 55000 without a key';
+	'what a hashed column of that name holds for a value: one pseudonym for each live key, the current key''s first; F0000 without a key';
 REVOKE EXECUTE ON FUNCTION llm_audit.pseudonym(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.pseudonym(text, text)
 	TO llm_audit_security, llm_audit_compliance, llm_audit_auditor;
+
+CREATE FUNCTION llm_audit.key_ids() RETURNS text[]
+	LANGUAGE c STABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_key_ids';
+COMMENT ON FUNCTION llm_audit.key_ids() IS
+	'ids of the live keys that llm_audit.key_file holds, the current one first; F0000 if there is none';
+REVOKE EXECUTE ON FUNCTION llm_audit.key_ids() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.key_ids()
+	TO llm_audit_admin, llm_audit_security, llm_audit_compliance, llm_audit_auditor;
+
+CREATE FUNCTION llm_audit.key_problem() RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	what text;
+	why text;
+	advice text;
+BEGIN
+	PERFORM llm_audit.key_ids();
+	RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS what = MESSAGE_TEXT, why = PG_EXCEPTION_DETAIL,
+		advice = PG_EXCEPTION_HINT;
+	RETURN concat_ws(' ', what || '.', nullif(why, ''), advice);
+END
+$$;
+COMMENT ON FUNCTION llm_audit.key_problem() IS
+	'why there is no key to hash with and what to do about it; NULL if there is one';
+REVOKE EXECUTE ON FUNCTION llm_audit.key_problem() FROM PUBLIC;
 
 CREATE FUNCTION llm_audit.compute_tokens(value text, entity text) RETURNS text[]
 	LANGUAGE c STABLE PARALLEL SAFE
@@ -101,13 +131,15 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 	('llm_call', 'keep', 'identifier', 'hash', false, '3 years', '{request_id,
 		trace_id,span_id,parent_span_id,correlation_id,conversation_id,session_id,
 		batch_id,response_id,tool_call_id}'::text[]),
-	('llm_call', 'keep', 'label', 'mask', false, '3 years', '{organization_id,
-		project_id,team_id,service_name,channel,region,route_id,route_reason,
+	('llm_call', 'keep', 'label', 'mask', false, '3 years', '{project_id,
+		team_id,service_name,channel,region,route_id,route_reason,
 		prompt_id,prompt_name,request_model,response_model,provider_name,
 		provider_country,provider_region,agent_id,agent_name,tool_name,tool_type,
 		limit_id,limit_scope,actor_role,operation_name,fallback_from_model,
 		fallback_from_provider,source_id,source_epoch,error_type,
 		policies_triggered,finish_reasons}'),
+	('llm_call', 'keep', 'name', 'reject', false, '3 years',
+		'{organization_id}'),
 	('llm_call', 'keep', 'version', 'mask', false, '3 years', '{service_version,
 		agent_version,route_version,budget_policy_version,prompt_version}'),
 	('llm_call', 'keep', 'code', 'mask', false, '3 years', '{time_zone,
@@ -130,8 +162,9 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 	('llm_content', 'mask', NULL, 'mask', false, '90 days', '{body}'),
 	('llm_content', 'keep', 'identifier', 'hash', false, '90 days',
 		'{request_id,tool_call_id}'),
-	('llm_content', 'keep', 'label', 'mask', false, '90 days',
-		'{organization_id,service_name,role}'),
+	('llm_content', 'keep', 'name', 'reject', false, '90 days',
+		'{organization_id}'),
+	('llm_content', 'keep', 'label', 'mask', false, '90 days', '{service_name,role}'),
 	('llm_content', 'keep', 'code', 'mask', false, '90 days',
 		'{kind,data_class}'),
 	('llm_content', 'keep', '[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}([; ]+[a-z-]{1,16}=[A-Za-z0-9"_.-]{1,64})*',
@@ -139,15 +172,17 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 	('llm_content', 'keep', NULL, 'mask', false, '90 days', '{pii_counts}'),
 
 	('match_token', 'keep', 'token', 'reject', false, '3 years', '{token}'),
-	('match_token', 'keep', 'label', 'mask', false, '3 years',
+	('match_token', 'keep', 'name', 'reject', false, '3 years',
 		'{organization_id}'),
 	('match_token', 'keep', 'code', 'mask', false, '3 years', '{entity}'),
 	('match_token', 'keep', 'identifier', 'hash', false, '3 years',
 		'{request_id}'),
 
 	('admin_event', 'keep', 'login', 'mask', false, '7 years', '{actor_id,
-		actor_role,on_behalf_of,approved_by,organization_id,project_id,source_id,
+		actor_role,on_behalf_of,approved_by,project_id,source_id,
 		source_epoch}'),
+	('admin_event', 'keep', 'name', 'reject', false, '7 years',
+		'{organization_id}'),
 	('admin_event', 'keep', 'code', 'mask', false, '7 years', '{time_zone,
 		action,category,actor_type,target_type,outcome}'),
 	('admin_event', 'keep', 'version', 'mask', false, '7 years',
@@ -162,16 +197,21 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 		'{actor_ip,user_agent}'),
 
 	('usage_event', 'keep', 'label', 'mask', false, '7 years',
-		'{organization_id,project_id,unit,price_version}'),
-	('usage_event', 'hash', NULL, 'mask', false, '7 years', '{actor_id}'),
+		'{project_id,unit,price_version}'),
+	('usage_event', 'keep', 'name', 'reject', false, '7 years',
+		'{organization_id}'),
+	('usage_event', 'hash', 'label', 'hash', true, '7 years', '{actor_id}'),
 	('usage_event', 'keep', 'label', 'reject', false, '7 years',
 		'{api_key_id}'),
 	('usage_event', 'keep', 'identifier', 'hash', false, '7 years',
 		'{request_id}'),
-	('usage_event', 'keep', 'code', 'mask', false, '7 years', '{currency}'),
+	('usage_event', 'keep', 'code', 'mask', false, '7 years',
+		'{currency,actor_type}'),
 
 	('settlement', 'keep', 'label', 'mask', false, '7 years',
-		'{organization_id,invoice_id}'),
+		'{invoice_id}'),
+	('settlement', 'keep', 'name', 'reject', false, '7 years',
+		'{organization_id}'),
 	('settlement', 'keep', 'identifier', 'hash', false, '7 years',
 		'{original_request_id}'),
 	('settlement', 'keep', 'version', 'mask', false, '7 years',
@@ -283,7 +323,7 @@ BEGIN
 	problem := CASE
 		WHEN policy.column_name IN (SELECT column_name FROM llm_audit.ledger_attributes())
 			OR policy.column_name IN ('environment', 'known_values')
-			OR is_builtin AND policy.column_name IN ('actor_type', 'status', 'action',
+			OR is_builtin AND policy.column_name IN ('organization_id', 'actor_type', 'status', 'action',
 				'category', 'kind', 'outcome', 'data_class', 'masking_status',
 				'masking_version', 'pii_counts', 'attempt_kind', 'event', 'ledger',
 				'leaf', 'token')

@@ -11,6 +11,7 @@ DECLARE
 	r record;
 	relation regclass;
 	made int;
+	problem text;
 BEGIN
 	PERFORM llm_audit.lock_registry();
 	IF NOT EXISTS (SELECT FROM llm_audit.environment) THEN
@@ -62,8 +63,14 @@ BEGIN
 			RETURN QUERY SELECT 'ledger ' || r.name, made || ' segments made';
 		END IF;
 	END LOOP;
+	IF llm_audit.setting('masking')::boolean THEN
+		problem := llm_audit.key_problem();
+		IF problem IS NOT NULL THEN
+			RETURN QUERY SELECT 'keys', 'MISSING, rows that name a person are refused: ' || problem;
+		END IF;
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.setup() IS
-	'makes ledgers, segments and grants that are missing, and returns what it made; run it after CREATE EXTENSION and ALTER EXTENSION UPDATE';
+	'makes ledgers, segments and grants that are missing, and returns what it made, and whether keys are missing; run it after CREATE EXTENSION and ALTER EXTENSION UPDATE';
 REVOKE EXECUTE ON FUNCTION llm_audit.setup() FROM PUBLIC;

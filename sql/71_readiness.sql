@@ -39,15 +39,26 @@ AS $$
 				current_setting('max_connections')::int
 				+ current_setting('max_prepared_transactions')::int,
 			'Set llm_audit.max_lanes to -1, or to at least max_connections + max_prepared_transactions: an insert that finds no free lane fails.'),
-		('masking', coalesce(current_setting('llm_audit.masking', true), 'off')::boolean,
-			'Set llm_audit.masking to on: rows are stored as they are written.'),
-		('keys', coalesce(current_setting('llm_audit.key_file', true), '') <> '',
-			'Set llm_audit.key_file to a file with keys from outside the database: while masking is on, rows that name a person are refused without one.')
+		('masking', coalesce(current_setting('llm_audit.masking', true), 'on')::boolean,
+			'Set llm_audit.masking to on: rows are stored as they are written.')
 	) AS v (item, ok, hint)
 $$;
 COMMENT ON FUNCTION llm_audit.readiness_settings() IS
 	'the part of readiness() that looks at settings; the hint says what to do if an item is not ok';
 REVOKE EXECUTE ON FUNCTION llm_audit.readiness_settings() FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.readiness_keys()
+	RETURNS TABLE (item text, ok boolean, hint text)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT 'keys', problem IS NULL,
+		'Rows that name a person are refused while masking is on: ' || problem
+	FROM llm_audit.key_problem() AS problem
+$$;
+COMMENT ON FUNCTION llm_audit.readiness_keys() IS
+	'the part of readiness() that reads the key file';
+REVOKE EXECUTE ON FUNCTION llm_audit.readiness_keys() FROM PUBLIC;
 
 CREATE FUNCTION llm_audit.readiness_ledgers()
 	RETURNS TABLE (item text, ok boolean, hint text)
@@ -213,6 +224,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT r.item, r.ok, CASE WHEN r.ok IS NOT TRUE THEN r.hint END
 	FROM (SELECT * FROM llm_audit.readiness_settings()
+		UNION ALL SELECT * FROM llm_audit.readiness_keys()
 		UNION ALL SELECT * FROM llm_audit.readiness_ledgers()
 		UNION ALL SELECT * FROM llm_audit.readiness_defaults()
 		UNION ALL SELECT * FROM llm_audit.readiness_people()

@@ -31,6 +31,7 @@ typedef struct ApplyState
 	const KnownValues *known;
 	PolicyFindings *findings;
 	bool		human;			/* actor_type says so, or there is none */
+	int			key;			/* the live key to hash with */
 } ApplyState;
 
 /* Refuses a value that its policy does not let in. */
@@ -131,6 +132,19 @@ JsonbFromText(const char *data, size_t len, Datum *result)
 	return fine;
 }
 
+/*
+ * True if masked JSON has outgrown what the column takes: a form may be
+ * longer than what it stands for, and the row must not be refused for that.
+ */
+static bool
+IsTooLong(const FieldPlan *field, Datum value)
+{
+	Jsonb	   *jsonb = DatumGetJsonbP(value);
+
+	return field->max_len > 0 &&
+		strlen(JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb))) > field->max_len;
+}
+
 /* Masks a text, or JSON as text; returns value if nothing was found. */
 static Datum
 MaskString(ApplyState *state, Datum value, const MaskValue *string,
@@ -140,7 +154,7 @@ MaskString(ApplyState *state, Datum value, const MaskValue *string,
 	MaskOptions options;
 	MaskResult	result = {0};
 
-	SetScanOptions(&options, state->known);
+	SetScanOptions(&options, field->fixed ? NULL : state->known);
 	FindingsWatch(state->findings, &options);
 	options.context = NameStr(field->name);
 	options.context_len = strlen(options.context);
@@ -155,7 +169,8 @@ MaskString(ApplyState *state, Datum value, const MaskValue *string,
 		return value;
 	if (field->kind != KIND_JSONB)
 		return MakeText(field, result.text, result.len);
-	if (!JsonbFromText(result.text, result.len, &value))
+	if (!JsonbFromText(result.text, result.len, &value) ||
+		IsTooLong(field, value))
 		return WithholdValue(state, isnull);
 	return value;
 }
@@ -197,14 +212,12 @@ HashField(const ApplyState *state, Datum value)
 
 	if (string.len == 0 || PolicyIsPseudonym(string.text, string.len))
 		return value;
-	pseudonym = PolicyPseudonym(0, field->hash_kind, string.text, string.len);
+	pseudonym = PolicyPseudonym(state->key, field->hash_kind, string.text,
+								string.len);
 	if (pseudonym == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("column \"%s\" of ledger \"%s\" must be hashed, but there is no key",
-						NameStr(field->name), NameStr(state->seg->ledger_name)),
-				 errhint("Set \"%s\" to a file with keys from outside the database.",
-						 "llm_audit.key_file")));
+		RefuseWithoutKey(psprintf("column \"%s\" of ledger \"%s\" must be hashed, but there is no key",
+								  NameStr(field->name),
+								  NameStr(state->seg->ledger_name)));
 	return MakeText(field, pseudonym, strlen(pseudonym));
 }
 
@@ -242,9 +255,9 @@ IsHarmless(ApplyState *state, const MaskValue *string)
 	const FieldPlan *field = state->field;
 	MaskOptions options;
 	MaskResult	result = {0};
-	bool		has_known = state->known->count > 0;
+	bool		has_known = state->known->count > 0 && !field->fixed;
 
-	SetScanOptions(&options, state->known);
+	SetScanOptions(&options, field->fixed ? NULL : state->known);
 	if (field->pattern != NULL)
 		options.disabled = PatternDisabled(field->pattern, string->text, string->len);
 	if (options.disabled == ~UINT64CONST(0) && !has_known)
@@ -518,38 +531,58 @@ IsHuman(const LedgerPlan *plan, const Datum *values, const bool *nulls)
 		strcmp(TextDatumGetCString(values[attnum - 1]), "human") == 0;
 }
 
+/* Applies the field policies to a row, and tells what was found in it. */
+static void
+ApplyFields(ApplyState *state, Datum *values, bool *nulls)
+{
+	const Segment *seg = state->seg;
+	LedgerPlan *plan = PlanFor(seg);
+	AttrNumber	known_attnum = seg->attrs.known_values;
+	AttrNumber	id_attnum = seg->attrs.id;
+	KnownValues known;
+
+	state->plan = plan;
+	state->known = &known;
+	KnownCollect(&known, known_attnum != InvalidAttrNumber &&
+				 !nulls[known_attnum - 1] ? &values[known_attnum - 1] : NULL);
+	state->human = IsHuman(plan, values, nulls);
+	StampDigest(&plan->outcome, values, nulls);
+	if (seg->role == ROLE_LLM_CALL && !nulls[id_attnum - 1])
+		PolicyAttached(DatumGetUUIDP(values[id_attnum - 1]), state->findings);
+	for (int i = 0; i < plan->nfields; i++)
+	{
+		state->field = &plan->fields[i];
+		if (nulls[state->field->attnum - 1])
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		ApplyField(state, values, nulls);
+	}
+	state->known = NULL;
+	if (seg->role == ROLE_LLM_CALL || seg->role == ROLE_LLM_CONTENT)
+		StampOutcome(plan, state->findings, values, nulls);
+}
+
 void
 PolicyApply(const Segment *seg, Datum *values, bool *nulls)
 {
-	LedgerPlan *plan;
-	AttrNumber	known_attnum = seg->attrs.known_values;
-	AttrNumber	id_attnum = seg->attrs.id;
 	PolicyFindings findings = {0};
-	KnownValues known;
-	ApplyState	state = {seg, NULL, NULL, &known, &findings, true};
+	ApplyState	state = {.seg = seg,.findings = &findings};
 
 	LogStatementIsOnLedger(seg);
 	if (!llm_audit_masking)
 		return;
-	plan = PlanFor(seg);
-	state.plan = plan;
-	KnownCollect(&known, known_attnum != InvalidAttrNumber &&
-				 !nulls[known_attnum - 1] ? &values[known_attnum - 1] : NULL);
-	state.human = IsHuman(plan, values, nulls);
-	StampDigest(&plan->outcome, values, nulls);
-	if (seg->role == ROLE_LLM_CALL && !nulls[id_attnum - 1])
-		PolicyAttached(DatumGetUUIDP(values[id_attnum - 1]), &findings);
-	for (int i = 0; i < plan->nfields; i++)
-	{
-		state.field = &plan->fields[i];
-		if (nulls[state.field->attnum - 1])
-			continue;
-		CHECK_FOR_INTERRUPTS();
-		ApplyField(&state, values, nulls);
-	}
+	LogStatementIsOnLedger(seg);
+	ApplyFields(&state, values, nulls);
 	if (seg->role == ROLE_LLM_CALL || seg->role == ROLE_LLM_CONTENT)
-	{
-		StampOutcome(plan, &findings, values, nulls);
-		StoreTokens(seg, plan, &findings, values, nulls);
-	}
+		StoreTokens(seg, state.plan, &findings, values, nulls);
+}
+
+void
+PolicyPreview(const Segment *seg, int which, Datum *values, bool *nulls)
+{
+	PolicyFindings findings = {0};
+	ApplyState	state = {.seg = seg,.findings = &findings,.key = which};
+
+	if (llm_audit_masking)
+		ApplyFields(&state, values, nulls);
 }

@@ -18,6 +18,7 @@
 PG_FUNCTION_INFO_V1(llm_audit_mask);
 PG_FUNCTION_INFO_V1(llm_audit_detect);
 PG_FUNCTION_INFO_V1(llm_audit_pseudonym);
+PG_FUNCTION_INFO_V1(llm_audit_key_ids);
 PG_FUNCTION_INFO_V1(llm_audit_compute_tokens);
 PG_FUNCTION_INFO_V1(llm_audit_pattern_exists);
 
@@ -109,7 +110,7 @@ llm_audit_detect(PG_FUNCTION_ARGS)
 /*
  * llm_audit.pseudonym(value text, kind text) → text[]
  *		The pseudonyms of a value, one for each live key, the current first.
- *		kind is the name of the column that holds it.  Error 55000 if there is
+ *		kind is the name of the column that holds it.  Error F0000 if there is
  *		no key.
  */
 Datum
@@ -127,12 +128,27 @@ llm_audit_pseudonym(PG_FUNCTION_ARGS)
 		result = accumArrayResult(result, CStringGetTextDatum(pseudonym), false,
 								  TEXTOID, CurrentMemoryContext);
 	if (result == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("there is no key to hash with"),
-				 errhint("Set \"%s\" to a file with keys from outside the database.",
-						 "llm_audit.key_file")));
+		RefuseWithoutKey("there is no key to hash with");
 	PG_RETURN_DATUM(makeArrayResult(result, CurrentMemoryContext));
+}
+
+/*
+ * llm_audit.key_ids() → text[]
+ *		The ids of the live keys, the current one first.  Error F0000 if there
+ *		is none, or if the key file cannot be used.
+ */
+Datum
+llm_audit_key_ids(PG_FUNCTION_ARGS)
+{
+	int			count = PolicyKeyCount();
+	Datum	   *ids = palloc(sizeof(Datum) * Max(count, 1));
+
+	if (count == 0)
+		RefuseWithoutKey("there is no key to hash with");
+	for (int i = 0; i < count; i++)
+		ids[i] = CStringGetTextDatum(PolicyKeyId(i));
+	PG_RETURN_ARRAYTYPE_P(construct_array(ids, count, TEXTOID, -1, false,
+										  TYPALIGN_INT));
 }
 
 /* Adds the tokens of a value taken as an entity, under all live keys. */
@@ -200,7 +216,7 @@ PolicyInit(void)
 	DefineCustomBoolVariable("llm_audit.masking",
 							 "Applies the field policies to every new row, and keeps values out of the log.",
 							 "Off: rows are stored as they are written, and calls say masking_status = not_examined.",
-							 &llm_audit_masking, false,
+							 &llm_audit_masking, true,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("llm_audit.key_file",
 							   "File with the keys of pseudonyms and tokens.",

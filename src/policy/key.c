@@ -2,11 +2,12 @@
  * key.c
  *	  Keys from outside the database, and the keyed hashes made with them.
  *
- * llm_audit.key_file names a file with one key a line, "keyid base64key",
- * the current one first; the others are live too, for looking up what was
- * hashed before a rotation.  It is read when a key is first needed and again
- * when it has changed, which is looked at once per transaction: within one
- * the keys stay the same.
+ * llm_audit.key_file names a file with one key a line, "keyid base64key" or
+ * "keyid uri" with the URI of a private key in an OpenSSL store, the current
+ * one first; the others are live too, for looking up what was hashed before
+ * a rotation.  It is read when a key is first needed and again when it has
+ * changed, which is looked at once per transaction: within one the keys stay
+ * the same.
  */
 #include "postgres.h"
 
@@ -16,7 +17,8 @@
 #include "access/xact.h"
 #include "core/base64.h"
 #include "core/hmac.h"
-#include "policy/policy.h"
+#include "policy/scan.h"
+#include "policy/store.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -24,7 +26,7 @@
 #define KEY_SIZE 32
 #define KEY_ID_MAX 16
 #define KEYS_MAX 64
-#define KEY_LINE_MAX 512
+#define KEY_LINE_MAX 2048
 
 /* Bytes of a hash that a pseudonym shows; 32 characters. */
 #define PSEUDONYM_SIZE 24
@@ -35,7 +37,7 @@ typedef struct PolicyKey
 	uint8		key[KEY_SIZE];
 } PolicyKey;
 
-bool		llm_audit_masking = false;
+bool		llm_audit_masking = true;
 char	   *llm_audit_key_file = NULL;
 
 static PolicyKey *keys = NULL;	/* room for KEYS_MAX, when it is not NULL */
@@ -54,7 +56,19 @@ RefuseKeyFile(const char *path, const char *why)
 			(errcode(ERRCODE_CONFIG_FILE_ERROR),
 			 errmsg("key file \"%s\" cannot be used", path),
 			 errdetail_internal("%s", why),
-			 errhint("Each line of the file that \"%s\" names is a key's id (up to 16 letters, digits, _ and -), a space and 32 bytes in base64; the first key is the current one.",
+			 errhint("Each line of the file that \"%s\" names is a key's id (up to 16 letters, digits, _ and -), a space, and 32 bytes in base64 or the URI of a private key; the first key is the current one.",
+					 "llm_audit.key_file")));
+}
+
+void
+RefuseWithoutKey(const char *message)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIG_FILE_ERROR),
+			 errmsg_internal("%s", message),
+			 errhint("Make a key as the server's operating-system user, for example: "
+					 "umask 077; echo \"k1 $(head -c 32 /dev/urandom | base64)\" > /etc/postgresql/llm_audit.keys. "
+					 "Then set \"%s\" to that file and reload; docs/masking.md says more.",
 					 "llm_audit.key_file")));
 }
 
@@ -83,6 +97,16 @@ ReadKeyLine(char *line, PolicyKey *key)
 	memset(key->id, 0, sizeof(key->id));
 	memcpy(key->id, at, id_len);
 	at += id_len + strspn(at + id_len, " \t");
+	if (StoreIsUri(at))
+	{
+		const char *why;
+
+		at[strcspn(at, " \t\r\n")] = '\0';
+		why = StoreReadKey(at, key->key);
+		if (why != NULL)
+			RefuseKeyFile(key_path, why);
+		return true;
+	}
 	if (!Base64Decode(at, strcspn(at, " \t\r\n"), key->key, KEY_SIZE, &len) ||
 		len != KEY_SIZE)
 		RefuseKeyFile(key_path, "A key is not 32 bytes in base64.");
@@ -187,6 +211,18 @@ KeysReady(void)
 	PG_END_TRY();
 	key_checked = GetCurrentTransactionStartTimestamp();
 	return true;
+}
+
+int
+PolicyKeyCount(void)
+{
+	return KeysReady() ? key_count : 0;
+}
+
+const char *
+PolicyKeyId(int which)
+{
+	return KeysReady() && which < key_count ? keys[which].id : NULL;
 }
 
 /* The keyed hash of a value of some kind, with a purpose of its own. */

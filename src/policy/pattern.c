@@ -65,6 +65,8 @@ static const PolicyPattern patterns[] = {
 	{"identifier", "._:/+=~#-", false, 256, 6,
 	WEAK_ENTITIES | ADDRESS_ENTITIES, NULL},
 	{"label", " ._:/@()+,&'#-", true, 200, 6, WEAK_ENTITIES & ~BIT(MASK_PERSON), NULL},
+	{"name", " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", true, 255, 9,
+	WEAK_ENTITIES | ADDRESS_ENTITIES, NULL},
 	{"login", " ._:/@\\()+,'-", true, 200, 9,
 	WEAK_ENTITIES | ADDRESS_ENTITIES | STAFF_ENTITIES, NULL},
 	{"version", " ._:/+~-", false, 128, 9,

@@ -29,6 +29,9 @@
 #define POLICY_HUMANS_ATT		8
 #define POLICY_CHANGED_ATT		9
 
+/* Bytes that a constraint lets llm_call.attributes have. */
+#define ATTRIBUTES_MAX 8192
+
 static HTAB *plans = NULL;
 
 static const struct
@@ -118,6 +121,7 @@ PolicyRowRead(HeapTuple tuple, TupleDesc desc, void *arg)
 	field->on_violation = ActionOf(ConfigText(tuple, desc, POLICY_VIOLATION_ATT));
 	field->humans_only = DatumGetBool(heap_getattr(tuple, POLICY_HUMANS_ATT,
 												   desc, &isnull));
+	build->plan->humans_only |= field->humans_only;
 	if (pattern == NULL)
 		return;
 	field->pattern = PatternByName(pattern);
@@ -158,6 +162,29 @@ IsRequired(LedgerRole role, const char *name)
 	for (int i = 0; i < lengthof(required) && role != ROLE_PLAIN; i++)
 	{
 		if (strcmp(required[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Columns of built-in ledgers whose values a constraint lists, and those by
+ * which tenants are told apart.  A name that somebody bears must not make
+ * another word of them, or a customer called "Ok" would have no records.
+ */
+static bool
+IsFixed(const Segment *seg, const char *name)
+{
+	static const char *const fixed[] = {
+		"actor_type", "attempt_kind", "status", "masking_status", "data_class",
+		"kind", "category", "outcome", "action", "event", "currency", "entity",
+		"organization_id", "service_name"
+	};
+
+	for (int i = 0; i < lengthof(fixed); i++)
+	{
+		if (strcmp(NameStr(seg->ledger_schema), LLM_AUDIT_SCHEMA) == 0 &&
+			strcmp(fixed[i], name) == 0)
 			return true;
 	}
 	return false;
@@ -215,10 +242,14 @@ FieldInit(FieldPlan *field, const Segment *seg, const LedgerColumn *col)
 	ReleaseSysCache(tuple);
 
 	field->column = col;
+	field->fixed = IsFixed(seg, NameStr(col->name));
 	field->sensitive = MaskKeyIsSensitive(NameStr(field->name),
 										  strlen(NameStr(field->name)));
 	field->action = field->kind == KIND_INET ? FIELD_TRUNCATE_IP : FIELD_MASK;
 	field->on_violation = FIELD_MASK;
+	if (strcmp(NameStr(seg->ledger_schema), LLM_AUDIT_SCHEMA) == 0 &&
+		strcmp(NameStr(col->name), "attributes") == 0)
+		field->max_len = ATTRIBUTES_MAX;
 	field->hash_kind = pstrdup(HashKind(NameStr(field->name)));
 	field->last_len = -1;
 	return true;
@@ -242,9 +273,13 @@ OutcomeInit(LedgerPlan *plan, const Segment *seg)
 {
 	OutcomeAttrs *outcome = &plan->outcome;
 
-	if (seg->role == ROLE_PLAIN)
-		return;
-	outcome->actor_type = AttrOf(plan, seg->ncolumns, "actor_type");
+	/* usage_event has no role of its own, but says who the actor is */
+	for (int i = 0; plan->humans_only && i < seg->ncolumns; i++)
+	{
+		if (strcmp(NameStr(plan->columns[i].name), "actor_type") == 0 &&
+			plan->columns[i].type == TEXTOID)
+			outcome->actor_type = plan->columns[i].attnum;
+	}
 	if (seg->role != ROLE_LLM_CALL && seg->role != ROLE_LLM_CONTENT)
 		return;
 	outcome->masking_status = AttrOf(plan, seg->ncolumns, "masking_status");
@@ -287,6 +322,7 @@ PlanBuildFor(LedgerPlan *plan, const Segment *seg)
 
 	plan->natts = seg->natts;
 	plan->nfields = 0;
+	plan->humans_only = false;
 	plan->columns = palloc(Max(seg->ncolumns, 1) * sizeof(LedgerColumn));
 	memcpy(plan->columns, seg->columns, seg->ncolumns * sizeof(LedgerColumn));
 	plan->fields = palloc(Max(seg->ncolumns, 1) * sizeof(FieldPlan));

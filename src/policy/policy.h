@@ -79,9 +79,17 @@ extern void PolicyAttach(const pg_uuid_t *call_id,
 /*
  * PolicyApply: applies the field policies to a new row of the segment, whose
  * values and nulls are by attribute number.  Raises 22023 for a value that
- * its policy rejects, 55000 if a policy needs a key that is not there.
+ * its policy rejects, F0000 if a policy needs a key that is not there.
  */
 extern void PolicyApply(const Segment *seg, Datum *values, bool *nulls);
+
+/*
+ * PolicyPreview: makes of a row what PolicyApply would have made of it while
+ * the live key of that number (0: the current one) was the current one, and
+ * leaves no trace.  For telling a retry from another row.
+ */
+extern void PolicyPreview(const Segment *seg, int which, Datum *values,
+						  bool *nulls);
 
 /* ---------------- key.c: keys from outside the database ---------------- */
 
@@ -99,6 +107,12 @@ extern char *PolicyPseudonym(int which, const char *kind,
  * (MaskNormalize), likewise.
  */
 extern char *PolicyToken(int which, const char *normal, size_t len);
+
+/* How many live keys there are; 0 without a key file. */
+extern int	PolicyKeyCount(void);
+
+/* The id of a live key, or NULL if there are not that many. */
+extern const char *PolicyKeyId(int which);
 
 /* True if the value is such a pseudonym already, under a live key. */
 extern bool PolicyIsPseudonym(const char *value, size_t len);

@@ -46,6 +46,11 @@ extern void KnownCollect(KnownValues *known, const Datum *column);
 extern bool PolicyAttached(const pg_uuid_t *call_id,
 						   PolicyFindings *findings);
 
+/* ---------------- key.c ---------------- */
+
+/* Error F0000 with a message: there is no key, and how to make one. */
+extern void RefuseWithoutKey(const char *message) pg_attribute_noreturn();
+
 /* ---------------- pattern.c: what a machine value looks like -------- */
 
 typedef struct PolicyPattern PolicyPattern;
@@ -121,6 +126,9 @@ typedef struct FieldPlan
 	const LedgerColumn *column; /* element properties */
 	bool		required;		/* withheld or not, there must be a value */
 	bool		sensitive;		/* its very name says that it holds secrets */
+	bool		fixed;			/* known values and the like don't touch it */
+	size_t		max_len;		/* masked text that is longer is withheld; 0:
+								 * any length */
 	bool		humans_only;
 	FieldAction action;
 	FieldAction on_violation;
@@ -157,6 +165,7 @@ typedef struct LedgerPlan
 	MemoryContext context;
 	int			natts;
 	int			nfields;
+	bool		humans_only;	/* some field's policy asks who the actor is */
 	FieldPlan  *fields;
 	LedgerColumn *columns;
 	OutcomeAttrs outcome;

@@ -973,8 +973,8 @@ RecordComplete(RecordDoc *doc)
 {
 	static const char *const child_columns[] = {
 		"environment", "organization_id", "service_name", "request_id",
-		"occurred_at", "data_class", "project_id", "actor_id", "api_key_id",
-		"known_values", NULL
+		"occurred_at", "data_class", "project_id", "actor_id", "actor_type",
+		"api_key_id", "known_values", NULL
 	};
 	static const char *const call_columns[] = {
 		"environment", "organization_id", "project_id", "team_id", "request_id",

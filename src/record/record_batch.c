@@ -293,14 +293,25 @@ IsRewritten(const char *name)
 		strcmp(name, "category") == 0;
 }
 
+/* What a retry may have to be compared with, for one row. */
+typedef struct Retry
+{
+	const Target *target;
+	const TypedRow *row;
+	const Segment *seg;
+	int			key;			/* the live key to hash with */
+} Retry;
+
 /*
  * The values that the writer gave, by attribute number of the leaf and with
- * the field policies applied, as they would be stored.
+ * the field policies applied, as they would have been stored under the key.
  */
 static void
-WouldStore(const Target *target, const TypedRow *row, const Segment *seg,
-		   TupleDesc desc, NullableDatum *result)
+WouldStore(const Retry *retry, TupleDesc desc, NullableDatum *result)
 {
+	const Target *target = retry->target;
+	const TypedRow *row = retry->row;
+
 	Datum	   *values = palloc0(sizeof(Datum) * desc->natts);
 	bool	   *nulls = palloc(sizeof(bool) * desc->natts);
 
@@ -317,7 +328,7 @@ WouldStore(const Target *target, const TypedRow *row, const Segment *seg,
 		result[a].isnull = p < 0 || !row->given[p] ||
 			IsRewritten(NameStr(att->attname));
 	}
-	PolicyApply(seg, values, nulls);
+	PolicyPreview(retry->seg, retry->key, values, nulls);
 	for (int a = 0; a < desc->natts; a++)
 	{
 		/* what its policy drops is not there to be compared */
@@ -328,15 +339,13 @@ WouldStore(const Target *target, const TypedRow *row, const Segment *seg,
 
 /* Compares the values that the writer gave with a stored row. */
 static bool
-RowMatches(const Target *target, const TypedRow *row, const Segment *seg,
-		   TupleTableSlot *slot)
+MatchesUnderKey(const Retry *retry, TupleTableSlot *slot)
 {
 	TupleDesc	desc = slot->tts_tupleDescriptor;
-	AttrNumber	erased = seg->attrs.erased;
+	AttrNumber	erased = retry->seg->attrs.erased;
 	NullableDatum *given = palloc(sizeof(NullableDatum) * desc->natts);
 
-	slot_getallattrs(slot);
-	WouldStore(target, row, seg, desc, given);
+	WouldStore(retry, desc, given);
 	for (int a = 0; a < desc->natts; a++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, a);
@@ -352,6 +361,27 @@ RowMatches(const Target *target, const TypedRow *row, const Segment *seg,
 			return false;
 	}
 	return true;
+}
+
+/*
+ * Likewise under each live key: the row may have been stored before a
+ * rotation.  All pseudonyms of a row are of one key.
+ */
+static bool
+RowMatches(const Target *target, const TypedRow *row, const Segment *seg,
+		   TupleTableSlot *slot)
+{
+	Retry		retry = {target, row, seg, 0};
+	int			keys = llm_audit_masking ? Max(PolicyKeyCount(), 1) : 1;
+
+	slot_getallattrs(slot);
+	for (; retry.key < keys; retry.key++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (MatchesUnderKey(&retry, slot))
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -51,11 +51,13 @@ sub spew
 sub start_server
 {
 	run_command("initdb -D $work/data -A trust -U postgres --encoding=UTF8 --no-locale >$work/initdb.log");
+	run_command("umask 077; echo \"k1 \$(head -c 32 /dev/urandom | base64)\" >$work/keys");
 	open(my $conf, '>>', "$work/data/postgresql.conf") or die;
 	print $conf <<"CONF";
 listen_addresses = ''
 unix_socket_directories = '$work'
 shared_preload_libraries = 'llm_audit'
+llm_audit.key_file = '$work/keys'
 shared_buffers = 1GB
 max_wal_size = 16GB
 checkpoint_timeout = 1h

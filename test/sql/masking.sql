@@ -3,7 +3,6 @@
 \set VERBOSITY terse
 \set origin :DBNAME
 CREATE DATABASE masking_test TEMPLATE template0 ENCODING 'UTF8';
-ALTER DATABASE masking_test SET llm_audit.masking = on;
 \c masking_test
 CREATE EXTENSION llm_audit;
 SELECT count(*) > 0 AS made FROM llm_audit.setup();
@@ -211,6 +210,52 @@ COMMIT;
 SELECT action, reason, high_risk, "after" ->> 'tokens' AS tokens FROM llm_audit.admin_event
 	WHERE action = 'token.matched' ORDER BY id;
 SELECT count(*) FROM llm_audit.verify();
+
+-- A value that a constraint lists is never somebody's name; nor is a tenant.
+SELECT pg_temp.add_call('{"known_values": ["ok", "service", "default", "internal", "s"], "error_message": "ok, s"}');
+SELECT status, actor_type, organization_id, service_name, error_message FROM newest;
+SELECT pg_temp.add_call('{"organization_id": "card 4403123412344298"}');
+SELECT pg_temp.add_call('{"organization_id": "АО «Дала» (2-й филиал) / №7"}');
+SELECT organization_id FROM newest;
+-- Forms may be longer than what they stand for: the call stays.
+SELECT pg_temp.add_call(jsonb_build_object('attributes', jsonb_build_object('m', repeat('a@b.kz ', 1100))));
+SELECT attributes, masking_status, pii_counts FROM newest;
+
+-- Usage is joined to calls by the actor: both keep the name of a service and
+-- hash that of a person.
+SELECT llm_audit.record_call(format('{"request_id": "use-%s", "environment": "test", "occurred_at": "2026-01-01T12:00:00Z",
+	"service_name": "s", "actor_id": "%s", "actor_type": "%s", "operation_name": "chat", "provider_name": "p",
+	"request_model": "m", "status": "ok", "end_user_id": "7-end-user",
+	"usage": [{"unit": "token", "quantity": 1, "cost": 1, "currency": "USD"}]}', t, a, t)) IS NOT NULL AS recorded
+	FROM (VALUES ('svc-1', 'service'), ('b.ospanov', 'human')) AS v (a, t);
+SELECT c.actor_type, u.actor_type AS same_type, c.actor_id = u.actor_id AS same,
+		c.actor_id = 'svc-1' AS kept, c.actor_id = (llm_audit.pseudonym('b.ospanov', 'actor_id'))[1] AS hashed,
+		c.end_user_id = (llm_audit.pseudonym('7-end-user', 'end_user_id'))[1] AS end_user
+	FROM llm_audit.llm_call AS c JOIN llm_audit.usage_event AS u ON u.call_id = c.id
+	WHERE c.request_id LIKE 'use-%' ORDER BY 1;
+-- without a type, it may be a person
+SELECT llm_audit.record_usage('{"request_id": "use-x", "environment": "test",
+	"occurred_at": "2026-01-01T12:00:00Z", "unit": "token", "quantity": 1, "cost": 1,
+	"currency": "USD", "actor_id": "svc-1"}') IS NOT NULL AS recorded;
+SELECT actor_id = (llm_audit.pseudonym('svc-1', 'actor_id'))[1] AS hashed FROM llm_audit.usage_event
+	WHERE request_id = 'use-x';
+-- without a key: said plainly, by the first insert, setup() and readiness()
+SET llm_audit.key_file = '';
+\set VERBOSITY default
+SELECT llm_audit.record_usage('{"request_id": "use-x", "environment": "test",
+	"occurred_at": "2026-01-01T12:00:00Z", "unit": "token", "quantity": 1, "cost": 1,
+	"currency": "USD", "actor_id": "svc-1"}');
+INSERT INTO llm_audit.llm_call (request_id, environment, occurred_at, service_name, actor_id, actor_type,
+		operation_name, provider_name, request_model, status)
+	VALUES ('no-key', 'test', now(), 's', 'a', 'human', 'chat', 'p', 'm', 'ok');
+\set VERBOSITY terse
+SELECT * FROM llm_audit.setup();
+SELECT item, ok, hint LIKE '%umask 077; echo "k1 $(head -c 32 /dev/urandom | base64)" >%llm_audit.key_file%' AS says_how
+	FROM llm_audit.readiness() WHERE item = 'keys';
+SET llm_audit.key_file = '/nonexistent/keys';
+SELECT * FROM llm_audit.setup();
+RESET llm_audit.key_file;
+SELECT * FROM llm_audit.setup();
 
 -- Policies of an own ledger: every action, the types it is for
 CREATE TABLE notes (n int, a text, b varchar(12), c text[], d json, e inet, iin text, password text);

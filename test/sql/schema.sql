@@ -282,8 +282,11 @@ SELECT * FROM pg_temp.try('llm_content',
 	'{"body_bytes": -1}',
 	'{"kind": "poem"}',
 	'{"kind": "retrieved_context"}',
-	'{"data_class": "secret"}',
-	'{"pii_counts": 3}');
+	'{"data_class": "secret"}');
+-- masking sets it by itself
+SET llm_audit.masking = off;
+SELECT * FROM pg_temp.try('llm_content', '{"pii_counts": 3}');
+RESET llm_audit.masking;
 SELECT * FROM pg_temp.try('match_token',
 	'{"token": ""}',
 	'{"request_id": ""}');
@@ -321,6 +324,7 @@ SELECT * FROM pg_temp.try('usage_event',
 	'{"unit_price": "NaN"}',
 	'{"cost": "NaN"}',
 	'{"cost": -1}',
+	'{"actor_type": "robot"}',
 	'{"currency": "kzt"}');
 SELECT * FROM pg_temp.try('settlement',
 	'{"kind": "gift"}',

@@ -3,6 +3,8 @@
 -- rows under every setting that changes how values are shown.
 \set VERBOSITY terse
 CREATE DATABASE verify_pgcrypto TEMPLATE template0 ENCODING 'UTF8';
+-- what is hashed is what is stored: here, what was written
+ALTER DATABASE verify_pgcrypto SET llm_audit.masking = off;
 \c verify_pgcrypto
 SET client_min_messages = warning;
 CREATE EXTENSION llm_audit;

@@ -11,8 +11,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = make_node('node', wal_level => 'logical', log_statement => 'none',
-	'llm_audit.masking' => 'on');
+my $node = make_node('node', wal_level => 'logical', log_statement => 'none');
 $node->start;
 make_database($node, 'audit');
 $node->safe_psql('audit', "SELECT llm_audit.set_content_recording('prod', '*', true, 'test')");
@@ -125,8 +124,28 @@ is($node->safe_psql('audit', 'SELECT note FROM plain ORDER BY n'), "unchanged\na
 my $old = $node->safe_psql('audit', "SELECT (llm_audit.pseudonym('somebody', 'actor_id'))[1]");
 my $keys = $node->basedir . '/keys';
 my $old_keys = slurp_file($keys);
+my $id = '01930000-0000-7000-8000-00000000abcd';
+my $document = qq({"id": "$id", "request_id": "retry-1", "environment": "prod", "occurred_at": "2026-01-01T00:00:00Z",)
+  . ' "service_name": "s", "actor_id": "d.human", "actor_type": "human", "operation_name": "chat", "provider_name": "p",'
+  . ' "request_model": "m", "status": "ok", "end_user_id": "%s", "error_message": "phone 87771234567"}';
+my $record = sub {
+	my ($end_user) = @_;
+	return $node->safe_psql('audit',
+		sprintf(q{SELECT result FROM llm_audit.record_calls($_$%s$_$, NULL, 'report')}, sprintf($document, $end_user)));
+};
+is($record->('u-1'), 'stored', 'a call before the rotation');
+is($record->('u-1'), 'duplicate', 'its retry is recognised');
 make_keys($keys, 'newer');
 append_to_file($keys, $old_keys);
+
+# A retry is recognised after it; another record with the same id is not
+# taken for one.
+is($record->('u-1'), 'duplicate', 'a retry after a rotation is a duplicate');
+is($record->('u-2'), 'conflict', 'another end user is a conflict');
+is($node->safe_psql('audit', "SELECT count(*), min(end_user_id) ~ '^test:' FROM llm_audit.llm_call WHERE request_id = 'retry-1'"),
+	'1|t', 'stored once, under the old key');
+is($node->safe_psql('audit', "SELECT count(*) FROM llm_audit.match_token WHERE request_id = 'retry-1'"),
+	'2', 'its token under each key');
 my $both = $node->safe_psql('audit', "SELECT unnest(llm_audit.pseudonym('somebody', 'actor_id'))");
 like($both, qr/^newer:.{32}\n\Q$old\E$/, 'a new key first, the old one still there');
 chmod(0644, $keys);
@@ -134,6 +153,36 @@ my ($status, $out, $err) =
   $node->psql('audit', "SELECT llm_audit.pseudonym('somebody', 'actor_id')");
 like($err, qr/cannot be used/, 'a key file that others can read is refused');
 chmod(0600, $keys);
+
+# A private key in an OpenSSL store, here a PEM file, serves as well.
+my $pem = $node->basedir . '/audit.pem';
+for my $type ([ 'ED25519' ], [ 'X25519' ], [ 'RSA', '-pkeyopt', 'rsa_keygen_bits:2048' ])
+{
+	my ($algorithm, @options) = @$type;
+	unlink($pem);
+	system_or_bail('openssl', 'genpkey', '-algorithm', $algorithm, @options, '-out', $pem);
+	chmod(0600, $pem);
+	my $lines = slurp_file($keys);
+	$lines =~ s/^stored-?\w* .*\n//mg;
+	unlink($keys);
+	umask(077);
+	append_to_file($keys, "stored-$algorithm file:$pem\n$lines");
+	my $one = $node->safe_psql('audit', "SELECT (llm_audit.pseudonym('somebody', 'actor_id'))[1]");
+	like($one, qr/^stored-$algorithm:.{32}$/, "$algorithm: a pseudonym");
+	is($node->safe_psql('audit', "SELECT (llm_audit.pseudonym('somebody', 'actor_id'))[1]"), $one, "$algorithm: the same again");
+	is($node->safe_psql('audit', "SELECT '$old' = ANY (llm_audit.pseudonym('somebody', 'actor_id'))"), 't',
+		"$algorithm: the older keys stay");
+}
+chmod(0644, $pem);
+append_to_file($keys, "\n");
+my ($refused, $nothing, $message) = $node->psql('audit', "SELECT llm_audit.key_ids()");
+like($message, qr/cannot be used.*Others may read or write the file of a URI/s, 'a PEM file that others can read is refused');
+chmod(0600, $pem);
+unlink($pem);
+append_to_file($keys, "\n");
+($refused, $nothing, $message) = $node->psql('audit', 'INSERT INTO llm_audit.llm_call (' . call_columns() . ') SELECT ' . call_values("'lost'"));
+like($message, qr/cannot be used.*OpenSSL finds no private key/s, 'a key that is gone fails the insert');
+is($node->safe_psql('audit', "SELECT count(*) FROM llm_audit.llm_call WHERE request_id = 'lost'"), '0', 'and nothing is stored');
 
 check_verify($node, 'audit', 'masked rows');
 $node->stop;

@@ -1,0 +1,144 @@
+/*
+ * store.c
+ *	  Key material from an OpenSSL store: a PEM file, a PKCS#11 token, or
+ *	  whatever else the installed OpenSSL has a provider or engine for.
+ *
+ * A store gives private keys, not secrets of 32 bytes.  What we need follows
+ * from a signature over a constant where the scheme is deterministic
+ * (Ed25519, Ed448, RSA with PKCS #1 v1.5), so that a key that never leaves
+ * its token serves too, or from the raw private key (X25519, X448).  ECDSA
+ * signs anew each time and is refused.
+ */
+#include "postgres.h"
+
+#include <sys/stat.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+#include <openssl/store.h>
+#include <openssl/ui.h>
+
+#include "core/hmac.h"
+#include "policy/store.h"
+
+/* Enough for RSA of 16384 bits. */
+#define MATERIAL_MAX 2048
+
+static const char purpose[] = "llm_audit store key 1";
+
+bool
+StoreIsUri(const char *text)
+{
+	size_t		len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789+.-");
+
+	return len > 1 && text[len] == ':';
+}
+
+/* The first private key at the URI, or NULL; nobody is asked for a PIN. */
+static EVP_PKEY *
+LoadPrivateKey(const char *uri)
+{
+	OSSL_STORE_CTX *store = OSSL_STORE_open(uri, UI_null(), NULL, NULL, NULL);
+	EVP_PKEY   *result = NULL;
+
+	if (store == NULL)
+		return NULL;
+	while (result == NULL && !OSSL_STORE_eof(store))
+	{
+		OSSL_STORE_INFO *info = OSSL_STORE_load(store);
+
+		if (info == NULL)
+		{
+			if (OSSL_STORE_error(store))
+				break;
+			continue;
+		}
+		if (OSSL_STORE_INFO_get_type(info) == OSSL_STORE_INFO_PKEY)
+			result = OSSL_STORE_INFO_get1_PKEY(info);
+		OSSL_STORE_INFO_free(info);
+	}
+	OSSL_STORE_close(store);
+	return result;
+}
+
+/* Signs the constant; the signature's length, 0 if that fails. */
+static size_t
+SignConstant(EVP_PKEY *pkey, const EVP_MD *digest, uint8 *out)
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *parameters = NULL;
+	size_t		len = MATERIAL_MAX;
+
+	if (context == NULL ||
+		EVP_DigestSignInit(context, &parameters, digest, NULL, pkey) != 1 ||
+		(digest != NULL &&
+		 EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PADDING) != 1) ||
+		EVP_DigestSign(context, out, &len, (const unsigned char *) purpose,
+					   sizeof(purpose)) != 1)
+		len = 0;
+	EVP_MD_CTX_free(context);
+	return len;
+}
+
+/* What the key follows from; 0 bytes if nothing can be had. */
+static size_t
+ReadMaterial(EVP_PKEY *pkey, uint8 *out)
+{
+	size_t		len = MATERIAL_MAX;
+
+	switch (EVP_PKEY_get_base_id(pkey))
+	{
+		case EVP_PKEY_ED25519:
+		case EVP_PKEY_ED448:
+			return SignConstant(pkey, NULL, out);
+		case EVP_PKEY_RSA:
+			return SignConstant(pkey, EVP_sha256(), out);
+		case EVP_PKEY_X25519:
+		case EVP_PKEY_X448:
+			return EVP_PKEY_get_raw_private_key(pkey, out, &len) == 1 ? len : 0;
+		default:
+			return 0;
+	}
+}
+
+/* True if others than its owner can read or write a file: URI's file. */
+static bool
+OthersMayRead(const char *uri)
+{
+	struct stat status;
+	const char *path = uri + strlen("file:");
+
+	if (strncmp(uri, "file:", strlen("file:")) != 0)
+		return false;
+	if (strncmp(path, "///", 3) == 0)
+		path += 2;
+	return stat(path, &status) == 0 &&
+		(status.st_mode & (S_IRWXO | S_IWGRP)) != 0;
+}
+
+const char *
+StoreReadKey(const char *uri, uint8_t key[SHA256_SIZE])
+{
+	uint8		material[MATERIAL_MAX];
+	HmacPiece	secret = {purpose, sizeof(purpose)};
+	HmacPiece	piece = {material, 0};
+	EVP_PKEY   *pkey;
+	bool		done;
+
+	if (OthersMayRead(uri))
+		return "Others may read or write the file of a URI; its mode must be 0600, or 0640 if root owns it.";
+	pkey = LoadPrivateKey(uri);
+	if (pkey != NULL)
+		piece.len = ReadMaterial(pkey, material);
+	EVP_PKEY_free(pkey);
+	ERR_clear_error();
+	if (pkey == NULL)
+		return "OpenSSL finds no private key at a URI.";
+	if (piece.len == 0)
+		return "The key at a URI is not of type Ed25519, Ed448, X25519, X448 or RSA, or may not be used.";
+	done = HmacSha256(&secret, &piece, 1, key);
+	OPENSSL_cleanse(material, sizeof(material));
+	return done ? NULL : "OpenSSL could not compute an HMAC.";
+}
