@@ -571,7 +571,6 @@ PolicyApply(const Segment *seg, Datum *values, bool *nulls)
 	LogStatementIsOnLedger(seg);
 	if (!llm_audit_masking)
 		return;
-	LogStatementIsOnLedger(seg);
 	ApplyFields(&state, values, nulls);
 	if (seg->role == ROLE_LLM_CALL || seg->role == ROLE_LLM_CONTENT)
 		StoreTokens(seg, state.plan, &findings, values, nulls);
