@@ -64,6 +64,8 @@ typedef struct LaneHold
 	uint32		lane;
 	SubTransactionId locked_in; /* the subtransaction that took the lock */
 	SubTransactionId touched_in;	/* the last one that changed what follows */
+	Oid			index;			/* on (chain_lane, chain_seq) */
+	uint8		ledger_id[LEDGER_ID_SIZE];
 	bool		head_known;
 	uint64		seq;			/* of the last row, 0 before the first */
 	uint8		hash[SHA256_SIZE];	/* its hash, or the genesis hash */
@@ -80,7 +82,8 @@ typedef struct LaneReader
 	const Segment *seg;
 	uint32		lane;
 	Relation	index;
-	TupleTableSlot *slot;
+	LOCKMODE	lockmode;		/* taken on the index */
+	TupleTableSlot *slot;		/* made on first use */
 } LaneReader;
 
 /* A visible row of a lane. */
@@ -91,14 +94,20 @@ typedef struct LaneRow
 } LaneRow;
 
 /*
- * Where a lane ended when this backend last looked: a place to begin looking
- * at, never trusted to be the end.
+ * Where a lane ended when this backend last looked.  Others may have added
+ * rows since, so it is a place to begin looking at.  If this backend's own
+ * transaction wrote that row and committed, and nothing stands behind it, it
+ * is the end: the row itself need not be read.
  */
 typedef struct LaneHint
 {
 	Oid			leaf;			/* hash key */
 	uint32		lane;
 	uint64		seq;
+	bool		committed;		/* row_hash is what we committed at seq */
+	Oid			index;			/* in this index */
+	uint8		ledger_id[LEDGER_ID_SIZE];	/* of this ledger */
+	uint8		hash[SHA256_SIZE];
 } LaneHint;
 
 /*
@@ -116,21 +125,34 @@ static ChainCollector collector = {NULL, NULL};
 
 /* ---------------- reading a lane through its index ---------------- */
 
+/* lockmode is NoLock in a trigger, whose caller has locked the indexes. */
 static void
-ReaderOpen(LaneReader *reader, Relation leaf, const Segment *seg, uint32 lane)
+ReaderOpen(LaneReader *reader, Relation leaf, const Segment *seg, uint32 lane,
+		   LOCKMODE lockmode)
 {
 	reader->leaf = leaf;
 	reader->seg = seg;
 	reader->lane = lane;
-	reader->index = index_open(seg->lane_index, AccessShareLock);
-	reader->slot = table_slot_create(leaf, NULL);
+	reader->lockmode = lockmode;
+	reader->index = index_open(seg->lane_index, lockmode);
+	reader->slot = NULL;
 }
 
 static void
 ReaderClose(LaneReader *reader)
 {
-	ExecDropSingleTupleTableSlot(reader->slot);
-	index_close(reader->index, AccessShareLock);
+	if (reader->slot != NULL)
+		ExecDropSingleTupleTableSlot(reader->slot);
+	index_close(reader->index, reader->lockmode);
+}
+
+/* The slot for the lane's rows. */
+static TupleTableSlot *
+ReaderSlot(LaneReader *reader)
+{
+	if (reader->slot == NULL)
+		reader->slot = table_slot_create(reader->leaf, NULL);
+	return reader->slot;
 }
 
 /*
@@ -193,7 +215,7 @@ ReaderProbe(LaneReader *reader, uint64 seq, LaneRow *row)
 	IndexScanDesc scan = ReaderScan(reader, BTEqualStrategyNumber, seq);
 	bool		found;
 
-	found = index_getnext_slot(scan, ForwardScanDirection, reader->slot);
+	found = index_getnext_slot(scan, ForwardScanDirection, ReaderSlot(reader));
 	if (found)
 		RowFromSlot(reader, row);
 	index_endscan(scan);
@@ -268,6 +290,17 @@ ReaderMayHaveGaps(LaneReader *reader)
 		!ReaderProbe(reader, 1, &first);
 }
 
+/* True if the index has no entry at seq or behind it, visible or not. */
+static bool
+ReaderEndsBefore(LaneReader *reader, uint64 seq)
+{
+	IndexScanDesc scan = ReaderScan(reader, BTGreaterEqualStrategyNumber, seq);
+	bool		ended = (index_getnext_tid(scan, ForwardScanDirection) == NULL);
+
+	index_endscan(scan);
+	return ended;
+}
+
 /*
  * Reads the lane's last visible row, looking from a seq on where it may be.
  * False if that does not settle it: nothing visible is there, or too much.
@@ -291,7 +324,7 @@ ReaderHeadFrom(LaneReader *reader, uint64 seq, LaneRow *row)
 		entries++;
 		if (index_getnext_tid(scan, ForwardScanDirection) == NULL)
 			ended = true;
-		else if (index_fetch_heap(scan, reader->slot))
+		else if (index_fetch_heap(scan, ReaderSlot(reader)))
 		{
 			RowFromSlot(reader, row);
 			found = true;
@@ -322,7 +355,7 @@ ReaderHeadBackward(LaneReader *reader, uint64 limit, LaneRow *row,
 		CHECK_FOR_INTERRUPTS();
 		(*entries)++;
 		*seq = EntrySeq(reader, scan);
-		found = index_fetch_heap(scan, reader->slot);
+		found = index_fetch_heap(scan, ReaderSlot(reader));
 		if (found)
 			RowFromSlot(reader, row);
 	}
@@ -486,7 +519,10 @@ HintGet(Oid leaf)
 	}
 	hint = hash_search(hints, &leaf, HASH_ENTER, &found);
 	if (!found)
+	{
 		hint->seq = 0;
+		hint->committed = false;
+	}
 	return hint;
 }
 
@@ -505,8 +541,21 @@ HintsRemember(void)
 		{
 			hint->lane = holds[i].lane;
 			hint->seq = holds[i].seq;
+			hint->committed = true;
+			hint->index = holds[i].index;
+			memcpy(hint->ledger_id, holds[i].ledger_id, LEDGER_ID_SIZE);
+			memcpy(hint->hash, holds[i].hash, SHA256_SIZE);
 		}
 	}
+}
+
+/* True if the hint is about this lane as it is now. */
+static bool
+HintApplies(const LaneHint *hint, const LaneHold *hold, const Segment *seg)
+{
+	return hint->committed && hint->seq > 0 && hint->lane == hold->lane &&
+		hint->index == seg->lane_index &&
+		memcmp(hint->ledger_id, seg->ledger_id, LEDGER_ID_SIZE) == 0;
 }
 
 /* Reads the head of a lane that we hold. */
@@ -518,8 +567,15 @@ HoldReadHead(LaneHold *hold, Relation leaf, const Segment *seg)
 	LaneRow		row;
 	bool		found = false;
 
-	ReaderOpen(&reader, leaf, seg, hold->lane);
-	if (hint->seq > 0 && hint->lane == hold->lane)
+	ReaderOpen(&reader, leaf, seg, hold->lane, NoLock);
+	if (HintApplies(hint, hold, seg) &&
+		ReaderEndsBefore(&reader, hint->seq + 1))
+	{
+		row.seq = hint->seq;
+		memcpy(row.hash, hint->hash, SHA256_SIZE);
+		found = true;
+	}
+	else if (hint->seq > 0 && hint->lane == hold->lane)
 		found = ReaderHeadFrom(&reader, hint->seq, &row);
 	if (!found)
 		found = ReaderHead(&reader, &row);
@@ -541,8 +597,11 @@ HoldReadHead(LaneHold *hold, Relation leaf, const Segment *seg)
 	hold->pending = false;
 	hold->head_known = true;
 	hold->touched_in = GetCurrentSubTransactionId();
+	hold->index = seg->lane_index;
+	memcpy(hold->ledger_id, seg->ledger_id, LEDGER_ID_SIZE);
 	hint->lane = hold->lane;
 	hint->seq = hold->seq;
+	hint->committed = false;	/* the row may be our own, and we may abort */
 }
 
 /* ---------------- pending positions ---------------- */
@@ -554,13 +613,14 @@ HoldReadHead(LaneHold *hold, Relation leaf, const Segment *seg)
  * has removed a row that was to be stored, and we stop.
  */
 static void
-PendingResolve(LaneHold *hold, Relation leaf, const Segment *seg)
+PendingResolve(LaneHold *hold, Relation leaf, const Segment *seg,
+			   LOCKMODE lockmode)
 {
 	LaneReader	reader;
 	LaneRow		row;
 	bool		stored;
 
-	ReaderOpen(&reader, leaf, seg, hold->lane);
+	ReaderOpen(&reader, leaf, seg, hold->lane, lockmode);
 	stored = ReaderProbe(&reader, hold->seq, &row);
 	ReaderClose(&reader);
 
@@ -601,7 +661,7 @@ ChainResolvePending(void)
 		if (leaf == NULL)
 			continue;			/* dropped since, through one of our doors */
 		if (seg != NULL)
-			PendingResolve(&holds[i], leaf, seg);
+			PendingResolve(&holds[i], leaf, seg, AccessShareLock);
 		table_close(leaf, NoLock);
 	}
 }
@@ -625,7 +685,7 @@ ChainNextPosition(Relation leaf, const Segment *seg, RowPosition *pos)
 	if (!hold->head_known)
 		HoldReadHead(hold, leaf, seg);
 	else if (hold->pending)
-		PendingResolve(hold, leaf, seg);
+		PendingResolve(hold, leaf, seg, NoLock);
 
 	memcpy(pos->ledger_id, seg->ledger_id, LEDGER_ID_SIZE);
 	pos->segment = seg->number;

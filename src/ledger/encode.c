@@ -163,24 +163,44 @@ BufferPutU64(EncodeBuffer *buf, uint64 v)
 static void
 PutVarlena(EncodeBuffer *buf, Datum value)
 {
-	struct varlena *v = PG_DETOAST_DATUM_PACKED(value);
+	struct varlena *v = (struct varlena *) DatumGetPointer(value);
+
+	if (VARATT_IS_COMPRESSED(v) || VARATT_IS_EXTERNAL(v))
+		v = pg_detoast_datum_packed(v);
 
 	BufferPut(buf, VARDATA_ANY(v), VARSIZE_ANY_EXHDR(v));
 	if ((Pointer) v != DatumGetPointer(value))
 		pfree(v);
 }
 
-/* The canonical text of a jsonb: keys in its own order, one space. */
+/*
+ * The canonical text of a jsonb: keys in its own order, one space.  Its
+ * buffer is kept: rows with small documents would pay more for making it
+ * than for the text.
+ */
 static void
 PutJsonb(EncodeBuffer *buf, Datum value)
 {
+	static StringInfoData text = {NULL, 0, 0, 0};
 	Jsonb	   *jb = DatumGetJsonbP(value);
-	StringInfoData text;
 
-	initStringInfo(&text);
+	if (text.data == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		initStringInfo(&text);
+		MemoryContextSwitchTo(old);
+	}
+	resetStringInfo(&text);
 	JsonbToCString(&text, &jb->root, VARSIZE(jb));
 	BufferPut(buf, text.data, text.len);
-	pfree(text.data);
+	if (text.maxlen > BUFFER_KEEP)
+	{
+		pfree(text.data);
+		text.		data = NULL;
+	}
+	if ((Pointer) jb != DatumGetPointer(value))
+		pfree(jb);
 }
 
 static void
@@ -411,6 +431,57 @@ PutEntry(EncodeBuffer *buf, const LedgerColumn *col, Datum value,
 }
 
 /*
+ * Puts the entry of a column that is not erasable: what PutEntry does, at
+ * once for the kinds that most columns have.
+ */
+static void
+PutPlainEntry(EncodeBuffer *buf, const LedgerColumn *col, Datum value)
+{
+	struct varlena *v;
+	uint8	   *p;
+	size_t		length;
+
+	switch (col->kind)
+	{
+		case ENCODE_TEXT:
+		case ENCODE_BYTEA:
+			v = (struct varlena *) DatumGetPointer(value);
+			if (VARATT_IS_COMPRESSED(v) || VARATT_IS_EXTERNAL(v))
+			{
+				PutEntry(buf, col, value, NULL);
+				return;
+			}
+			length = VARSIZE_ANY_EXHDR(v);
+			p = BufferRoom(buf, ENTRY_HEADER_SIZE + length);
+			memcpy(p + ENTRY_HEADER_SIZE, VARDATA_ANY(v), length);
+			break;
+		case ENCODE_BOOL:
+			length = 1;
+			p = BufferRoom(buf, ENTRY_HEADER_SIZE + length);
+			p[ENTRY_HEADER_SIZE] = DatumGetBool(value) ? 1 : 0;
+			break;
+		case ENCODE_INT4:
+		case ENCODE_DATE:
+			length = 4;
+			p = BufferRoom(buf, ENTRY_HEADER_SIZE + length);
+			PutU32(p + ENTRY_HEADER_SIZE, (uint32) DatumGetInt32(value));
+			break;
+		case ENCODE_INT8:
+		case ENCODE_TIME:
+			length = 8;
+			p = BufferRoom(buf, ENTRY_HEADER_SIZE + length);
+			PutU64(p + ENTRY_HEADER_SIZE, (uint64) DatumGetInt64(value));
+			break;
+		default:
+			PutEntry(buf, col, value, NULL);
+			return;
+	}
+	memcpy(p, col->entry_head, ENTRY_HEADER_SIZE);
+	PutU32(p + ENTRY_HEADER_SIZE - 4, length);
+	buf->len += ENTRY_HEADER_SIZE + length;
+}
+
+/*
  * Puts the entry of one column, if it has one.  Returns NULL, or why the
  * row's salt or erased column cannot be right.
  */
@@ -447,6 +518,7 @@ RowPreimage(EncodeBuffer *buf, const Segment *seg, const RowPosition *pos,
 	uint16		entries = 0;
 	AttrNumber	salt_att = seg->attrs.salt;
 	AttrNumber	erased_att = seg->attrs.erased;
+	bool		plain;			/* neither salts nor erased values */
 
 	BufferReset(buf);
 	BufferRoom(buf, ROW_HEADER_SIZE);
@@ -456,6 +528,7 @@ RowPreimage(EncodeBuffer *buf, const Segment *seg, const RowPosition *pos,
 	GroupsRead(values[erased_att - 1], nulls[erased_att - 1],
 			   &groups.erased, &groups.erased_len);
 
+	plain = groups.salt_len == 0 && groups.erased_len == 0;
 	for (int i = 0; i < seg->ncolumns; i++)
 	{
 		const LedgerColumn *col = &seg->columns[i];
@@ -463,6 +536,14 @@ RowPreimage(EncodeBuffer *buf, const Segment *seg, const RowPosition *pos,
 
 		if (col->attnum == InvalidAttrNumber || col->kind == ENCODE_NONE)
 			continue;
+		if (plain)
+		{
+			if (nulls[col->attnum - 1])
+				continue;
+			PutPlainEntry(buf, col, values[col->attnum - 1]);
+			entries++;
+			continue;
+		}
 		*why = PutColumn(buf, col, &groups, values[col->attnum - 1],
 						 nulls[col->attnum - 1]);
 		if (*why != NULL)

@@ -120,6 +120,7 @@ typedef struct GuardFrame
 	bool		stores_every_row;
 	bool		on_ledger;		/* what it says when it fails is looked at */
 	MemoryContext context;		/* in which it was entered */
+	struct EState *estate;		/* NULL for a utility statement */
 	bool		is_utility;
 	NodeTag		tag;			/* of a utility statement */
 	bool		vetted;			/* an ALTER TABLE that had no permit */

@@ -59,6 +59,8 @@ typedef struct LedgerColumn
 	bool		element_byval;
 	char		element_align;
 	bool		erasable;		/* for rows inserted from now on */
+	uint8		entry_head[ENTRY_HEADER_SIZE];	/* of a plain entry; the
+												 * length is filled in */
 } LedgerColumn;
 
 /* Checks that built-in ledgers need beyond their constraints. */
@@ -106,6 +108,7 @@ typedef struct LedgerAttrs
 	AttrNumber	salt;
 	AttrNumber	erased;
 	AttrNumber	known_values;	/* InvalidAttrNumber if it has none */
+	AttrNumber	environment;	/* likewise; partitioned ledgers have it */
 } LedgerAttrs;
 
 /*
@@ -320,5 +323,12 @@ extern void GuardInit(void);
  * clause, so that every row it chains is stored or the statement fails.
  */
 extern bool StatementStoresEveryRow(void);
+
+/*
+ * Saves the innermost running statement the check of the rows that it routes
+ * to this leaf against the leaf's bounds.  For a trigger that has made sure
+ * that it leaves the partition key alone.
+ */
+extern void StatementSkipsPartitionCheck(Relation leaf);
 
 #endif

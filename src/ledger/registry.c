@@ -74,6 +74,8 @@ PG_FUNCTION_INFO_V1(llm_audit_config_changed);
 #define ACTION_CATEGORY_ATT			2
 #define ACTION_RISK_ATT				3
 
+#define LEDGER_TABLE				1	/* its place in the list */
+
 static const char *const config_tables[] = {
 	"environment", "ledger", "ledger_environment", "ledger_column",
 	"ledger_segment", "action_type", "content_recording", "call_source",
@@ -90,11 +92,21 @@ typedef struct SegmentEntry
 
 static HTAB *segment_cache = NULL;
 static Oid	config_oids[lengthof(config_tables)];
+static bool config_named[lengthof(config_tables)];	/* still have their names */
+static uint64 renames = 0;		/* invalidations of any name */
 static uint64 generation = 1;
 static uint64 invalidations = 0;	/* of anything */
 
 static TimestampTz closed_end;
 static uint64 closed_end_generation = 0;
+
+/* Syscache callback: a table or its schema may have another name. */
+static void
+RegistryForgetNames(Datum arg, int cacheid, uint32 hashvalue)
+{
+	renames++;
+	memset(config_named, 0, sizeof(config_named));
+}
 
 /*
  * Relcache callback: forgets what may have changed.  It may run at any point
@@ -110,7 +122,9 @@ RegistryInvalidate(Datum arg, Oid relid)
 	for (int i = 0; i < lengthof(config_tables) && !all; i++)
 		all = (config_oids[i] == relid);
 
-	if (!all)
+	if (all)
+		RegistryForgetNames((Datum) 0, 0, 0);
+	else
 	{
 		if (segment_cache == NULL)
 			return;
@@ -135,6 +149,8 @@ void
 RegistryInit(void)
 {
 	CacheRegisterRelcacheCallback(RegistryInvalidate, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, RegistryForgetNames,
+								  (Datum) 0);
 }
 
 uint64
@@ -165,46 +181,64 @@ llm_audit_config_changed(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-bool
-ExtensionInstalled(void)
-{
-	return OidIsValid(ConfigTableOid("ledger"));
-}
-
 /*
  * A table of that name in a schema of that name is ours only if it belongs
  * to the extension: anyone can make a schema llm_audit where the extension
  * does not exist, and we read the table's rows without further checks.
+ * known is what that has been found out about before, or InvalidOid.
  */
-Oid
-ConfigTableOid(const char *name)
+static Oid
+FindConfigTable(const char *name, Oid known)
 {
 	Oid			nspid = get_namespace_oid(LLM_AUDIT_SCHEMA, true);
 	Oid			relid;
 	Oid			extension;
-	int			slot = -1;
 
 	if (!OidIsValid(nspid))
 		return InvalidOid;
 	relid = get_relname_relid(name, nspid);
-	if (!OidIsValid(relid))
-		return InvalidOid;
-
-	for (int i = 0; i < lengthof(config_tables); i++)
-	{
-		if (strcmp(config_tables[i], name) == 0)
-			slot = i;
-	}
-	if (slot >= 0 && config_oids[slot] == relid)
+	if (!OidIsValid(relid) || relid == known)
 		return relid;
-
 	extension = get_extension_oid("llm_audit", true);
 	if (!OidIsValid(extension) ||
 		getExtensionOfObject(RelationRelationId, relid) != extension)
 		return InvalidOid;
-	if (slot >= 0)
-		config_oids[slot] = relid;
 	return relid;
+}
+
+/* The OID of one of config_tables, looked up once; every statement asks. */
+static Oid
+ListedTableOid(int i)
+{
+	uint64		before = renames;
+	Oid			relid;
+
+	if (config_named[i])
+		return config_oids[i];
+	relid = FindConfigTable(config_tables[i], config_oids[i]);
+	if (OidIsValid(relid))
+	{
+		config_oids[i] = relid;
+		config_named[i] = (before == renames);
+	}
+	return relid;
+}
+
+Oid
+ConfigTableOid(const char *name)
+{
+	for (int i = 0; i < lengthof(config_tables); i++)
+	{
+		if (strcmp(config_tables[i], name) == 0)
+			return ListedTableOid(i);
+	}
+	return FindConfigTable(name, InvalidOid);
+}
+
+bool
+ExtensionInstalled(void)
+{
+	return OidIsValid(ListedTableOid(LEDGER_TABLE));
 }
 
 /*
@@ -403,6 +437,7 @@ static void
 ColumnResolveType(LedgerColumn *col)
 {
 	col->kind = EncodeKindOf(col->type);
+	EntryHeaderPut(col->entry_head, col->number, col->type, ENTRY_PLAIN, 0);
 	if (col->kind != ENCODE_ARRAY)
 		return;
 	col->element_type = get_element_type(col->type);
@@ -541,6 +576,10 @@ SegmentMatchLedgerAttrs(Segment *seg, TupleDesc desc)
 			namestrcpy(&seg->mismatch, wanted[i].name);
 	}
 	seg->attrs.known_values = AttrByName(desc, "known_values");
+	seg->attrs.environment = AttrByName(desc, "environment");
+	if (NameStr(seg->environment)[0] != '\0' &&
+		seg->attrs.environment == InvalidAttrNumber)
+		namestrcpy(&seg->mismatch, "environment");
 	if (seg->role != ROLE_PLAIN)
 	{
 		for (int i = 0; i < ROLE_ATTR_COUNT; i++)
@@ -711,17 +750,23 @@ SegmentEntryFor(Oid relid)
 const Segment *
 SegmentLookup(Oid relid)
 {
+	static SegmentEntry *last = NULL;	/* entries stay where they are */
 	SegmentEntry *entry;
 	MemoryContext context;
 	MemoryContext old;
 	Segment    *seg;
 	uint64		before;
 
+	if (last != NULL && last->relid == relid && last->valid)
+		return last->segment;
 	if (segment_cache != NULL)
 	{
 		entry = hash_search(segment_cache, &relid, HASH_FIND, NULL);
 		if (entry != NULL && entry->valid)
+		{
+			last = entry;
 			return entry->segment;
+		}
 	}
 	if (!ExtensionInstalled())
 		return NULL;

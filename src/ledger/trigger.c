@@ -148,14 +148,31 @@ SessionUserText(void)
 
 /*
  * recorded_at plus the retention period, in UTC: the session's time zone
- * must not decide when a row expires.
+ * must not decide when a row expires.  Months and days count from the date,
+ * the rest is added; so for all times of one day the difference is the same,
+ * and one calculation a day is enough.
  */
 static TimestampTz
 RetainUntil(const Segment *seg, TimestampTz recorded_at)
 {
-	return DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
-												 TimestampGetDatum((Timestamp) recorded_at),
-												 IntervalPGetDatum(&seg->retention)));
+	static Interval cached_period;
+	static TimestampTz cached_day;
+	static int64 cached_span = 0;	/* 0: none */
+	TimestampTz day = recorded_at - recorded_at % USECS_PER_DAY;
+
+	if (cached_span == 0 || day != cached_day ||
+		cached_period.month != seg->retention.month ||
+		cached_period.day != seg->retention.day ||
+		cached_period.time != seg->retention.time)
+	{
+		cached_span = 0;		/* should the next line fail */
+		cached_span = DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
+															TimestampGetDatum((Timestamp) recorded_at),
+															IntervalPGetDatum(&seg->retention))) - recorded_at;
+		cached_day = day;
+		cached_period = seg->retention;
+	}
+	return recorded_at + cached_span;
 }
 
 /* A bytea of the given bytes, in the current context. */
@@ -428,6 +445,40 @@ ReturnRow(TriggerData *trigdata, const Datum *values, const bool *nulls)
 	return old;
 }
 
+/*
+ * Saves the executor the check of a routed row against its partition's
+ * bounds, which is there for triggers that change the key: ours must not,
+ * whatever a field policy says, and has made sure that it has not.
+ */
+static void
+KeepPartition(Relation leaf, const Segment *seg, const TupleTableSlot *slot,
+			  const Datum *values, const bool *nulls)
+{
+	int			environment = seg->attrs.environment - 1;
+	int			recorded_at = seg->attrs.recorded_at - 1;
+	struct varlena *name;
+	size_t		len = strlen(NameStr(seg->environment));
+
+	if (len == 0)
+		return;					/* it has no partitions */
+	if (values[environment] != slot->tts_values[environment] ||
+		nulls[environment])
+	{
+		name = nulls[environment] ? NULL :
+			PG_DETOAST_DATUM_PACKED(values[environment]);
+		if (name == NULL || VARSIZE_ANY_EXHDR(name) != len ||
+			memcmp(VARDATA_ANY(name), NameStr(seg->environment), len) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+					 errmsg("column \"%s\" of ledger \"%s\" must not be changed on write",
+							"environment", NameStr(seg->ledger_name)),
+					 errhint("Give it the field policy \"keep\".")));
+	}
+	if (values[recorded_at] == slot->tts_values[recorded_at] &&
+		!nulls[recorded_at])
+		StatementSkipsPartitionCheck(leaf);
+}
+
 /* Refuses calls that are not a row-level BEFORE INSERT trigger's. */
 static TriggerData *
 CheckTriggerCall(FunctionCallInfo fcinfo)
@@ -486,6 +537,7 @@ llm_audit_ledger_insert(PG_FUNCTION_ARGS)
 	PolicyApply(seg, values, nulls);
 	StampRow(seg, values, nulls);
 	CheckRequired(leaf, seg, nulls);
+	KeepPartition(leaf, seg, slot, values, nulls);
 	ChainRow(leaf, seg, values, nulls);
 	return PointerGetDatum(ReturnRow(trigdata, values, nulls));
 }
