@@ -102,22 +102,4 @@ extern bool CommitmentMake(const uint8_t *salt, uint16_t number,
 extern bool GenesisHash(const uint8_t *ledger_id, uint32_t segment,
 						uint32_t lane, uint8_t *out);
 
-/*
- * Finds column number in a concatenation of (number u16 || width bytes)
- * groups, as the salt (width 16) and erased (width 32) columns hold.
- * Returns the group's bytes or NULL.
- */
-static inline const uint8_t *
-GroupFind(const uint8_t *groups, size_t len, size_t width, uint16_t number)
-{
-	size_t		step = 2 + width;
-
-	for (size_t at = 0; at + step <= len; at += step)
-	{
-		if (GetU16(groups + at) == number)
-			return groups + at + 2;
-	}
-	return NULL;
-}
-
 #endif

@@ -339,49 +339,56 @@ PutArray(EncodeBuffer *buf, const LedgerColumn *col, Datum value)
 	pfree(nulls);
 }
 
-/* salt and erased of a row, detoasted; empty when NULL */
+/* salt or erased of a row, detoasted, and how far it has been read */
 typedef struct RowGroups
 {
-	const uint8 *salt;
-	size_t		salt_len;
-	const uint8 *erased;
-	size_t		erased_len;
-	size_t		used;			/* groups that belong to a column */
+	const uint8 *next;
+	const uint8 *end;
+	size_t		width;			/* of what follows the column's number */
 } RowGroups;
 
-/* The bytes of a bytea attribute, or none if it is NULL. */
-static void
-GroupsRead(Datum value, bool isnull, const uint8 **bytes, size_t *len)
-{
-	struct varlena *v;
-
-	*bytes = NULL;
-	*len = 0;
-	if (isnull)
-		return;
-	v = PG_DETOAST_DATUM_PACKED(value);
-	*bytes = (const uint8 *) VARDATA_ANY(v);
-	*len = VARSIZE_ANY_EXHDR(v);
-}
-
 /*
- * True if the groups are whole and stand by ascending column number: neither
- * salts nor commitments are hashed as they stand, so there must be only one
- * way to write them.
+ * Begins reading the groups of a bytea attribute, none if it is NULL.  True
+ * if they are whole and stand by ascending column number: neither salts nor
+ * commitments are hashed as they stand, so there must be only one way to
+ * write them.
  */
 static bool
-GroupsAscend(const uint8 *groups, size_t len, size_t width)
+GroupsBegin(RowGroups *groups, Datum value, bool isnull, size_t width)
 {
+	struct varlena *v;
 	size_t		step = 2 + width;
 
-	if (len % step != 0)
+	groups->next = groups->end = NULL;
+	groups->width = width;
+	if (isnull)
+		return true;
+	v = PG_DETOAST_DATUM_PACKED(value);
+	groups->next = (const uint8 *) VARDATA_ANY(v);
+	groups->end = groups->next + VARSIZE_ANY_EXHDR(v);
+	if (VARSIZE_ANY_EXHDR(v) % step != 0)
 		return false;
-	for (size_t at = step; at < len; at += step)
+	for (const uint8 *at = groups->next + step; at < groups->end; at += step)
 	{
-		if (GetU16(groups + at) <= GetU16(groups + at - step))
+		if (GetU16(at) <= GetU16(at - step))
 			return false;
 	}
 	return true;
+}
+
+/*
+ * The column's group, or NULL.  Columns are asked for by ascending number,
+ * so it is the next one or there is none.
+ */
+static inline const uint8 *
+GroupsTake(RowGroups *groups, uint16 number)
+{
+	const uint8 *group = groups->next;
+
+	if (group == groups->end || GetU16(group) != number)
+		return NULL;
+	groups->next += 2 + groups->width;
+	return group + 2;
 }
 
 /* Puts an erased column's entry: its commitment is all that is left. */
@@ -486,27 +493,22 @@ PutPlainEntry(EncodeBuffer *buf, const LedgerColumn *col, Datum value)
  * row's salt or erased column cannot be right.
  */
 static const char *
-PutColumn(EncodeBuffer *buf, const LedgerColumn *col, RowGroups *groups,
-		  Datum value, bool isnull)
+PutColumn(EncodeBuffer *buf, const LedgerColumn *col, const uint8 *salt,
+		  const uint8 *commitment, Datum value, bool isnull)
 {
-	const uint8 *salt = GroupFind(groups->salt, groups->salt_len,
-								  SALT_SIZE, col->number);
-	const uint8 *commitment = GroupFind(groups->erased, groups->erased_len,
-										SHA256_SIZE, col->number);
-
 	if (commitment != NULL)
 	{
 		if (salt != NULL || !isnull)
 			return "an erased column still has a value or a salt";
-		groups->used++;
 		PutErased(buf, col, commitment);
 		return NULL;
 	}
 	if (isnull)
 		return salt != NULL ? "a column with a salt has no value" : NULL;
 	if (salt != NULL)
-		groups->used++;
-	PutEntry(buf, col, value, salt);
+		PutEntry(buf, col, value, salt);
+	else
+		PutPlainEntry(buf, col, value);
 	return NULL;
 }
 
@@ -514,21 +516,24 @@ bool
 RowPreimage(EncodeBuffer *buf, const Segment *seg, const RowPosition *pos,
 			const Datum *values, const bool *nulls, const char **why)
 {
-	RowGroups	groups = {0};
+	RowGroups	salts;
+	RowGroups	erased;
 	uint16		entries = 0;
 	AttrNumber	salt_att = seg->attrs.salt;
 	AttrNumber	erased_att = seg->attrs.erased;
-	bool		plain;			/* neither salts nor erased values */
 
 	BufferReset(buf);
 	BufferRoom(buf, ROW_HEADER_SIZE);
 	buf->len = ROW_HEADER_SIZE;
-	GroupsRead(values[salt_att - 1], nulls[salt_att - 1],
-			   &groups.salt, &groups.salt_len);
-	GroupsRead(values[erased_att - 1], nulls[erased_att - 1],
-			   &groups.erased, &groups.erased_len);
+	if (!GroupsBegin(&salts, values[salt_att - 1], nulls[salt_att - 1],
+					 SALT_SIZE) ||
+		!GroupsBegin(&erased, values[erased_att - 1], nulls[erased_att - 1],
+					 SHA256_SIZE))
+	{
+		*why = "salt or erased is malformed";
+		return false;
+	}
 
-	plain = groups.salt_len == 0 && groups.erased_len == 0;
 	for (int i = 0; i < seg->ncolumns; i++)
 	{
 		const LedgerColumn *col = &seg->columns[i];
@@ -536,30 +541,16 @@ RowPreimage(EncodeBuffer *buf, const Segment *seg, const RowPosition *pos,
 
 		if (col->attnum == InvalidAttrNumber || col->kind == ENCODE_NONE)
 			continue;
-		if (plain)
-		{
-			if (nulls[col->attnum - 1])
-				continue;
-			PutPlainEntry(buf, col, values[col->attnum - 1]);
-			entries++;
-			continue;
-		}
-		*why = PutColumn(buf, col, &groups, values[col->attnum - 1],
-						 nulls[col->attnum - 1]);
+		*why = PutColumn(buf, col, GroupsTake(&salts, col->number),
+						 GroupsTake(&erased, col->number),
+						 values[col->attnum - 1], nulls[col->attnum - 1]);
 		if (*why != NULL)
 			return false;
 		if (buf->len > before)
 			entries++;
 	}
 
-	if (!GroupsAscend(groups.salt, groups.salt_len, SALT_SIZE) ||
-		!GroupsAscend(groups.erased, groups.erased_len, SHA256_SIZE))
-	{
-		*why = "salt or erased is malformed";
-		return false;
-	}
-	if (groups.used != groups.salt_len / (2 + SALT_SIZE) +
-		groups.erased_len / (2 + SHA256_SIZE))
+	if (salts.next != salts.end || erased.next != erased.end)
 	{
 		*why = "salt or erased names a column that the row does not have";
 		return false;

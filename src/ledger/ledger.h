@@ -225,6 +225,9 @@ extern void LedgerTimeReset(void);
 /* A new version 7 UUID, palloc'd. */
 extern Datum LedgerUuid(void);
 
+/* Cryptographically strong random bytes, or an error. */
+extern void LedgerRandom(uint8 *out, size_t len);
+
 /* ---------------- encode.c: values and preimages ---------------- */
 
 /* How a type is encoded; ENCODE_NONE if it is not supported. */

@@ -21,7 +21,7 @@ PG_FUNCTION_INFO_V1(llm_audit_now);
 PG_FUNCTION_INFO_V1(llm_audit_uuid7);
 
 #define MAX_CLOCK_SKEW	(10 * USECS_PER_MINUTE)
-#define RANDOM_BATCH	512
+#define RANDOM_BATCH	1024
 
 static bool issued = false;
 static TimestampTz issued_first;
@@ -71,16 +71,29 @@ LedgerTimeReset(void)
 	issued = false;
 }
 
-/* Eight random bytes; drawn in batches, since each call to OpenSSL costs. */
-static void
-RandomBytes8(uint8 *out)
+/*
+ * Random bytes for ids and salts, drawn in batches, since each call to
+ * OpenSSL costs.  What has been handed out is wiped from the batch: a salt
+ * must not outlive its erasure here.
+ */
+void
+LedgerRandom(uint8 *out, size_t len)
 {
 	static uint8 pool[RANDOM_BATCH];
-	static int	left = 0;
+	static size_t left = 0;
 	static int	owner = 0;
 
-	if (left < 8 || owner != MyProcPid)
+	if (len > sizeof(pool))
 	{
+		if (!StrongRandom(out, len))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random values")));
+		return;
+	}
+	if (left < len || owner != MyProcPid)
+	{
+		left = 0;
 		if (!StrongRandom(pool, sizeof(pool)))
 			ereport(ERROR,
 					(errcode(ERRCODE_INTERNAL_ERROR),
@@ -88,8 +101,9 @@ RandomBytes8(uint8 *out)
 		left = sizeof(pool);
 		owner = MyProcPid;
 	}
-	left -= 8;
-	memcpy(out, pool + left, 8);
+	left -= len;
+	memcpy(out, pool + left, len);
+	explicit_bzero(pool + left, len);
 }
 
 /*
@@ -112,7 +126,7 @@ LedgerUuid(void)
 	if (stamp <= last)
 		stamp = last + 1;
 	last = stamp;
-	RandomBytes8(random);
+	LedgerRandom(random, sizeof(random));
 	for (int i = 0; i < 6; i++)
 		uuid->data[i] = (stamp >> (52 - 8 * i)) & 0xff;
 	uuid->data[6] = 0x70 | ((stamp >> 8) & 0x0f);

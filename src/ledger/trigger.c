@@ -193,7 +193,6 @@ StampSalt(const Segment *seg, Datum *values, bool *nulls)
 	int			count = 0;
 	bytea	   *salt;
 	uint8	   *p;
-	uint8	   *random;
 
 	for (int i = 0; i < seg->ncolumns; i++)
 	{
@@ -203,11 +202,6 @@ StampSalt(const Segment *seg, Datum *values, bool *nulls)
 	if (count == 0)
 		return;
 
-	random = palloc(count * SALT_SIZE);
-	if (!StrongRandom(random, count * SALT_SIZE))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random values")));
 	salt = palloc(VARHDRSZ + count * (2 + SALT_SIZE));
 	SET_VARSIZE(salt, VARHDRSZ + count * (2 + SALT_SIZE));
 	p = (uint8 *) VARDATA(salt);
@@ -218,9 +212,8 @@ StampSalt(const Segment *seg, Datum *values, bool *nulls)
 		if (!col->erasable || nulls[col->attnum - 1])
 			continue;
 		p = PutU16(p, col->number);
-		memcpy(p, random, SALT_SIZE);
+		LedgerRandom(p, SALT_SIZE);
 		p += SALT_SIZE;
-		random += SALT_SIZE;
 	}
 	values[seg->attrs.salt - 1] = PointerGetDatum(salt);
 	nulls[seg->attrs.salt - 1] = false;
