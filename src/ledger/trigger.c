@@ -155,24 +155,26 @@ SessionUserText(void)
 static TimestampTz
 RetainUntil(const Segment *seg, TimestampTz recorded_at)
 {
-	static Interval cached_period;
-	static TimestampTz cached_day;
-	static int64 cached_span = 0;	/* 0: none */
-	TimestampTz day = recorded_at - recorded_at % USECS_PER_DAY;
+	static Interval period;
+	static TimestampTz day;
+	static int64 span = 0;		/* 0: none */
+	TimestampTz today = recorded_at - recorded_at % USECS_PER_DAY;
+	Datum		until;
 
-	if (cached_span == 0 || day != cached_day ||
-		cached_period.month != seg->retention.month ||
-		cached_period.day != seg->retention.day ||
-		cached_period.time != seg->retention.time)
+	if (span == 0 || day != today ||
+		period.month != seg->retention.month ||
+		period.day != seg->retention.day ||
+		period.time != seg->retention.time)
 	{
-		cached_span = 0;		/* should the next line fail */
-		cached_span = DatumGetTimestamp(DirectFunctionCall2(timestamp_pl_interval,
-															TimestampGetDatum((Timestamp) recorded_at),
-															IntervalPGetDatum(&seg->retention))) - recorded_at;
-		cached_day = day;
-		cached_period = seg->retention;
+		span = 0;				/* should the next line fail */
+		until = DirectFunctionCall2(timestamp_pl_interval,
+									TimestampGetDatum((Timestamp) recorded_at),
+									IntervalPGetDatum(&seg->retention));
+		span = DatumGetTimestamp(until) - recorded_at;
+		day = today;
+		period = seg->retention;
 	}
-	return recorded_at + cached_span;
+	return recorded_at + span;
 }
 
 /* A bytea of the given bytes, in the current context. */
