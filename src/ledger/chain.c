@@ -290,13 +290,23 @@ ReaderMayHaveGaps(LaneReader *reader)
 		!ReaderProbe(reader, 1, &first);
 }
 
-/* True if the index has no entry at seq or behind it, visible or not. */
+/*
+ * True if the row at seq, which stands, is the lane's last.  Where the
+ * visible rows have no gap, looking at the next seq is enough, and what
+ * rolled-back inserts have left behind it does not matter; else there must
+ * be no entry at all.
+ */
 static bool
-ReaderEndsBefore(LaneReader *reader, uint64 seq)
+ReaderEndsAt(LaneReader *reader, uint64 seq)
 {
-	IndexScanDesc scan = ReaderScan(reader, BTGreaterEqualStrategyNumber, seq);
-	bool		ended = (index_getnext_tid(scan, ForwardScanDirection) == NULL);
+	bool		gaps = NameStr(reader->seg->environment)[0] == '\0';
+	IndexScanDesc scan = ReaderScan(reader,
+									gaps ? BTGreaterEqualStrategyNumber :
+									BTEqualStrategyNumber, seq + 1);
+	bool		ended = true;
 
+	while (ended && index_getnext_tid(scan, ForwardScanDirection) != NULL)
+		ended = !gaps && !index_fetch_heap(scan, ReaderSlot(reader));
 	index_endscan(scan);
 	return ended;
 }
@@ -569,7 +579,7 @@ HoldReadHead(LaneHold *hold, Relation leaf, const Segment *seg)
 
 	ReaderOpen(&reader, leaf, seg, hold->lane, NoLock);
 	if (HintApplies(hint, hold, seg) &&
-		ReaderEndsBefore(&reader, hint->seq + 1))
+		ReaderEndsAt(&reader, hint->seq))
 	{
 		row.seq = hint->seq;
 		memcpy(row.hash, hint->hash, SHA256_SIZE);
