@@ -21,7 +21,7 @@ SHLIB_LINK = -lcrypto
 
 # The parts of the extension script, in the order of their numbers.
 SQL_PARTS = $(sort $(wildcard sql/[0-9]*.sql))
-EXTRA_CLEAN = llm_audit--$(EXTVERSION).sql test/regress.keys
+EXTRA_CLEAN = llm_audit--$(EXTVERSION).sql test/regress.keys test/regress.keydir
 
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test --temp-instance=tmp_check \
@@ -40,8 +40,12 @@ $(OBJS): $(wildcard src/*.h src/*/*.h)
 llm_audit--$(EXTVERSION).sql: $(SQL_PARTS) Makefile
 	cat $(SQL_PARTS) > $@
 
-# Keys for the servers that the tests start; test/regress.conf names the file.
-installcheck: test/regress.keys
+# Keys for the servers that the tests start; test/regress.conf names the file
+# and the directory.
+installcheck: test/regress.keys test/regress.keydir
+
+test/regress.keydir:
+	mkdir -m 0700 $@
 
 test/regress.keys:
 	umask 077 && echo "test $$(head -c 32 /dev/urandom | base64)" > $@

@@ -16,7 +16,7 @@ VALUES
 		'{actor_id,end_user_id,customer_key,operation_number,client_address,user_agent,country,error_message,request_params,guardrails,attributes}'::text[],
 		'one row per attempt of a call to a model or of a tool call, failed and blocked ones included; no text of prompts or responses'),
 	('llm_content', 'llm_content', '90 days', '7 days',
-		'{body,body_digest,original_encrypted}',
+		'{body,body_digest,original_encrypted,body_encrypted}',
 		'text of calls, one row per fragment, only where content_recording enables it'),
 	('match_token', 'plain', '3 years', '1 month', '{}',
 		'keyed hashes of identifiers found in calls: finds the calls of a number that the investigator already has'),
@@ -292,6 +292,8 @@ VALUES
 		'public, internal, personal or banking_secrecy; the highest of the call and its fragments counts'),
 	('llm_content', 'original_encrypted', 'bytea',
 		'the original as an OpenPGP message to the compliance officer, only where the policy asks for it; the server cannot open it'),
+	('llm_content', 'body_encrypted', 'bytea',
+		'the text, masked, then encrypted under a data key of the segment, in place of body where the policy says so'),
 
 	('match_token', 'environment', 'text NOT NULL',
 		'environment whose log it is in; that of the call'),

@@ -11,7 +11,8 @@ CREATE TABLE llm_audit.field_policy (
 	on_violation text NOT NULL DEFAULT 'mask'
 		CHECK (on_violation IN ('mask', 'hash', 'reject')),
 	period interval CHECK (period > '0'),
-	encrypt boolean NOT NULL DEFAULT false CHECK (NOT encrypt),
+	encrypt boolean NOT NULL DEFAULT false
+		CHECK (NOT encrypt OR on_write IN ('mask', 'keep')),
 	humans_only boolean NOT NULL DEFAULT false,
 	changed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	changed_by name NOT NULL DEFAULT session_user,
@@ -31,7 +32,7 @@ COMMENT ON COLUMN llm_audit.field_policy.on_violation IS
 COMMENT ON COLUMN llm_audit.field_policy.period IS
 	'how long the value is kept; NULL: as long as the row';
 COMMENT ON COLUMN llm_audit.field_policy.encrypt IS
-	'encryption at rest, which this version does not have yet';
+	'the value is encrypted at rest, under a data key of the segment, when on_write has been applied';
 COMMENT ON COLUMN llm_audit.field_policy.humans_only IS
 	'on_write is for rows whose actor_type is human; others keep the value, as the pattern and on_violation say';
 COMMENT ON COLUMN llm_audit.field_policy.changed_at IS
@@ -169,7 +170,10 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 		'{kind,data_class}'),
 	('llm_content', 'keep', '[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}([; ]+[a-z-]{1,16}=[A-Za-z0-9"_.-]{1,64})*',
 		'mask', false, '90 days', '{content_type}'),
-	('llm_content', 'keep', NULL, 'mask', false, '90 days', '{pii_counts}'),
+	('llm_content', 'keep', NULL, 'mask', false, '90 days', '{pii_counts,
+		body_digest,body_encrypted}'),
+	('llm_content', 'keep', NULL, 'mask', false, '30 days',
+		'{original_encrypted}'),
 
 	('match_token', 'keep', 'token', 'reject', false, '3 years', '{token}'),
 	('match_token', 'keep', 'name', 'reject', false, '3 years',
@@ -276,6 +280,7 @@ AS $$
 	SELECT llm_audit.policy_strength(new.on_write) < llm_audit.policy_strength(old.on_write)
 		OR old.pattern IS NOT NULL AND new.pattern IS DISTINCT FROM old.pattern
 			AND new.on_write = 'keep'
+		OR old.encrypt AND NOT new.encrypt
 		OR old.on_write = 'keep' AND new.on_write = 'keep'
 			AND llm_audit.policy_strength(new.on_violation) < llm_audit.policy_strength(old.on_violation)
 $$;
@@ -331,6 +336,7 @@ BEGIN
 		WHEN policy.on_write NOT IN ('keep', 'drop', 'reject')
 			AND base NOT IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype,
 				'json'::regtype, 'jsonb'::regtype, 'inet'::regtype, 'cidr'::regtype)
+			AND NOT (policy.encrypt AND a.atttypid = 'bytea'::regtype)
 			THEN 'there is nothing to mask in values of its type'
 		WHEN policy.on_write IN ('drop', 'reject')
 			AND base NOT IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype,
@@ -353,6 +359,9 @@ BEGIN
 		RAISE EXCEPTION 'column "%" of ledger "%" cannot have policy "%"',
 				policy.column_name, ledger, policy.on_write
 			USING ERRCODE = 'invalid_parameter_value', DETAIL = problem || '.';
+	END IF;
+	IF policy.encrypt THEN
+		PERFORM llm_audit.check_encryption(ledger, policy, is_builtin);
 	END IF;
 	IF policy.pattern IS NOT NULL AND NOT llm_audit.pattern_exists(policy.pattern) THEN
 		PERFORM '' ~ ('^(?:' || policy.pattern || ')$');
@@ -386,15 +395,12 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION '"%" is not a ledger', ledger
 			USING ERRCODE = 'wrong_object_type';
-	ELSIF encrypt THEN
-		RAISE EXCEPTION 'encryption of a column is not supported yet'
-			USING ERRCODE = 'feature_not_supported';
 	END IF;
 	SELECT p.* INTO old FROM llm_audit.field_policy p
 		WHERE p.ledger_id = l.ledger_id AND p.column_name = set_field_policy.column_name;
 
 	new := ROW(l.ledger_id, column_name, on_write, pattern,
-		coalesce(on_violation, 'mask'), period, false,
+		coalesce(on_violation, 'mask'), period, coalesce(encrypt, false),
 		coalesce(old.humans_only, false) AND on_write = 'hash',
 		clock_timestamp(), session_user);
 	IF new.humans_only AND pattern IS NULL THEN
@@ -402,7 +408,10 @@ BEGIN
 		new.on_violation := old.on_violation;
 	END IF;
 	PERFORM llm_audit.check_field_policy(ledger, new, l.builtin);
-	old.on_write := coalesce(old.on_write, 'mask');
+	old.on_write := coalesce(old.on_write, CASE WHEN (SELECT a.atttypid
+		FROM pg_catalog.pg_attribute a WHERE a.attrelid = ledger
+			AND a.attname = set_field_policy.column_name) = 'bytea'::regtype
+		THEN 'keep' ELSE 'mask' END);
 	weaker := llm_audit.policy_weakens(old, new);
 	IF weaker AND coalesce(btrim(reason), '') = '' THEN
 		RAISE EXCEPTION 'a reason is needed to weaken the policy of column "%" of ledger "%"',
@@ -414,14 +423,17 @@ BEGIN
 		ON CONFLICT ON CONSTRAINT field_policy_pkey DO UPDATE
 		SET on_write = EXCLUDED.on_write, pattern = EXCLUDED.pattern,
 			on_violation = EXCLUDED.on_violation, period = EXCLUDED.period,
-			humans_only = EXCLUDED.humans_only, changed_at = EXCLUDED.changed_at,
+			humans_only = EXCLUDED.humans_only, encrypt = EXCLUDED.encrypt, changed_at = EXCLUDED.changed_at,
 			changed_by = EXCLUDED.changed_by;
+	IF new.encrypt THEN
+		PERFORM llm_audit.prepare_encryption(ledger, new);
+	END IF;
 	PERFORM llm_audit.record_own_event(
 		CASE WHEN weaker THEN 'field_policy.weakened' ELSE 'field_policy.changed' END,
 		'field_policy', ledger::text || '.' || quote_ident(column_name), reason,
 		jsonb_build_object('on_write', new.on_write, 'was', old.on_write,
 			'pattern', new.pattern, 'on_violation', new.on_violation,
-			'period', new.period));
+			'period', new.period, 'encrypt', new.encrypt));
 END
 $$;
 COMMENT ON FUNCTION llm_audit.set_field_policy(regclass, name, text, interval, boolean, text, text, text) IS

@@ -227,6 +227,7 @@ AS $$
 		UNION ALL SELECT * FROM llm_audit.readiness_keys()
 		UNION ALL SELECT * FROM llm_audit.readiness_ledgers()
 		UNION ALL SELECT * FROM llm_audit.readiness_defaults()
+		UNION ALL SELECT * FROM llm_audit.readiness_encryption()
 		UNION ALL SELECT * FROM llm_audit.readiness_people()
 		UNION ALL SELECT * FROM llm_audit.readiness_schedule()) AS r
 $$;

@@ -65,6 +65,18 @@ GetU16(const uint8_t *p)
 	return (uint16_t) (p[0] << 8 | p[1]);
 }
 
+static inline uint32_t
+GetU32(const uint8_t *p)
+{
+	return (uint32_t) GetU16(p) << 16 | GetU16(p + 2);
+}
+
+static inline uint64_t
+GetU64(const uint8_t *p)
+{
+	return (uint64_t) GetU32(p) << 32 | GetU32(p + 4);
+}
+
 /*
  * Writes the header (ROW_HEADER_SIZE bytes) at p and returns the byte after
  * it: magic 4, ledger id 16, segment u32, lane u32, seq u64, prev_hash 32,

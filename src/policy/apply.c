@@ -13,8 +13,9 @@
 
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "policy/scan.h"
+#include "policy/encrypt.h"
 #include "regex/regex.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -158,7 +159,7 @@ MaskString(ApplyState *state, Datum value, const MaskValue *string,
 	FindingsWatch(state->findings, &options);
 	options.context = NameStr(field->name);
 	options.context_len = strlen(options.context);
-	if (field->kind == KIND_TEXT)
+	if (field->kind == KIND_TEXT || field->kind == KIND_BYTEA)
 		result.status = MaskDocument(&options, string->text, string->len, &result);
 	else
 		result.status = MaskJson(&options, string->text, string->len, &result);
@@ -199,6 +200,9 @@ MaskField(ApplyState *state, Datum value, bool *isnull)
 	}
 	else
 		string = ValueOf(field, DatumGetTextPP(value));
+	if (field->kind == KIND_BYTEA &&
+		!pg_verify_mbstr(PG_UTF8, string.text, string.len, true))
+		return WithholdValue(state, isnull);
 	return MaskString(state, value, &string, isnull);
 }
 
@@ -562,18 +566,30 @@ ApplyFields(ApplyState *state, Datum *values, bool *nulls)
 		StampOutcome(plan, state->findings, values, nulls);
 }
 
-void
-PolicyApply(const Segment *seg, Datum *values, bool *nulls)
+/* Applies the field policies but for encryption, and keeps the tokens. */
+static void
+MaskRow(const Segment *seg, Datum *values, bool *nulls)
 {
 	PolicyFindings findings = {0};
 	ApplyState	state = {.seg = seg,.findings = &findings};
 
-	LogStatementIsOnLedger(seg);
-	if (!llm_audit_masking)
-		return;
 	ApplyFields(&state, values, nulls);
 	if (seg->role == ROLE_LLM_CALL || seg->role == ROLE_LLM_CONTENT)
 		StoreTokens(seg, state.plan, &findings, values, nulls);
+}
+
+void
+PolicyApply(const Segment *seg, Datum *values, bool *nulls)
+{
+	const LedgerPlan *plan;
+
+	LogStatementIsOnLedger(seg);
+	plan = PlanFor(seg);
+	EncryptCheck(seg, plan, nulls);
+	EncryptOriginal(seg, plan, values, nulls);
+	if (llm_audit_masking)
+		MaskRow(seg, values, nulls);
+	EncryptRow(seg, plan, values, nulls);
 }
 
 void

@@ -9,7 +9,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "policy/scan.h"
+#include "policy/encrypt.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -210,9 +210,29 @@ llm_audit_pattern_exists(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(PatternByName(name) != NULL);
 }
 
+/* Keys that were read under another setting are not used any more. */
+static void
+KeySettingAssigned(const char *newval, void *extra)
+{
+	llm_audit_key_settings++;
+}
+
+/* The settings of encryption at rest. */
+static void
+DefineEncryptionSettings(void)
+{
+	DefineCustomStringVariable("llm_audit.key_directory",
+							   "Directory of the data keys that encrypt values at rest, each wrapped.",
+							   "It must have mode 0700 and lie outside the data directory and its backups; a relative path starts at the data directory.",
+							   &llm_audit_key_directory, "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, KeySettingAssigned, NULL);
+}
+
 void
 PolicyInit(void)
 {
+	DefineEncryptionSettings();
 	DefineCustomBoolVariable("llm_audit.masking",
 							 "Applies the field policies to every new row, and keeps values out of the log.",
 							 "Off: rows are stored as they are written, and calls say masking_status = not_examined.",

@@ -320,3 +320,21 @@ PolicyDigest(const char *data, size_t len)
 			  (uint8 *) VARDATA(result) + id_len + 1);
 	return PointerGetDatum(result);
 }
+
+bool
+PolicyDeriveKey(const char *id, const char *purpose, char *id_out, uint8 *out)
+{
+	HmacPiece	piece = {purpose, strlen(purpose) + 1};
+
+	if (!KeysReady())
+		return false;
+	for (int i = 0; i < key_count; i++)
+	{
+		if (id != NULL && strcmp(keys[i].id, id) != 0)
+			continue;
+		strlcpy(id_out, keys[i].id, KEY_ID_MAX + 1);
+		KeyedHash(&keys[i], &piece, 1, out);
+		return true;
+	}
+	return false;
+}

@@ -12,7 +12,7 @@
 #include "access/skey.h"
 #include "catalog/pg_type.h"
 #include "pgtime.h"
-#include "policy/scan.h"
+#include "policy/encrypt.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -26,6 +26,7 @@
 #define POLICY_ON_WRITE_ATT		3
 #define POLICY_PATTERN_ATT		4
 #define POLICY_VIOLATION_ATT	5
+#define POLICY_ENCRYPT_ATT		7
 #define POLICY_HUMANS_ATT		8
 #define POLICY_CHANGED_ATT		9
 
@@ -122,6 +123,8 @@ PolicyRowRead(HeapTuple tuple, TupleDesc desc, void *arg)
 	field->humans_only = DatumGetBool(heap_getattr(tuple, POLICY_HUMANS_ATT,
 												   desc, &isnull));
 	build->plan->humans_only |= field->humans_only;
+	field->encrypt = DatumGetBool(heap_getattr(tuple, POLICY_ENCRYPT_ATT,
+											   desc, &isnull));
 	if (pattern == NULL)
 		return;
 	field->pattern = PatternByName(pattern);
@@ -146,6 +149,8 @@ KindOfType(Oid type)
 		case INETOID:
 		case CIDROID:
 			return KIND_INET;
+		case BYTEAOID:
+			return KIND_BYTEA;
 		default:
 			return KIND_OTHER;
 	}
@@ -245,7 +250,8 @@ FieldInit(FieldPlan *field, const Segment *seg, const LedgerColumn *col)
 	field->fixed = IsFixed(seg, NameStr(col->name));
 	field->sensitive = MaskKeyIsSensitive(NameStr(field->name),
 										  strlen(NameStr(field->name)));
-	field->action = field->kind == KIND_INET ? FIELD_TRUNCATE_IP : FIELD_MASK;
+	field->action = field->kind == KIND_INET ? FIELD_TRUNCATE_IP :
+		field->kind == KIND_BYTEA ? FIELD_KEEP : FIELD_MASK;
 	field->on_violation = FIELD_MASK;
 	if (strcmp(NameStr(seg->ledger_schema), LLM_AUDIT_SCHEMA) == 0 &&
 		strcmp(NameStr(col->name), "attributes") == 0)
@@ -292,6 +298,7 @@ OutcomeInit(LedgerPlan *plan, const Segment *seg)
 	outcome->environment = AttrOf(plan, seg->ncolumns, "environment");
 	outcome->organization_id = AttrOf(plan, seg->ncolumns, "organization_id");
 	outcome->request_id = AttrOf(plan, seg->ncolumns, "request_id");
+	outcome->service_name = AttrOf(plan, seg->ncolumns, "service_name");
 	if (seg->role != ROLE_LLM_CONTENT)
 		return;
 	outcome->body = AttrOf(plan, seg->ncolumns, "body");
@@ -336,6 +343,7 @@ PlanBuildFor(LedgerPlan *plan, const Segment *seg)
 				UUIDPGetDatum(&ledger_id));
 	ConfigScan("field_policy", &key, 1, PolicyRowRead, &build);
 	OutcomeInit(plan, seg);
+	EncryptFind(plan, seg);
 	plan->version = MakeVersion(build.changed);
 }
 

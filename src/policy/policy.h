@@ -84,12 +84,22 @@ extern void PolicyAttach(const pg_uuid_t *call_id,
 extern void PolicyApply(const Segment *seg, Datum *values, bool *nulls);
 
 /*
- * PolicyPreview: makes of a row what PolicyApply would have made of it while
- * the live key of that number (0: the current one) was the current one, and
- * leaves no trace.  For telling a retry from another row.
+ * PolicyPreview: makes of a row what PolicyApply would have made of it, but
+ * for encryption, while the live key of that number (0: the current one) was
+ * the current one, and leaves no trace.  For telling a retry from another row.
  */
 extern void PolicyPreview(const Segment *seg, int which, Datum *values,
 						  bool *nulls);
+
+/*
+ * PolicyStoredPlain: the plain value of an attribute that is encrypted in a
+ * stored row, whose values and nulls are by attribute number, as a datum of
+ * the attribute's type.  False if it is not encrypted there, or, with *lost
+ * set, cannot be decrypted any more.
+ */
+extern bool PolicyStoredPlain(const Segment *seg, AttrNumber attnum,
+							  const Datum *values, const bool *nulls,
+							  Datum *plain, bool *lost);
 
 /* ---------------- key.c: keys from outside the database ---------------- */
 
@@ -119,6 +129,14 @@ extern bool PolicyIsPseudonym(const char *value, size_t len);
 
 /* The keyed digest of a text, as a bytea "keyid:32 bytes"; 0 if no key. */
 extern Datum PolicyDigest(const char *data, size_t len);
+
+/*
+ * PolicyDeriveKey: 32 bytes derived for a purpose from the key of that id, or
+ * from the current one (NULL), whose id goes to id_out[17].  False if there
+ * is no such key.  The caller wipes them.
+ */
+extern bool PolicyDeriveKey(const char *id, const char *purpose,
+							char *id_out, uint8 *out);
 
 /* ---------------- log.c: what reports may say ---------------- */
 

@@ -109,7 +109,8 @@ typedef enum FieldKind
 	KIND_TEXT,
 	KIND_JSON,
 	KIND_JSONB,
-	KIND_INET
+	KIND_INET,
+	KIND_BYTEA					/* kept, unless it is to be encrypted */
 } FieldKind;
 
 #define FIELD_LAST_MAX 64
@@ -135,6 +136,8 @@ typedef struct FieldPlan
 	const PolicyPattern *pattern;
 	text	   *regex;			/* if it is none of ours; NULL: anything */
 	const char *hash_kind;
+	bool		encrypt;
+	const LedgerColumn *sealed; /* the column for its ciphertext; NULL: none */
 
 	/* the last value that was found to be fine as it is */
 	int			last_len;		/* -1: none */
@@ -156,6 +159,7 @@ typedef struct OutcomeAttrs
 	AttrNumber	environment;
 	AttrNumber	organization_id;
 	AttrNumber	request_id;
+	AttrNumber	service_name;
 } OutcomeAttrs;
 
 typedef struct LedgerPlan
@@ -169,6 +173,10 @@ typedef struct LedgerPlan
 	FieldPlan  *fields;
 	LedgerColumn *columns;
 	OutcomeAttrs outcome;
+
+	/* columns of llm_content that hold ciphertext only; NULL elsewhere */
+	const LedgerColumn *body_encrypted;
+	const LedgerColumn *original_encrypted;
 	char	   *version;		/* masking_version of rows under this plan */
 } LedgerPlan;
 

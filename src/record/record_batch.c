@@ -337,27 +337,38 @@ WouldStore(const Retry *retry, TupleDesc desc, NullableDatum *result)
 	}
 }
 
+/*
+ * Compares one value that the writer gave with that of a stored row.  One
+ * that was erased, or whose data key is gone, can no longer be told from
+ * another.
+ */
+static bool
+ValueMatches(const Segment *seg, TupleTableSlot *slot, int a, Datum given)
+{
+	Form_pg_attribute att = TupleDescAttr(slot->tts_tupleDescriptor, a);
+	Datum		stored = slot->tts_values[a];
+	bool		lost;
+
+	if (PolicyStoredPlain(seg, a + 1, slot->tts_values, slot->tts_isnull,
+						  &stored, &lost))
+		return datum_image_eq(stored, given, att->attbyval, att->attlen);
+	if (slot->tts_isnull[a])
+		return lost || !slot->tts_isnull[seg->attrs.erased - 1];
+	return lost || datum_image_eq(stored, given, att->attbyval, att->attlen);
+}
+
 /* Compares the values that the writer gave with a stored row. */
 static bool
 MatchesUnderKey(const Retry *retry, TupleTableSlot *slot)
 {
 	TupleDesc	desc = slot->tts_tupleDescriptor;
-	AttrNumber	erased = retry->seg->attrs.erased;
 	NullableDatum *given = palloc(sizeof(NullableDatum) * desc->natts);
 
 	WouldStore(retry, desc, given);
 	for (int a = 0; a < desc->natts; a++)
 	{
-		Form_pg_attribute att = TupleDescAttr(desc, a);
-
-		if (given[a].isnull)
-			continue;
-		/* an erased value can no longer be told from another */
-		if (slot->tts_isnull[a] && !slot->tts_isnull[erased - 1])
-			continue;
-		if (slot->tts_isnull[a] ||
-			!datum_image_eq(slot->tts_values[a], given[a].value,
-							att->attbyval, att->attlen))
+		if (!given[a].isnull &&
+			!ValueMatches(retry->seg, slot, a, given[a].value))
 			return false;
 	}
 	return true;

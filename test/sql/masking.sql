@@ -298,7 +298,6 @@ SELECT llm_audit.set_field_policy('notes', 'a', 'hash');
 SELECT llm_audit.set_field_policy('notes', 'a', 'mask');
 SELECT llm_audit.set_field_policy('notes', 'a', 'mask', reason => '  ');
 SELECT llm_audit.set_field_policy('notes', 'a', 'mask', reason => 'reviewed by compliance');
-SELECT llm_audit.set_field_policy('notes', 'a', 'hash', encrypt => true);
 SELECT llm_audit.set_field_policy('pg_class', 'relname', 'mask');
 SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'environment', 'hash', reason => 'r');
 SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'masking_status', 'keep', reason => 'r');

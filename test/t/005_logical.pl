@@ -18,7 +18,7 @@ $publisher->safe_psql('audit',
 
 my @registry = map { "llm_audit.$_" }
   qw(environment ledger ledger_environment ledger_column ledger_segment
-  action_type content_recording call_source field_policy);
+  action_type content_recording call_source field_policy original_recipient);
 $publisher->safe_psql('audit',
 	'CREATE PUBLICATION registry FOR TABLE ' . join(', ', @registry));
 $publisher->safe_psql('audit',
