@@ -31,7 +31,9 @@ CharSetsPrepare(void)
 	AddChars("_-.", SET_KEY);
 	AddChars("._%+-'!#$^{}|~", SET_LOCAL);
 	AddChars(":=?.!+~|>", SET_OPERATOR);
-	AddChars("\"'`\\]", SET_QUOTE);
+	AddChars("\"'`\\]*", SET_QUOTE);
 	AddChars("\"'`,;<\\&", SET_BARE_END);
 	AddChars("\"'<>`/?#\\", SET_URL_END);
+	AddChars(" -./()", SET_JOINS_DIGITS);
+	AddChars("/:0123456789ABCDEFabcdef", SET_AFTER_COLON);
 }

@@ -22,19 +22,24 @@
 static size_t
 CompactKey(const unsigned char *key, size_t len, char *out)
 {
-	unsigned char folded[KEY_ROOM];
 	size_t		n = 0;
+	bool		wide = false;
 
 	if (len > KEY_ROOM)
 	{
 		key += len - KEY_ROOM;
 		len = KEY_ROOM;
 	}
-	FoldCopy(key, len, folded);
 	for (size_t i = 0; i < len; i++)
-		if (folded[i] > ' ' && folded[i] != '_' && folded[i] != '-' &&
-			folded[i] != '.')
-			out[n++] = (char) folded[i];
+	{
+		unsigned char c = key[i];
+
+		wide |= c >= 0x80;
+		out[n] = (char) (IsUpper(c) ? c | 0x20 : c);
+		n += c > ' ' && c != '_' && c != '-' && c != '.';
+	}
+	if (wide)
+		FoldCopy((unsigned char *) out, n, (unsigned char *) out);
 	out[n] = '\0';
 	return n;
 }
@@ -181,7 +186,7 @@ KeyKind
 KindOfKey(const unsigned char *key, size_t len)
 {
 	char		name[KEY_ROOM + 1];
-	size_t		n = CompactKey(key, len, name);
+	size_t		n = len < 3 ? 0 : CompactKey(key, len, name);
 	const char *end[KEY_PASSWORD + 1] = {NULL};
 
 	if (n < 3)
@@ -237,6 +242,7 @@ typedef struct ValueLook
 	int			symbols;		/* neither letter, digit nor "_-." */
 	int			spaces;
 	int			filler;			/* longest run of one that fills: x, *, 0 */
+	int			turns;			/* capitals that no word of a name has */
 } ValueLook;
 
 /* Counts what a value is made of. */
@@ -257,7 +263,13 @@ LookAt(const MaskScan *scan, const Value *value)
 		if (IsDigit(c))
 			look.digits++;
 		else if (IsAlpha(c) || c >= 0x80)
+		{
 			look.letters++;
+			/* one small letter between capitals, as no word has it */
+			look.turns += i >= value->start + 2 && IsUpper(c) &&
+				IsAlpha(scan->text[i - 1]) && IsAlpha(scan->text[i - 2]) &&
+				(IsUpper(scan->text[i - 1]) != IsUpper(scan->text[i - 2]));
+		}
 		else if (IsSpace(c))
 			look.spaces++;
 		else if (c != '_' && c != '-' && c != '.')
@@ -266,21 +278,48 @@ LookAt(const MaskScan *scan, const Value *value)
 	return look;
 }
 
-/* True if the folded value begins with (or is) one of the words. */
-static bool
-ValueBegins(const MaskScan *scan, const Value *value, const char *list)
+/*
+ * Beginnings of values that stand for a value, by their first letter; '$'
+ * demands the whole.
+ */
+static const char *const placeholders[26][7] =
 {
-	while (*list)
-	{
-		const char *bar = strchr(list, '|');
-		size_t		len = bar ? (size_t) (bar - list) : strlen(list);
-		bool		whole = list[len - 1] == '$';
-		size_t		n = FoldMatch(scan->text, value->end, value->start, list,
-								  len - whole);
+	['c' - 'a'] = {"config."},
+	['e' - 'a'] = {"example", "env.", "env[", "enter your"},
+	['f' - 'a'] = {"false$"},
+	['g' - 'a'] = {"getenv"},
+	['i' - 'a'] = {"insert"},
+	['n' - 'a'] = {"null$", "none$", "nil$", "not set$"},
+	['o' - 'a'] = {"os.environ", "os.getenv", "optional$"},
+	['p' - 'a'] = {"placeholder", "process.env"},
+	['r' - 'a'] = {"redacted", "required$"},
+	['s' - 'a'] = {"string$", "self.", "settings.", "secrets."},
+	['t' - 'a'] = {"true$", "this."},
+	['u' - 'a'] = {"undefined$"},
+	['v' - 'a'] = {"var."},
+	['x' - 'a'] = {"xxx"},
+	['y' - 'a'] = {"your"},
+};
 
+/* True if the folded value begins with (or is) one of them. */
+static bool
+IsPlaceholderWord(const MaskScan *scan, const Value *value)
+{
+	unsigned char first = scan->text[value->start];
+
+	if (!IsAlpha(first))
+		return false;
+	for (const char *const *word = placeholders[(first | 0x20) - 'a'];
+		 *word != NULL; word++)
+	{
+		size_t		len = strlen(*word);
+		bool		whole = (*word)[len - 1] == '$';
+		size_t		n;
+
+		n = FoldMatch(scan->text, value->end, value->start, *word,
+					  len - whole);
 		if (n > 0 && (!whole || value->start + n == value->end))
 			return true;
-		list += len + (bar != NULL);
 	}
 	return false;
 }
@@ -298,12 +337,7 @@ IsPlaceholder(const MaskScan *scan, const Value *value, const ValueLook *look)
 		return true;
 	if (look->filler >= 8 || (look->filler >= 4 && look->digits == 0))
 		return true;
-	return ValueBegins(scan, value,
-					   "null$|none$|nil$|true$|false$|undefined$|string$|"
-					   "your|example|placeholder|redacted|process.env|"
-					   "os.environ|os.getenv|getenv|env.|env[|var.|self.|"
-					   "this.|config.|settings.|secrets.|xxx|insert|"
-					   "required$|optional$|not set$|enter your");
+	return IsPlaceholderWord(scan, value);
 }
 
 /* Whether an unquoted word after a colon is prose rather than a password. */
@@ -329,7 +363,7 @@ IsSecretValue(const MaskScan *scan, KeyKind kind, const Value *value)
 		return false;
 	look = LookAt(scan, value);
 	if (kind != KEY_PASSWORD && look.digits == 0 && look.symbols == 0 &&
-		len != 17)
+		len != 17 && look.turns < 4)
 		return false;			/* words, not worth a closer look */
 	if (IsPlaceholder(scan, value, &look))
 		return false;
@@ -354,6 +388,8 @@ IsSecretValue(const MaskScan *scan, KeyKind kind, const Value *value)
 			memchr(text, '/', len) == NULL;
 	if (look.digits > 0)
 		return len >= 8 && entropy >= (len < 20 ? 2.3 : 2.6);
+	if (value->quote && len >= 12 && look.turns >= 4 && entropy >= 3.0)
+		return true;			/* letters in a case that no word has */
 	return len >= 8 && entropy >= 3.0 &&
 		look.symbols >= (value->quote ? 1 : 4);
 }
@@ -475,17 +511,23 @@ FindKey(const MaskScan *scan, size_t pos, size_t *start, size_t *end)
 	return *end > *start;
 }
 
-/* "var apiToken string = ...": the name stands before its type. */
+/* "var apiToken string =", "apiToken: string =": the name is before a type. */
 static void
 SkipTypeName(const MaskScan *scan, size_t *start, size_t *end)
 {
 	size_t		at = *start;
 	size_t		low = at > KEY_ROOM ? at - KEY_ROOM : 0;
 
-	if (*end - *start != 6 || memcmp(scan->text +*start, "string", 6) != 0 ||
-		at == 0 || scan->text[at - 1] != ' ')
+	if (*end - *start != 6 || FoldMatch(scan->text, *end, *start, "string", 6)
+		== 0)
 		return;
-	*end = --at;
+	while (at > low && scan->text[at - 1] == ' ')
+		at--;
+	if (at > low && scan->text[at - 1] == ':')
+		at--;
+	if (at == *start)
+		return;
+	*end = at;
 	while (at > low && InSet(scan->text[at - 1], SET_KEY))
 		at--;
 	*start = at;
@@ -496,13 +538,28 @@ static size_t
 ValueStart(const MaskScan *scan, size_t pos)
 {
 	size_t		at = pos + 1;
+	size_t		block;
 
 	while (at - pos < 5 && ByteAt(scan, at) != 0 &&
 		   strchr(":=>~", ByteAt(scan, at)))
 		at++;
 	while (at - pos < 24 && IsSpace(ByteAt(scan, at)))
 		at++;
-	return at;
+	/* **Password:** value */
+	if (ByteAt(scan, at) == '*' && ByteAt(scan, at + 1) == '*' &&
+		ByteAt(scan, at + 2) == ' ')
+		return at + 3;
+	/* YAML: the value is on the next line */
+	block = at + 1;
+	if (ByteAt(scan, at) != '|' && ByteAt(scan, at) != '>')
+		return at;
+	if (ByteAt(scan, block) == '-' || ByteAt(scan, block) == '+')
+		block++;
+	if (ByteAt(scan, block) != '\n')
+		return at;
+	while (block - at < 24 && IsSpace(ByteAt(scan, block)))
+		block++;
+	return block;
 }
 
 /* Passes over "Bearer " and the like in the value of an Authorization. */
@@ -564,79 +621,248 @@ DetectAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 	return OfferValue(scan, kind, value);
 }
 
-/* The value after a key's word that no '=' or ':' follows; 0 if none. */
+/* The end of the letters, digits, '_' and '-' of a key's name. */
 static size_t
-LooseValue(const MaskScan *scan, size_t pos)
+NameTail(const MaskScan *scan, size_t pos)
 {
 	size_t		at = pos;
-	bool		quoted;
 
 	while (at - pos < 40 && (IsAlnum(ByteAt(scan, at)) ||
+							 ByteAt(scan, at) >= 0x80 ||
 							 ByteAt(scan, at) == '_' ||
 							 ByteAt(scan, at) == '-'))
 		at++;
-	quoted = ByteAt(scan, at) == '"' || ByteAt(scan, at) == '\'';
-	if (quoted)
-		at++;
-	if (ByteAt(scan, at) == '>' && !quoted)
-	{
-		for (at++; IsSpace(ByteAt(scan, at)) && at - pos < 80;)
-			at++;
-		return at;
-	}
-	if (ByteAt(scan, at) == '.')
-	{
-		while (at - pos < 60 && (IsAlnum(ByteAt(scan, at)) ||
-								 ByteAt(scan, at) == '.'))
-			at++;
-		if (ByteAt(scan, at) != '(')
-			return 0;
-		at++;
-	}
-	else if (quoted && ByteAt(scan, at) == ',')
-		at++;
-	else if (quoted && at + 7 < scan->len &&
-			 memcmp(scan->text +at, " value=", 7) == 0)
-		at += 7;
-	while (IsSpace(ByteAt(scan, at)) && at - pos < 80)
-		at++;
-	return ByteAt(scan, at) == '"' || ByteAt(scan, at) == '\'' ? at : 0;
+	return at;
 }
 
-/* setProperty("X_TOKEN", "..."), <token>..., key="Password" value="...". */
+/* How a value follows the name of a key without '=' or ':'. */
+typedef enum LooseForm
+{
+	LOOSE_NONE = 0,
+	LOOSE_QUOTED,				/* put("token", "...") */
+	LOOSE_ELEMENT,				/* <token>...</token> */
+	LOOSE_SPOKEN,				/* my token is ... */
+	LOOSE_FLAG,					/* --token ... */
+	LOOSE_BARE,					/* password ... */
+	LOOSE_COLUMN				/* token,..., */
+} LooseForm;
+
+/* Passes over white space, at most to limit. */
+static size_t
+SkipWhite(const MaskScan *scan, size_t at, size_t limit)
+{
+	while (at < limit && IsSpace(ByteAt(scan, at)))
+		at++;
+	return at;
+}
+
+/* After a quoted name: a comma, " value=", or a member "value" of JSON. */
+static size_t
+QuotedValue(const MaskScan *scan, size_t at)
+{
+	static const char *const members[] = {"\"value\"", "'value'", "value"};
+	size_t		limit = at + 60;
+
+	if (ByteAt(scan, at) == ',')
+	{
+		at = SkipWhite(scan, at + 1, limit);
+		for (int i = 0; i < 3; i++)
+		{
+			size_t		n = FoldMatch(scan->text, scan->len, at, members[i],
+									  strlen(members[i]));
+			size_t		colon = SkipWhite(scan, at + n, limit);
+
+			if (n > 0 && (ByteAt(scan, colon) == ':' ||
+						  ByteAt(scan, colon) == '='))
+				return SkipWhite(scan, colon + 1, limit);
+		}
+		return at;
+	}
+	if (at + 7 < scan->len && memcmp(scan->text +at, " value=", 7) == 0)
+		return at + 7;
+	return SkipWhite(scan, at, limit);
+}
+
+/* After a name in prose: "is", "was", a dash or the like; 0 if none. */
+static size_t
+SpokenValue(const MaskScan *scan, size_t at)
+{
+	static const char *const links[] = {
+		"is ", "was ", "will be ", "to ", "- ", "--", "= ", LEX_IS
+	};
+	size_t		limit = at + 24;
+
+	at = SkipWhite(scan, at, limit);
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+	{
+		size_t		len = strlen(links[i]);
+		size_t		n = FoldMatch(scan->text, scan->len, at, links[i], len);
+
+		if (n > 0 && IsSpace(ByteAt(scan, at + n - 1)))
+		{
+			at = SkipWhite(scan, at + n, limit);
+			return ByteAt(scan, at) == ':' ? SkipWhite(scan, at + 1, limit) : at;
+		}
+	}
+	return 0;
+}
+
+/*
+ * The value after a key's word that no '=' or ':' follows, and how it
+ * follows; start is where the word's key begins.
+ */
+static LooseForm
+LooseValue(const MaskScan *scan, size_t start, size_t pos, size_t *value)
+{
+	size_t		name_end = NameTail(scan, pos);
+	size_t		at = name_end;
+	unsigned char c = ByteAt(scan, at);
+
+	if (c == '"' || c == '\'')
+	{
+		*value = QuotedValue(scan, at + 1);
+		c = ByteAt(scan, *value);
+		return c == '"' || c == '\'' ? LOOSE_QUOTED : LOOSE_NONE;
+	}
+	if (c == '>')
+	{
+		*value = SkipWhite(scan, at + 1, at + 60);
+		return LOOSE_ELEMENT;
+	}
+	if (c == '.')
+	{
+		while (at - name_end < 60 && (IsAlnum(ByteAt(scan, at)) ||
+									  ByteAt(scan, at) == '.'))
+			at++;
+		*value = SkipWhite(scan, at + 1, at + 40);
+		return ByteAt(scan, at) == '(' &&
+			(ByteAt(scan, *value) == '"' || ByteAt(scan, *value) == '\'') ?
+			LOOSE_QUOTED : LOOSE_NONE;
+	}
+	if (c == ',' && IsAlnum(ByteAt(scan, at + 1)))
+	{
+		*value = at + 1;
+		return LOOSE_COLUMN;
+	}
+	if (!IsSpace(c))
+		return LOOSE_NONE;
+	*value = SkipWhite(scan, at, at + 40);
+	c = ByteAt(scan, *value);
+	if (c == '|')
+	{
+		*value = SkipWhite(scan, *value + 1, at + 40);
+		return LOOSE_COLUMN;
+	}
+	if (c == '"' || c == '\'')
+		return LOOSE_QUOTED;
+	if (c != '-' && start + 2 < pos && scan->text[start] == '-' &&
+		scan->text[start + 1] == '-')
+		return LOOSE_FLAG;
+	at = SpokenValue(scan, name_end);
+	if (at == 0)
+		return LOOSE_BARE;
+	*value = at;
+	return LOOSE_SPOKEN;
+}
+
+/* True for a UUID: the key of a row rather than a secret. */
+static bool
+IsUuid(const MaskScan *scan, const Value *value)
+{
+	if (value->end - value->start != 36)
+		return false;
+	for (size_t i = 0; i < 36; i++)
+	{
+		unsigned char c = scan->text[value->start + i];
+
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? c != '-' : !IsHex(c))
+			return false;
+	}
+	return true;
+}
+
+/* What follows "password" in texts about passwords: SHA256, 12-character. */
+static bool
+IsTechnicalWord(const MaskScan *scan, const Value *value)
+{
+	static const char *const words[] = {
+		"sha", "md5", "base", "utf", "aes", "pbkdf", "argon", "bcrypt",
+		"scrypt", "hmac", "oauth", "http", "v1", "v2", "rfc", "iso", "nist"
+	};
+
+	if (IsDigit(scan->text[value->start]))
+		return true;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (FoldMatch(scan->text, value->end, value->start, words[i],
+					  strlen(words[i])) > 0)
+			return true;
+	return false;
+}
+
+/*
+ * Whether a value without quotes is one: an element has its end, and what is
+ * spoken or stands in a column has to look more like a secret than a word.
+ */
+static bool
+LooseFits(const MaskScan *scan, LooseForm form, KeyKind kind,
+		  const Value *value)
+{
+	size_t		after = value->end;
+	size_t		len = value->end - value->start;
+	ValueLook	look;
+
+	if (value->quote)
+		return true;
+	if (form == LOOSE_QUOTED || value->end <= value->start)
+		return false;
+	if (form == LOOSE_ELEMENT)
+	{
+		/* <PASSWORD> alone is our own form */
+		after = SkipWhite(scan, after, after + 40);
+		return ByteAt(scan, after) == '<' && ByteAt(scan, after + 1) == '/';
+	}
+	if (form == LOOSE_FLAG && kind > KEY_VENDOR)
+		return kind == KEY_PASSWORD || len >= 12;
+	look = LookAt(scan, value);
+	if (kind == KEY_PASSWORD && form == LOOSE_SPOKEN)
+		return len >= 6 && (look.digits > 0 || look.symbols > 0);
+	if (kind == KEY_PASSWORD && (form == LOOSE_BARE || form == LOOSE_COLUMN))
+		return len >= 7 && look.digits > 0 && look.letters > 2 &&
+			!IsTechnicalWord(scan, value);
+	if (form == LOOSE_BARE)
+		return false;
+	return len >= 16 && look.digits > 1 && !IsUuid(scan, value) &&
+		TextEntropy((const char *) scan->text +value->start, len) >= 3.0;
+}
+
+/*
+ * setProperty("X_TOKEN", "..."), <token>..., key="Password" value="...",
+ * {"name": "x_token", "value": "..."}, --token ..., my password is ...
+ */
 bool
 DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	size_t		start = scan->word_start;
-	size_t		end = pos;
 	size_t		low = start > 40 ? start - 40 : 0;
-	size_t		at = LooseValue(scan, pos);
+	size_t		at = 0;
+	LooseForm	form;
 	KeyKind		kind;
 	Value		value;
 
 	(void) self;
-
-	if (at == 0 || at < scan->sign_done)
+	while (start > low && (IsAlnum(scan->text[start - 1]) ||
+						   scan->text[start - 1] == '_' ||
+						   scan->text[start - 1] == '-'))
+		start--;
+	form = LooseValue(scan, start, pos, &at);
+	if (form == LOOSE_NONE || at < scan->sign_done || at >= scan->len)
+		return false;
+	kind = KindOfKey(scan->text +start, NameTail(scan, pos) - start);
+	if (kind < KEY_VENDOR || (kind == KEY_VENDOR && form != LOOSE_FLAG &&
+							  form != LOOSE_SPOKEN))
 		return false;
 	value = ReadValue(scan, at);
-	if (!value.quote)
-	{
-		/* an element has its end; <PASSWORD> alone is our own form */
-		size_t		after = value.end;
-
-		while (IsSpace(ByteAt(scan, after)) && after - value.end < 40)
-			after++;
-		if (ByteAt(scan, after) != '<' || ByteAt(scan, after + 1) != '/')
-			return false;
-	}
-	while (start > low && (IsAlnum(scan->text[start - 1]) ||
-						   strchr("_-", scan->text[start - 1])))
-		start--;
-	while (end < at && (IsAlnum(scan->text[end]) ||
-						strchr("_-", scan->text[end])))
-		end++;
-	kind = KindOfKey(scan->text +start, end - start);
-	if (kind < KEY_SECRET)
+	if (!LooseFits(scan, form, kind, &value))
 		return false;
 	return OfferValue(scan, kind, value);
 }

@@ -53,6 +53,51 @@ CollectIban(const MaskScan *scan, size_t start, int want, char *out,
 	return IsAlnum(ByteAt(scan, at)) ? 0 : at;
 }
 
+/*
+ * The capital that a Cyrillic letter before pos looks like; 0 if it looks
+ * like none.
+ */
+static char
+LookAlikeBefore(const MaskScan *scan, size_t pos)
+{
+	static const struct
+	{
+		unsigned char second;
+		char		letter;
+	}			likes[] =
+	{
+		{0x90, 'A'}, {0x92, 'B'}, {0x95, 'E'}, {0x9A, 'K'}, {0x9C, 'M'},
+		{0x9D, 'H'}, {0x9E, 'O'}, {0xA0, 'P'}, {0xA1, 'C'}, {0xA2, 'T'},
+		{0xA5, 'X'}
+	};
+
+	if (pos < 2 || scan->text[pos - 2] != 0xD0)
+		return 0;
+	for (size_t i = 0; i < sizeof(likes) / sizeof(likes[0]); i++)
+		if (scan->text[pos - 1] == likes[i].second)
+			return likes[i].letter;
+	return 0;
+}
+
+/* An IBAN whose country begins with a letter that only looks Latin. */
+static bool
+DetectDisguisedIban(MaskScan *scan, size_t pos)
+{
+	char		iban[40];
+	bool		mixed;
+	size_t		end;
+	int			want;
+
+	iban[0] = LookAlikeBefore(scan, pos - 1);
+	iban[1] = (char) (scan->text[pos - 1] & 0xDF);
+	want = iban[0] != 0 ? IbanLength(iban) : 0;
+	if (want == 0)
+		return false;
+	end = CollectIban(scan, pos - 1, want - 1, iban + 1, &mixed);
+	return end > 0 && CheckIban(iban, want) &&
+		HitSpan(scan, MASK_IBAN_CODE, pos - 3, end, "mod97");
+}
+
 /* IBAN_CODE: country, check digits, account; mod 97 or a context word. */
 bool
 DetectIban(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -64,6 +109,9 @@ DetectIban(MaskScan *scan, const MaskDetector *self, size_t pos)
 	int			want;
 	size_t		end;
 
+	if (pos == start + 1 && IsAlpha(scan->text[start]) &&
+		ByteBefore(scan, start) >= 0x80)
+		return DetectDisguisedIban(scan, pos);
 	if (pos != start + 2 || !IsAlpha(scan->text[start]) ||
 		!IsAlpha(scan->text[start + 1]) || !IsDigit(ByteAt(scan, pos + 1)))
 		return false;

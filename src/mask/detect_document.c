@@ -101,6 +101,9 @@ DetectDocument(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (run->left == EDGE_BAD || run->total < 6)
 		return false;
 	most = DocumentGroups(run);
+	if (most < run->groups && scan->outer == 0 &&
+		pos > scan->context_last + DOCUMENT_REACH)
+		return false;			/* no word before, digits after */
 	context = DocumentContext(scan, pos, most == run->groups ? run->end : 0);
 	if (context == CTX_COUNT)
 		return false;

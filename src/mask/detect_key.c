@@ -27,7 +27,8 @@ HitKey(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
 /*
  * Classes of a key's characters, by letter: 'h' hexadecimal, 'u' capitals
  * and digits, 'w' letters and digits, '-' also dash and underscore, 'b'
- * base64 in both alphabets, '.' also dots and '~', '@' parts of a path.
+ * base64 in both alphabets, '.' also dots and '~', 'a' all of these, '@'
+ * parts of a path.
  */
 static bool
 InCharset(unsigned char c, char charset)
@@ -48,6 +49,8 @@ InCharset(unsigned char c, char charset)
 		case '.':
 			return IsAlnum(c) || c == '-' || c == '_' || c == '=' ||
 				c == '.' || c == '~';
+		case 'a':
+			return IsAlnum(c) || (c != 0 && strchr("-_=.~+/", c) != NULL);
 		case '@':
 			return IsAlnum(c) || c == '-' || c == '/' || c == '@';
 		default:
@@ -79,6 +82,41 @@ TrimEnd(const MaskScan *scan, size_t pos, size_t end)
 }
 
 /*
+ * A URL that is a secret itself goes as a whole, with its scheme and the
+ * labels before the host that we know: the start of that.
+ */
+static size_t
+UrlStart(const MaskScan *scan, size_t start)
+{
+	size_t		at = start;
+
+	while (at > 0 && start - at < 64 &&
+		   (IsAlnum(scan->text[at - 1]) || scan->text[at - 1] == '.' ||
+			scan->text[at - 1] == '-'))
+		at--;
+	if (at < 3 || memcmp(scan->text +at - 3, "://", 3) != 0)
+		return start;
+	for (at -= 3; at > 0 && start - at < 80 && IsAlpha(scan->text[at - 1]);)
+		at--;
+	return at;
+}
+
+/* True for small letters and separators alone: sk-your-api-key-here. */
+static bool
+IsWords(const MaskScan *scan, size_t start, size_t end)
+{
+	bool		joined = false;
+
+	for (size_t i = start; i < end; i++)
+	{
+		if (IsDigit(scan->text[i]) || IsUpper(scan->text[i]))
+			return false;
+		joined |= scan->text[i] == '-' || scan->text[i] == '_';
+	}
+	return joined;
+}
+
+/*
  * A key by its prefix, as the table describes what follows.  Repetitive
  * text after a prefix is an example and no key; it is not looked at again.
  */
@@ -102,17 +140,14 @@ DetectPrefixedKey(MaskScan *scan, const MaskDetector *self, size_t pos)
 	len = end - pos;
 	if (len < (size_t) self->min_len)
 		return false;
-	if (TextEntropy((const char *) scan->text +pos, len) <
+	if (IsWords(scan, pos, end) ||
+		TextEntropy((const char *) scan->text +pos, len) <
 		(double) self->min_entropy)
 	{
 		scan->key_done = end;
 		return false;
 	}
-	/* a URL is the secret itself: its scheme goes with it */
-	if (start >= 3 && memcmp(scan->text +start - 3, "://", 3) == 0)
-		for (start -= 3; start > 0 && pos - start < 48 &&
-			 IsAlpha(scan->text[start - 1]);)
-			start--;
+	start = UrlStart(scan, start);
 	return HitKey(scan, self->entity, start, end, pos - start);
 }
 
@@ -148,11 +183,12 @@ bool
 DetectJwt(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	size_t		start = scan->word_start;
-	size_t		end = SpanEnd(scan, pos, 'b', 65536);
-	size_t		dot = end;
+	size_t		end;
+	size_t		dot;
 
 	if (start < scan->key_done || IsAlnum(ByteBefore(scan, start)))
 		return false;
+	dot = end = SpanEnd(scan, pos, 'b', 65536);
 	if (scan->text[start] == 'Z')
 	{
 		scan->key_done = end;
@@ -162,7 +198,7 @@ DetectJwt(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (end - start < 15 || ByteAt(scan, dot) != '.' ||
 		ByteAt(scan, dot + 1) != 'e' || ByteAt(scan, dot + 2) != 'y')
 	{
-		if (end - start > 512)
+		if (end - start > 64)
 			scan->key_done = end;
 		return false;
 	}
@@ -223,12 +259,13 @@ bool
 DetectDiscord(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	size_t		start = scan->word_start;
-	size_t		first = SpanEnd(scan, pos, '-', 64);
+	size_t		first;
 	size_t		second;
 	size_t		third;
 
 	if (start < scan->key_done || IsAlnum(ByteBefore(scan, start)))
 		return false;
+	first = SpanEnd(scan, pos, '-', 64);
 	if (first - start < 23 || first - start > 28 || ByteAt(scan, first) != '.')
 	{
 		if (first - start > 28)
@@ -275,7 +312,8 @@ DetectFacebook(MaskScan *scan, const MaskDetector *self, size_t pos)
 	size_t		bar = RunEnd(&scan->run, 1);
 	size_t		end;
 
-	if (ByteAt(scan, bar) != '|' || bar - pos < 15 || bar - pos > 16)
+	if ((ByteAt(scan, bar) != '|' && ByteAt(scan, bar) != '%') ||
+		bar - pos < 15 || bar - pos > 16)
 		return false;
 	end = SpanEnd(scan, bar + 1, '-', 64);
 	return end - bar >= 28 && end - bar <= 41 &&
@@ -300,6 +338,20 @@ DetectTelegram(MaskScan *scan, const MaskDetector *self, size_t pos)
 	return HitKey(scan, self->entity, start, end, 0);
 }
 
+/* MaxMind: six characters, '_', 29 characters, "_mmk". */
+bool
+DetectMaxmind(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = pos - 40;
+
+	if (pos < 40 || scan->text[pos - 4] != '_' || scan->text[start + 6] != '_' ||
+		(start > 0 && IsAlnum(scan->text[start - 1])) ||
+		SpanEnd(scan, start, 'w', 6) != start + 6 ||
+		SpanEnd(scan, start + 7, 'w', 29) != pos - 4)
+		return false;
+	return HitKey(scan, self->entity, start, pos, 0);
+}
+
 /* Azure AD client secrets: three characters, a digit, "Q~", 31 or more. */
 bool
 DetectAzureSecret(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -308,10 +360,12 @@ DetectAzureSecret(MaskScan *scan, const MaskDetector *self, size_t pos)
 	size_t		end;
 
 	(void) pos;
-	if (mark < 5 || ByteAt(scan, mark) != '~' ||
+	if (mark < 5 || ByteAt(scan, mark) != '~' || mark < scan->key_done ||
 		scan->text[mark - 1] != 'Q' || !IsDigit(scan->text[mark - 2]))
 		return false;
 	end = SpanEnd(scan, mark, '.', 64);
+	if (end - mark > 36)
+		scan->key_done = end;
 	if (end - mark < 32 || end - mark > 36)
 		return false;
 	return HitKey(scan, self->entity, mark - 5, end, 0);

@@ -9,6 +9,8 @@
 #include "mask/scan.h"
 #include "mask/validate.h"
 
+#include <string.h>
+
 /* How far before a number its context word may end, in bytes. */
 #define CONTEXT_REACH 64
 
@@ -107,6 +109,64 @@ CardScore(MaskScan *scan, int groups)
 	return 0;
 }
 
+/*
+ * True for a separator that people rarely write in cards and that lists and
+ * tables have between numbers: there a word has to say that it is one.
+ */
+static bool
+IsListSeparator(const unsigned char *sep, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (sep[i] == ',' || sep[i] == '|' || sep[i] == '\t' ||
+			sep[i] == '\n' || sep[i] == ';')
+			return true;
+	return false;
+}
+
+/*
+ * CREDIT_CARD: four groups of four joined by the same one to three signs,
+ * whatever they are: 4403_1234_5678_1298.
+ */
+bool
+DetectSpreadCard(MaskScan *scan, size_t pos)
+{
+	const unsigned char *text = scan->text +pos;
+	char		digits[16];
+	MaskHit		hit = {0};
+	size_t		gap = 1;
+
+	while (gap < 4 && pos + 4 + gap < scan->len && !IsDigit(text[4 + gap]))
+		gap++;
+	if (gap == 4 || pos + 16 + 3 * gap > scan->len ||
+		IsAlnum(ByteBefore(scan, pos)) ||
+		IsDigit(ByteAt(scan, pos + 16 + 3 * gap)))
+		return false;
+	for (size_t g = 0; g < 4; g++)
+	{
+		const unsigned char *group = text +g * (4 + gap);
+
+		for (size_t i = 0; i < 4; i++)
+			if (!IsDigit(group[i]))
+				return false;
+		for (size_t i = 0; g < 3 && i < gap; i++)
+			if (IsAlnum(group[4 + i]) || group[4 + i] >= 0x80 ||
+				group[4 + i] != text[4 + i])
+				return false;
+		memcpy(digits + 4 * g, group, 4);
+	}
+	if (!CheckLuhn(digits, 16) || !CardPrefixKnown(digits, 16) ||
+		(IsListSeparator(text +4, gap) &&
+		 !ContextNear(scan, CTX_CARD, pos, CONTEXT_REACH)))
+		return false;
+	hit.entity = MASK_CREDIT_CARD;
+	hit.start = pos;
+	hit.end = pos + 16 + 3 * gap;
+	hit.score = 0.8f;
+	hit.validator = "luhn";
+	MaskAddHit(scan, hit);
+	return true;
+}
+
 /* How many first groups may be a card by the length of the first. */
 static int
 CardMostGroups(const DigitRun *run)
@@ -176,22 +236,54 @@ TwelveByContext(MaskScan *scan, int groups)
 	return MASK_ENTITY_COUNT;
 }
 
-/* KZ_IIN, KZ_BIN, RU_INN of a person: 12 digits, at once or as 6 and 6. */
+/*
+ * The first groups that make twelve digits: at once, as 6 and 6, or in equal
+ * groups; 0 if there are none.
+ */
+static int
+TwelveGroups(const DigitRun *run)
+{
+	int			len = run->group[0].len;
+	int			groups;
+
+	if (len == 12)
+		return 1;
+	if (run->total < 12 || 12 % len != 0)
+		return 0;
+	groups = 12 / len;
+	if (groups > run->groups ||
+		(run->group[1].sep != ' ' && run->group[1].sep != '-' &&
+		 run->group[1].sep != '.') ||
+		!RunSeparated(run, groups, run->group[1].sep))
+		return 0;
+	for (int i = 1; i < groups; i++)
+		if (run->group[i].len != len)
+			return 0;
+	if (groups < run->groups && run->group[groups].sep == run->group[1].sep &&
+		run->group[groups].len == len)
+		return 0;				/* it goes on: a card, a column */
+	return groups;
+}
+
+/* KZ_IIN, KZ_BIN, RU_INN of a person. */
 bool
 DetectTwelve(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	const DigitRun *run = &scan->run;
-	int			groups = run->group[0].len == 12 ? 1 : 2;
+	int			groups = TwelveGroups(run);
 	MaskEntity	checked;
 	MaskEntity	spoken;
 
 	(void) self;
-	if (groups == 2 && (run->group[0].len != 6 ||
-						(!RunShape(run, "6 6") && !RunShape(run, "6-6"))))
+	if (groups == 0)
 		return false;
 	checked = TwelveByChecks(run->digits);
 	spoken = TwelveByContext(scan, groups);
 	if (checked == MASK_ENTITY_COUNT && spoken == MASK_ENTITY_COUNT)
+		return false;
+	/* 830 717 350 867 may be an amount, single digits a column */
+	if (spoken == MASK_ENTITY_COUNT &&
+		(groups > 3 || (groups == 2 && run->group[1].sep == '.')))
 		return false;
 	if (spoken != MASK_ENTITY_COUNT)
 		return HitGroups(scan, spoken, groups,
@@ -288,4 +380,40 @@ DetectSsn(MaskScan *scan, const MaskDetector *self, size_t pos)
 		IsUpper(ByteAt(scan, RunEnd(run, 3) + 1)))
 		return false;
 	return HitGroups(scan, entity, groups, 0.85f, "area");
+}
+
+/* ---------------- codes of three to eight digits ---------------- */
+
+/* SECRET: the digits after a word like CVV, PIN or one-time code. */
+bool
+DetectPin(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	MaskHit		hit = {0};
+	size_t		at = pos;
+
+	/* the rest of the word, "code", "is", and what joins them */
+	while (at - pos < 24 && at < scan->len && !IsDigit(scan->text[at]) &&
+		   scan->text[at] != '\n' && scan->text[at] != '.' &&
+		   scan->text[at] != ',' && scan->text[at] != ';')
+		at++;
+	/* CVV2 is a name */
+	if (at == pos)
+	{
+		at++;
+		while (at - pos < 6 && at < scan->len && !IsDigit(scan->text[at]) &&
+			   !IsAlpha(scan->text[at]))
+			at++;
+	}
+	hit.start = hit.end = at;
+	while (IsDigit(ByteAt(scan, hit.end)) && hit.end - at < 9)
+		hit.end++;
+	if (hit.end - at < 3 || hit.end - at > 8 || IsAlpha(ByteAt(scan, hit.end)) ||
+		(IsDigit(ByteAt(scan, hit.end + 1)) &&
+		 !IsSpace(ByteAt(scan, hit.end))))
+		return false;
+	hit.entity = self->entity;
+	hit.score = 0.7f;
+	hit.validator = "context";
+	MaskAddHit(scan, hit);
+	return true;
 }

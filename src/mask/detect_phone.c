@@ -185,15 +185,18 @@ PhoneExtension(const MaskScan *scan, size_t end)
 	return at;
 }
 
-/* Groups of the run that may belong to one telephone number. */
+/*
+ * Groups of the run that may belong to one telephone number, a slash only
+ * within its first digits (+421 2/212 345 67).
+ */
 static int
-PhoneGroups(const DigitRun *run, int max_digits)
+PhoneGroups(const DigitRun *run, int max_digits, int slash_from)
 {
 	int			groups = 1;
 	int			digits = run->group[0].len;
 
 	while (groups < run->groups && groups < 8 &&
-		   run->group[groups].sep != '/' &&
+		   (run->group[groups].sep != '/' || digits < slash_from) &&
 		   digits + run->group[groups].len <= max_digits)
 		digits += run->group[groups++].len;
 	return groups;
@@ -226,7 +229,7 @@ InternationalGroups(const MaskScan *scan)
 		if (groups > 0)
 			return groups;
 	}
-	groups = PhoneGroups(run, 15);
+	groups = PhoneGroups(run, 15, 7);
 	return RunDigits(run, groups) >= 8 ? groups : 0;
 }
 
@@ -244,13 +247,27 @@ NationalGroups(const DigitRun *run)
 			memcmp(run->digits + 1, "800", 3) == 0 ? 1 : 0;
 	if (run->group[0].len != 1 && run->group[0].len != 4)
 		return 0;
-	return area >= '3' && !RunSeparated(run, groups, '.') ? groups : 0;
+	if (run->group[0].len == 1 && run->group[1].len == 1 && run->total != 11)
+		return 0;				/* a row of single digits */
+	if (RunSeparated(run, groups, '.'))
+		return (area == '7' || area == '9') && run->group[1].len == 3 &&
+			run->group[0].len == 1 ? groups : 0;
+	return area >= '3' ? groups : 0;
 }
 
 /* 09-7625400, 07911 123456: national numbers with the trunk's zero. */
 static int
 TrunkGroups(const DigitRun *run)
 {
+	/* 00 44 20 7946 0958: from abroad */
+	if (run->groups > 2 && memcmp(run->digits, "00", 2) == 0 &&
+		run->digits[2] != '0' && run->group[0].len <= 5 &&
+		!RunSeparated(run, run->groups, '.'))
+	{
+		int			groups = PhoneGroups(run, 15, 0);
+
+		return RunDigits(run, groups) >= 11 ? groups : 0;
+	}
 	if (run->groups < 2 || run->digits[0] != '0' || run->digits[1] == '0' ||
 		(run->groups > 2 && run->group[2].sep == run->group[1].sep))
 		return 0;
@@ -292,22 +309,53 @@ PhoneBefore(const MaskScan *scan, MaskContext near, size_t start, int digits)
 {
 	if (near == CTX_PHONE)
 		return digits >= 7 || ContextNear(scan, CTX_PHONE, start, 12);
+	if (near == CTX_COUNT && digits >= 7 && digits != 8 &&
+		(scan->run.group[0].len < digits || digits >= 9) &&
+		ContextNear(scan, CTX_NUMBER, start, 12))
+		return true;
 	return (near == CTX_COUNT || near == CTX_CARD || near == CTX_IIN ||
 			near == CTX_BIRTH) &&
 		digits >= 7 && ContextNear(scan, CTX_PHONE, start, 64);
 }
 
-/* Any number of 6 to 15 digits with a word of telephones.  Groups or 0. */
+/* 20261101, 20261101123000: a date, perhaps with its time, at once. */
+static bool
+IsCompactDate(const DigitRun *run)
+{
+	int			value[3] = {0};
+
+	if (run->groups > 1 && run->group[1].sep != ' ')
+		return false;
+	if (run->group[0].len != 8 && run->group[0].len != 14)
+		return false;
+	for (int i = 0; i < 8; i++)
+	{
+		int		   *part = &value[i < 4 ? 0 : i < 6 ? 1 : 2];
+
+		*part = *part * 10 + (run->digits[i] - '0');
+	}
+	return value[0] >= 1990 && value[0] < 2060 &&
+		DatePlausible(value[0], value[1], value[2]);
+}
+
+/*
+ * Any number of 6 to 15 digits with a word of telephones, which has to be
+ * very near if it could be a date.  Groups or 0.
+ */
 static int
 SpokenGroups(MaskScan *scan)
 {
 	const DigitRun *run = &scan->run;
 	size_t		start = run->group[0].pos;
-	MaskContext near = ContextNearest(scan, start, 40);
-	int			most = PhoneGroups(run, 15);
+	MaskContext near;
+	int			most = PhoneGroups(run, 15, 0);
 
 	if (most < run->groups && !ContextNear(scan, CTX_PHONE, start, 64))
 		return 0;				/* no word before, digits after */
+	if ((IsCompactDate(run) || ByteBefore(scan, start) == '_') &&
+		!ContextNear(scan, CTX_PHONE, start, 3))
+		return 0;
+	near = ContextNearest(scan, start, 40);
 	for (int groups = most; groups > 0; groups--)
 	{
 		int			digits = RunDigits(run, groups);
@@ -332,7 +380,8 @@ DetectPhone(MaskScan *scan, const MaskDetector *self, size_t pos)
 	int			groups;
 
 	(void) pos;
-	if (run->total < 6)
+	if (run->total < 6 ||
+		(run->left == EDGE_BAD && ByteBefore(scan, pos) != '+'))
 		return false;
 	hit.validator = "international";
 	hit.score = 0.9f;

@@ -109,6 +109,15 @@ FoldMatch(const unsigned char *text, size_t len, size_t pos,
 		}
 		if (at >= len)
 			return 0;
+		if (text[at] < 0x80)
+		{
+			if ((IsUpper(text[at]) ? text[at] | 0x20 : text[at]) !=
+				(unsigned char) pattern[p])
+				return 0;
+			p++;
+			at++;
+			continue;
+		}
 		n = FoldOne(text +at, len - at, folded);
 		for (size_t i = 0; i < n; i++)
 			if (p + i >= pattern_len ||

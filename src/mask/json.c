@@ -26,7 +26,7 @@
 #define CONTEXT_ROOM 160
 
 /* A scalar of digits: where it stands and what it holds. */
-#define TRAIL_PARTS 8
+#define TRAIL_PARTS 19
 #define TRAIL_DIGITS 12
 typedef struct TrailPart
 {
@@ -56,6 +56,7 @@ typedef struct JsonWalk
 	MaskStatus	status;
 	const char *reason;
 	MaskResult	found;			/* what was found; its counts only */
+	KeyKind		named;			/* what a member "name" says of "value" */
 	int			trail_count;
 	TrailPart	trail[TRAIL_PARTS];
 } JsonWalk;
@@ -562,9 +563,18 @@ FollowTrail(JsonWalk *walk, const char *text, size_t len, TrailPart part)
 	{
 		bool		card = part.number && ContextSaysCard(walk);
 
+		int			digits = part.len;
+
 		for (int first = walk->trail_count - 2; first >= 0; first--)
 		{
-			MaskEntity	entity = TrailEntity(walk, first, card);
+			MaskEntity	entity;
+
+			digits += walk->trail[first].len;
+			if (digits > 19 || (walk->trail[first].number && !card))
+				break;
+			if (digits < 12)
+				continue;
+			entity = TrailEntity(walk, first, card);
 
 			if (entity != MASK_ENTITY_COUNT)
 				return MaskTrail(walk, first, entity);
@@ -614,15 +624,25 @@ MaskString(JsonWalk *walk, const JsonString *string, KeyKind kind)
 	return good;
 }
 
-/* True if a number may be an identifier: seven digits and no fraction. */
+/*
+ * True if a number may be an identifier: seven digits, no fraction but .0,
+ * which *whole then leaves out.
+ */
 static bool
-NumberMayMatter(const char *text, size_t len)
+NumberMayMatter(const char *text, size_t *whole)
 {
+	size_t		len = *whole;
+
+	while (len > 2 && text[len - 1] == '0' && memchr(text, '.', len) != NULL)
+		len--;
+	len -= len > 0 && text[len - 1] == '.';
+
 	if (len < 7)
 		return false;
 	for (size_t i = 0; i < len; i++)
 		if (!IsDigit((unsigned char) text[i]))
 			return false;
+	*whole = len;
 	return true;
 }
 
@@ -650,7 +670,7 @@ WalkScalar(JsonWalk *walk, KeyKind kind)
 		return true;
 	if (kind >= KEY_SECRET)
 		good = WholePart(walk, kind, text, len, &part);
-	else if (NumberMayMatter(text, len) || walk->set != NULL)
+	else if (NumberMayMatter(text, &len) || walk->set != NULL)
 		good = ScanPart(walk, text, len, &part);
 	if (good && part.status == MASK_MASKED)
 	{
@@ -686,6 +706,44 @@ PushContext(JsonWalk *walk, size_t before, const char *key, size_t len)
 	walk->context_len += len;
 }
 
+/* True if a key is one of the words, which '|' separates and frames. */
+static bool
+IsOneOf(const char *key, size_t len, const char *words)
+{
+	for (const char *p = words; *p == '|' && p[1] != '\0'; p++)
+	{
+		size_t		n = strcspn(p + 1, "|");
+
+		if (n == len && FoldMatch((const unsigned char *) key, len, 0, p + 1,
+								  n) == len)
+			return true;
+		p += n;
+	}
+	return false;
+}
+
+/*
+ * {"name": "api_token", "value": "..."}: the kind of key that a member's
+ * string names for the member "value" after it.  The walk is at that string.
+ */
+static void
+NoteName(JsonWalk *walk, const char *key, size_t len)
+{
+	const char *text = walk->text +walk->pos + 1;
+	size_t		left = walk->len - walk->pos;
+	const char *end;
+
+	if (Peek(walk) != '"' ||
+		!IsOneOf(key, len, "|name|key|field|header|variable|param|label|id|"))
+		return;
+	end = memchr(text, '"', left > 96 ? 96 : left - 1);
+	walk->named = end == NULL ? KEY_PLAIN :
+		KindOfKey((const unsigned char *) text, (size_t) (end - text));
+
+	if (walk->named == KEY_VENDOR)
+		walk->named = KEY_PLAIN;
+}
+
 /* One key and its value. */
 static bool
 WalkMember(JsonWalk *walk, KeyKind kind, const char *outer, size_t outer_len)
@@ -714,6 +772,10 @@ WalkMember(JsonWalk *walk, KeyKind kind, const char *outer, size_t outer_len)
 	walk->pos++;
 	PushContext(walk, outer_len, name, len);
 	own = KindOfKey((const unsigned char *) name, len);
+	SkipSpace(walk);
+	NoteName(walk, name, len);
+	if (walk->named > own && IsOneOf(name, len, "|value|val|content|data|"))
+		own = walk->named;
 	return WalkValue(walk, own > kind ? own : kind);
 }
 
@@ -723,6 +785,7 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 {
 	char		outer[CONTEXT_ROOM];
 	size_t		outer_len = walk->context_len;
+	KeyKind		named = walk->named;
 
 	if (++walk->depth > walk->max_depth)
 		return Fail(walk, MASK_WITHHELD, too_deep);
@@ -731,6 +794,7 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 		outer_len--;
 	memcpy(outer, walk->context + walk->context_len - outer_len, outer_len);
 	walk->pos++;
+	walk->named = KEY_PLAIN;
 	SkipSpace(walk);
 	for (bool first = true; Peek(walk) != close; first = false)
 	{
@@ -748,6 +812,7 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 	}
 	walk->pos++;
 	walk->depth--;
+	walk->named = named;
 	memcpy(walk->context, outer, outer_len);
 	walk->context_len = outer_len;
 	return true;
@@ -802,12 +867,8 @@ MaskStatus
 MaskJson(const MaskOptions *options, const char *text, size_t len,
 		 MaskResult *result)
 {
-	KnownSet   *set;
+	KnownSet   *set = TextPrepare(options, text, len, result);
 
-	memset(result, 0, sizeof(*result));
-	result->status = KnownPrepare(options, &set);
-	if (result->status == MASK_WITHHELD)
-		result->reason = "too many known values";
 	if (result->status == MASK_CLEAN)
 		JsonWithSet(options, set, text, len, result);
 	KnownFree(options, set);

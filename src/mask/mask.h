@@ -7,8 +7,7 @@
  * trigger, in SQL functions, in unit tests and under fuzzers.  Memory comes
  * from the caller's MaskAllocator only, so that a memory context can own it.
  * All entry points are linear in the length of the text, whatever the text.
- * Text is expected in UTF-8; bytes that are not are carried along as they
- * are and never cause a fault.
+ * Text is in UTF-8; what is not can't be masked and is to be withheld.
  *
  * The usual call is MaskDocument(): one text in, one masked text out.
  */
@@ -139,7 +138,7 @@ extern const char *MaskEntityName(MaskEntity entity);
  * Finds what has to be masked in plain text.  *hits becomes an allocated
  * array (NULL when there is none) ordered by start, without overlaps.
  * Returns MASK_CLEAN, MASK_MASKED, MASK_WITHHELD (known values beyond
- * reason) or MASK_NO_MEMORY.
+ * reason, or a text that isn't UTF-8) or MASK_NO_MEMORY.
  */
 extern MaskStatus MaskFind(const MaskOptions *options, const char *text,
 						   size_t len, MaskHit **hits, size_t *count);
@@ -160,7 +159,7 @@ extern MaskStatus MaskText(const MaskOptions *options, const char *text,
 /*
  * Masks a JSON document: values under sensitive keys entirely, all other
  * strings, numbers and keys by content; the rest stays byte for byte.
- * MASK_WITHHELD when it isn't JSON or is nested too deep.
+ * MASK_WITHHELD when it isn't JSON, isn't UTF-8 or is nested too deep.
  */
 extern MaskStatus MaskJson(const MaskOptions *options, const char *text,
 						   size_t len, MaskResult *result);

@@ -212,9 +212,9 @@ TextWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	return result->status;
 }
 
-MaskStatus
-MaskText(const MaskOptions *options, const char *text, size_t len,
-		 MaskResult *result)
+KnownSet *
+TextPrepare(const MaskOptions *options, const char *text, size_t len,
+			MaskResult *result)
 {
 	KnownSet   *set;
 
@@ -222,6 +222,20 @@ MaskText(const MaskOptions *options, const char *text, size_t len,
 	result->status = KnownPrepare(options, &set);
 	if (result->status == MASK_WITHHELD)
 		result->reason = "too many known values";
+	if (result->status == MASK_CLEAN && Utf8Prefix(text, len) < len)
+	{
+		result->status = MASK_WITHHELD;
+		result->reason = "not UTF-8";
+	}
+	return set;
+}
+
+MaskStatus
+MaskText(const MaskOptions *options, const char *text, size_t len,
+		 MaskResult *result)
+{
+	KnownSet   *set = TextPrepare(options, text, len, result);
+
 	if (result->status == MASK_CLEAN)
 		TextWithSet(options, set, text, len, result);
 	KnownFree(options, set);

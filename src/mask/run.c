@@ -105,16 +105,19 @@ ReadChain(MaskScan *scan, size_t pos)
 	while (run->chain_count < CHAIN_GROUPS)
 	{
 		DigitGroup *group = &run->chain[run->chain_count];
+		size_t		limit = scan->len - pos > GROUP_DIGITS ?
+		pos + GROUP_DIGITS : scan->len;
 		size_t		at = pos;
 		size_t		gap;
 
 		char	   *copy = run->chain_digits + digits;
 
-		for (; at < scan->len && IsDigit(scan->text[at]); at++)
-			if (at - pos < GROUP_DIGITS)
-				*copy++ = (char) scan->text[at];
-		if (at - pos > GROUP_DIGITS)
+		for (; at < limit && IsDigit(scan->text[at]); at++)
+			*copy++ = (char) scan->text[at];
+		if (at == limit && IsDigit(ByteAt(scan, at)))
 		{
+			while (at < scan->len && IsDigit(scan->text[at]))
+				at++;
 			if (run->chain_count == 0)
 				run->chain_end = at;
 			return;
@@ -126,6 +129,13 @@ ReadChain(MaskScan *scan, size_t pos)
 		digits += group->len;
 		run->chain_count++;
 		run->chain_end = at;
+		if (at + 1 < scan->len && InSet(scan->text[at], SET_JOINS_DIGITS) &&
+			IsDigit(scan->text[at + 1]))
+		{
+			sep = (char) scan->text[at];
+			pos = at + 1;
+			continue;
+		}
 		gap = ReadSeparator(scan, at, &sep);
 		if (gap == 0)
 			return;
@@ -178,10 +188,12 @@ ReadDigitRun(MaskScan *scan, size_t pos)
 	run->digits = run->chain_digits + run->group[0].before;
 	run->total = RunDigits(run, run->groups);
 	run->end = RunEnd(run, run->groups);
-	run->left = LeftEdge(scan, pos);
+	run->left = ByteBefore(scan, pos) == ' ' ? EDGE_CLEAN :
+		LeftEdge(scan, pos);
 	if (run->right_of != run->end)
 	{
-		run->right = RightEdge(scan, run->end);
+		run->right = ByteAt(scan, run->end) == ' ' ? EDGE_CLEAN :
+			RightEdge(scan, run->end);
 		run->right_of = run->end;
 	}
 }

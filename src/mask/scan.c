@@ -103,7 +103,7 @@ ContextNearest(const MaskScan *scan, size_t pos, size_t distance)
 	if (scan->context_last + distance < pos &&
 		(scan->outer == 0 || pos > distance))
 		return CTX_COUNT;
-	for (int i = 0; i < CTX_COUNT; i++)
+	for (int i = 0; i < CTX_NUMBER; i++)
 		if (ContextNear(scan, (MaskContext) i, pos, distance) &&
 			(best == CTX_COUNT || scan->context_end[i] > best_end))
 		{
@@ -176,6 +176,25 @@ ContextAfter(MaskScan *scan, MaskContext context, size_t pos)
 #define TRIGGER_ROOM 24
 static const MaskDetector *asked[TRIGGER_WORD][TRIGGER_ROOM];
 
+/* Those of TRIGGER_NUMBER, by the length of a run's first group. */
+static const MaskDetector *asked_length[GROUP_DIGITS + 1][TRIGGER_ROOM];
+
+/* Adds a detector of numbers to the lists of the lengths that it takes. */
+static void
+PrepareLengths(const MaskDetector *detector)
+{
+	for (int len = 0; len <= GROUP_DIGITS; len++)
+	{
+		const MaskDetector **list = asked_length[len];
+		int			n = 0;
+
+		while (list[n] != NULL)
+			n++;
+		if ((detector->lengths >> len & 1) && n < TRIGGER_ROOM - 1)
+			list[n] = detector;
+	}
+}
+
 /* Sorts the table by trigger, once per process. */
 static void
 PrepareTriggers(void)
@@ -186,6 +205,8 @@ PrepareTriggers(void)
 	{
 		MaskTrigger trigger = DetectorTable[i].trigger;
 
+		if (trigger == TRIGGER_NUMBER)
+			PrepareLengths(&DetectorTable[i]);
 		if (trigger != TRIGGER_WORD && count[trigger] < TRIGGER_ROOM - 1)
 			asked[trigger][count[trigger]++] = &DetectorTable[i];
 	}
@@ -195,10 +216,10 @@ PrepareTriggers(void)
 static bool
 OfferNumber(MaskScan *scan, size_t pos)
 {
-	uint32_t	length = UINT32_C(1) << scan->run.group[0].len;
+	const MaskDetector *const *d = asked_length[scan->run.group[0].len];
 
-	for (const MaskDetector *const *d = asked[TRIGGER_NUMBER]; *d != NULL; d++)
-		if (((*d)->lengths & length) != 0 && (*d)->detect(scan, *d, pos))
+	for (; *d != NULL; d++)
+		if ((*d)->detect(scan, *d, pos))
 			return true;
 	return false;
 }
@@ -209,6 +230,31 @@ OfferTrigger(MaskScan *scan, MaskTrigger trigger, size_t pos)
 {
 	for (const MaskDetector *const *d = asked[trigger]; *d != NULL; d++)
 		if ((*d)->detect(scan, *d, pos))
+			return true;
+	return false;
+}
+
+/*
+ * True for words of telephones that mean something else as a part of a name:
+ * llm_call_prod_20261101, contact_id, office-2.
+ */
+static bool
+IsPartOfName(const MaskScan *scan, const WordMatch *match, size_t pos)
+{
+	static const char *const weak[] = {"call", "contact", "office", "dial",
+	"cell", "handy", "mobile", "sms"};
+	unsigned char before = ByteBefore(scan, pos);
+	unsigned char after = ByteAt(scan, match->end);
+
+	if (match->context != CTX_PHONE ||
+		(before != '_' && after != '_' && before != '-' && after != '-' &&
+		 before != '.' && before != '/'))
+		return false;
+	if (after == '-' && !IsAlnum(ByteAt(scan, match->end + 1)))
+		return false;			/* a dash of the sentence */
+	for (size_t i = 0; i < sizeof(weak) / sizeof(weak[0]); i++)
+		if (FoldMatch(scan->text, scan->len, pos, weak[i],
+					  strlen(weak[i])) > 0)
 			return true;
 	return false;
 }
@@ -225,7 +271,8 @@ WordEvent(MaskScan *scan, size_t pos)
 
 	for (int i = 0; i < found; i++)
 		if (match[i].context >= 0 &&
-			match[i].end > scan->context_end[match[i].context])
+			match[i].end > scan->context_end[match[i].context] &&
+			!IsPartOfName(scan, &match[i], pos))
 		{
 			scan->context_end[match[i].context] = match[i].end;
 			if (scan->context_last < match[i].end)
@@ -273,10 +320,14 @@ TokenBounds(MaskScan *scan, size_t pos, size_t end)
 {
 	size_t		start = pos;
 
-	while (start > 0 && pos - start < 48 && IsAlnum(scan->text[start - 1]))
-		start--;
-	while (end < scan->len && end - pos < 96 && IsAlnum(scan->text[end]))
-		end++;
+	/* most stand alone */
+	if (IsAlnum(ByteBefore(scan, start)))
+		while (start > 0 && pos - start < 48 &&
+			   IsAlnum(scan->text[start - 1]))
+			start--;
+	if (IsAlnum(ByteAt(scan, end)))
+		while (end < scan->len && end - pos < 96 && IsAlnum(scan->text[end]))
+			end++;
 	scan->run.token_start = start;
 	scan->run.token_end = end;
 }
@@ -305,6 +356,53 @@ MayMatter(const MaskScan *scan)
 }
 
 /*
+ * True for the most frequent numbers, which are nothing, at little cost:
+ * short ones that stand alone, and short groups inside of a chain of groups.
+ * Sets digits_done.  What is said here follows from the detectors: no number
+ * has less than six digits, and within 1.2.3 or 1-2-3 a group of three or
+ * less begins nothing.
+ */
+static bool
+IsIdleNumber(MaskScan *scan, size_t pos)
+{
+	const DigitRun *run = &scan->run;
+	size_t		end = pos + 1;
+	unsigned char before = ByteBefore(scan, pos);
+	unsigned char after;
+
+	while (end < scan->len && end - pos < 6 && IsDigit(scan->text[end]))
+		end++;
+	after = ByteAt(scan, end);
+	if (end - pos == 4 && !IsAlnum(after) && after < 0x80 &&
+		scan->text[pos] >= '2' && scan->text[pos] <= '9' &&
+		(after != ' ' || ByteAt(scan, end + 1) == ' ') && after != '-' &&
+		DetectSpreadCard(scan, pos))
+		return true;
+	if (end - pos > 5 || IsAlnum(after) || IsAlpha(before) ||
+		ContextNear(scan, CTX_BIRTH, pos, 48))
+		return false;
+	if (pos < run->chain_end && run->chain_count > 0 &&
+		pos > run->chain[0].pos)
+	{
+		if (end - pos > 3)
+			return false;
+		if ((before == '.' || before == '-') &&
+			IsDigit(scan->text[pos - 2]))
+			scan->digits_done = end;
+		else if (before != ' ' || after != ' ' || end - pos > 2 ||
+				 scan->outer != 0 || pos <= scan->context_last + 64 ||
+				 !IsDigit(ByteAt(scan, end + 1)) ||
+				 (end - pos == 1 &&
+				  (scan->text[pos] == '7' || scan->text[pos] == '8')))
+			return false;
+	}
+	else if (InSet(after, SET_JOINS_DIGITS))
+		return false;
+	scan->digits_done = end;
+	return true;
+}
+
+/*
  * The first digit of a run.  A token of digits alone is a number; one that
  * has letters too may be an account, a document or an address, and its other
  * digits give no events of their own.
@@ -315,6 +413,8 @@ DigitEvent(MaskScan *scan, size_t pos)
 	DigitRun   *run = &scan->run;
 	bool		mixed;
 
+	if (IsIdleNumber(scan, pos))
+		return;
 	ReadDigitRun(scan, pos);
 	TokenBounds(scan, pos, run->groups > 0 ? RunEnd(run, 1) : pos);
 	if (run->token_start < scan->done)
@@ -355,7 +455,12 @@ DispatchEvent(MaskScan *scan, size_t pos)
 	}
 	else if (c == '=' || c == ':')
 	{
-		if (pos >= scan->done)
+		unsigned char before = ByteBefore(scan, pos);
+
+		if (pos >= scan->done && before != ':' &&
+			!(c == ':' && InSet(ByteAt(scan, pos + 1), SET_AFTER_COLON) &&
+			  OfferTrigger(scan, TRIGGER_COLON, pos)) &&
+			before != '=')
 			OfferTrigger(scan, TRIGGER_SIGN, pos);
 	}
 	else
@@ -533,6 +638,8 @@ MaskFind(const MaskOptions *options, const char *text, size_t len,
 
 	*hits = NULL;
 	*count = 0;
+	if (status == MASK_CLEAN && Utf8Prefix(text, len) < len)
+		status = MASK_WITHHELD;
 	if (status == MASK_CLEAN)
 		status = FindWithSet(options, set, text, len, hits, count);
 	KnownFree(options, set);

@@ -34,6 +34,8 @@ typedef enum MaskContext
 	CTX_NATIONAL,
 	CTX_DOCUMENT,
 	CTX_PLAIN,					/* an amount, an order: no identifier */
+	CTX_NUMBER,					/* a number that could be a telephone's; never
+								 * the nearest, where others say more */
 	CTX_COUNT
 } MaskContext;
 
@@ -109,7 +111,8 @@ typedef enum MaskTrigger
 {
 	TRIGGER_NUMBER,				/* run: digits, perhaps in groups */
 	TRIGGER_TOKEN,				/* run.token: letters and digits mixed */
-	TRIGGER_SIGN,				/* pos: '=' or ':' */
+	TRIGGER_COLON,				/* pos: ':' before one of SET_AFTER_COLON */
+	TRIGGER_SIGN,				/* pos: the first '=' or ':' of an operator */
 	TRIGGER_AT,					/* pos: '@' */
 	TRIGGER_WORD				/* pos: one of the detector's words */
 } MaskTrigger;
@@ -254,11 +257,14 @@ typedef enum KeyKind
 
 extern KeyKind KindOfKey(const unsigned char *key, size_t len);
 
-/* shadow.c */
+/* shadow.c: how many bytes of a text are UTF-8, then the shadow */
+extern size_t Utf8Prefix(const char *text, size_t len);
+
 typedef struct Shadow
 {
 	const unsigned char *text;	/* the caller's own if nothing differs */
 	size_t		len;
+	bool		escapes;		/* those in the text were read */
 	unsigned char *owned;
 } Shadow;
 
@@ -290,7 +296,17 @@ extern void KnownFree(const MaskOptions *options, KnownSet *set);
 extern void NoteFound(const MaskOptions *options, MaskResult *result,
 					  MaskEntity entity, const char *value, size_t len);
 
-/* scan.c, render.c: as MaskFind and MaskText, with a prepared set. */
+/*
+ * render.c: what every document begins with: its known values' set, and
+ * result emptied, with the status MASK_CLEAN if the text can be masked.
+ */
+extern KnownSet *TextPrepare(const MaskOptions *options, const char *text,
+							 size_t len, MaskResult *result);
+
+/*
+ * scan.c, render.c: as MaskFind and MaskText, with a prepared set, of a text
+ * that is UTF-8 (one that isn't causes no fault, but misses).
+ */
 extern MaskStatus FindWithSet(const MaskOptions *options, const KnownSet *set,
 							  const char *text, size_t len,
 							  MaskHit **hits, size_t *count);
@@ -356,6 +372,8 @@ IsSpace(unsigned char c)
 #define SET_QUOTE 8				/* between a key and its operator */
 #define SET_BARE_END 16			/* end of a value without quotes */
 #define SET_URL_END 32			/* end of a URL's authority */
+#define SET_JOINS_DIGITS 64		/* between groups of digits */
+#define SET_AFTER_COLON 128		/* after ':', all but assignments */
 
 extern uint8_t CharSet[256];
 extern void CharSetsPrepare(void);
@@ -384,6 +402,7 @@ ByteBefore(const MaskScan *scan, size_t pos)
 extern bool DetectIpv4(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectDate(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectCard(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectSpreadCard(MaskScan *scan, size_t pos);
 extern bool DetectTwelve(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectSnils(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectInn10(MaskScan *scan, const MaskDetector *self, size_t pos);
@@ -414,6 +433,8 @@ extern bool DetectPem(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectAwsKey(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectDiscord(MaskScan *scan, const MaskDetector *self,
 						  size_t pos);
+extern bool DetectMaxmind(MaskScan *scan, const MaskDetector *self,
+						  size_t pos);
 extern bool DetectAzureSecret(MaskScan *scan, const MaskDetector *self,
 							  size_t pos);
 extern bool DetectMailchimp(MaskScan *scan, const MaskDetector *self,
@@ -429,6 +450,7 @@ extern bool DetectAssignment(MaskScan *scan, const MaskDetector *self,
 							 size_t pos);
 extern bool DetectLooseAssignment(MaskScan *scan, const MaskDetector *self,
 								  size_t pos);
+extern bool DetectPin(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectCurlUser(MaskScan *scan, const MaskDetector *self,
 						   size_t pos);
 

@@ -33,7 +33,8 @@ const MaskDetector DetectorTable[] =
 	ON_NUMBER(MASK_IP_ADDRESS, DetectIpv4, BITS(1, 3)),
 	ON_NUMBER(MASK_MAC_ADDRESS, DetectMacToken, BITS(2, 2) | BITS(4, 4)),
 	ON_NUMBER(MASK_DATE_OF_BIRTH, DetectDate, BITS(1, 2) | BITS(4, 4)),
-	ON_NUMBER(MASK_KZ_IIN, DetectTwelve, BITS(6, 6) | BITS(12, 12)),
+	ON_NUMBER(MASK_KZ_IIN, DetectTwelve,
+			  BITS(1, 4) | BITS(6, 6) | BITS(12, 12)),
 	ON_NUMBER(MASK_US_SSN, DetectSsn,
 			  BITS(3, 3) | BITS(5, 5) | BITS(9, 9)),
 	ON_NUMBER(MASK_RU_SNILS, DetectSnils, BITS(3, 3) | BITS(11, 11)),
@@ -55,9 +56,9 @@ const MaskDetector DetectorTable[] =
 
 	/* signs */
 	ON(MASK_EMAIL_ADDRESS, TRIGGER_AT, DetectEmail),
-	ON(MASK_URL_CREDENTIALS, TRIGGER_SIGN, DetectUrlCredentials),
-	ON(MASK_ACCESS_TOKEN, TRIGGER_SIGN, DetectTelegram),
-	ON(MASK_IP_ADDRESS, TRIGGER_SIGN, DetectColonAddress),
+	ON(MASK_URL_CREDENTIALS, TRIGGER_COLON, DetectUrlCredentials),
+	ON(MASK_ACCESS_TOKEN, TRIGGER_COLON, DetectTelegram),
+	ON(MASK_IP_ADDRESS, TRIGGER_COLON, DetectColonAddress),
 	ON(MASK_SECRET, TRIGGER_SIGN, DetectAssignment),
 
 	/* words */
@@ -73,14 +74,20 @@ const MaskDetector DetectorTable[] =
 	ON_WORD(MASK_PERSON, DetectPerson, "name$|customer$|client$|" LEX_NAME,
 			false, "2"),
 	ON_WORD(MASK_SECRET, DetectLooseAssignment,
-			"token|secret|password|passwd|api key|apikey|auth key|access key|"
-			"private key|credential", false, NULL),
+			"token|secret|password|passwd|passphrase|api key|apikey|auth key|"
+			"access key|private key|secret key|key$|credential|" LEX_PASSWORD "|"
+			LEX_SECRET, false, NULL),
 	ON_WORD(MASK_AUTHORIZATION, DetectBearer, "bearer$|basic$", false, NULL),
 	ON_WORD(MASK_PASSWORD, DetectCurlUser, "curl$", false, NULL),
+	ON_WORD(MASK_SECRET, DetectPin,
+			"cvv|cvc|pin$|pin code|pincode$|pin number|otp$|one time code|"
+			"one time password|security code|verification code|" LEX_PIN,
+			false, NULL),
 	ON_WORD(MASK_CRYPTO, DetectBech32, "bc1", false, NULL),
 	ON_WORD(MASK_JWT, DetectJwt, "ey|ZXlK", true, NULL),
 	ON_WORD(MASK_PRIVATE_KEY, DetectPem, "BEGIN ", true, NULL),
 	ON_WORD(MASK_API_KEY, DetectAwsKey, "AKIA|ASIA|ABIA|ACCA|A3T", true, NULL),
+	ON_WORD(MASK_ACCESS_TOKEN, DetectMaxmind, "mmk$", true, NULL),
 	ON_WORD(MASK_ACCESS_TOKEN, DetectDiscord,
 			"MT|MD|Mj|Mz|ND|NT|Nj|Nz|OD|OT", true, NULL),
 
@@ -105,8 +112,8 @@ const MaskDetector DetectorTable[] =
 	TOKEN("glptt-", "h", 40, 40),
 	TOKEN("gloas-", "-", 64, 64),
 	KEY(MASK_ACCESS_TOKEN, "GR1348941", "-", 20, 20, 2.9f),
-	TOKEN("_gitlab_session=", "w", 32, 64),
-	TOKEN("xoxb-|xoxp-|xoxs-|xoxo-|xoxe.|xoxe-|xapp-|xwfp-", ".", 20, 400),
+	TOKEN("gitlab_session=", "w", 32, 64),
+	TOKEN("xoxb-|xoxp-|xoxs-|xoxo-|xoxe.|xoxe-|xapp-|xwfp-", ".", 12, 400),
 	KEY(MASK_ACCESS_TOKEN, "xoxa-|xoxr-", "-", 8, 400, 1.0f),
 	TOKEN("hooks.slack.com/services/|hooks.slack.com/workflows/|"
 		  "hooks.slack.com/triggers/", "b", 40, 60),
@@ -128,7 +135,9 @@ const MaskDetector DetectorTable[] =
 	TOKEN("AKCp", "w", 60, 80),
 	TOKEN("cmVmd", "w", 59, 59),
 	TOKEN("LTAI", "w", 12, 30),
-	TOKEN("dapi", "h", 32, 34),
+	TOKEN("dapi", "-", 32, 34),
+	TOKEN("authress_|scauth_|ext_|sc_", "a", 60, 160),
+	TOKEN("sk_|pk_|rk_|ak_", "w", 24, 120),
 	TOKEN("dop_v1_|doo_v1_|dor_v1_", "h", 64, 64),
 	TOKEN("dp.pt.|dp.st.|dp.sa.|dp.ct.|dp.scim.|dp.audit.", ".", 40, 80),
 	TOKEN("dt0c01.", ".", 80, 120),
@@ -161,7 +170,7 @@ const MaskDetector DetectorTable[] =
 	TOKEN("dnkey-", "-", 70, 90),
 	TOKEN("A3-", "-", 30, 44),
 	TOKEN("ops_eyJ", "b", 200, 2000),
-	KEY(MASK_ACCESS_TOKEN, "sha256~", "-", 43, 43, 3.5f),
+	KEY(MASK_ACCESS_TOKEN, "sha256~", "-", 40, 43, 3.5f),
 	TOKEN("dckr_pat_|dckr_oat_", "-", 24, 60),
 	TOKEN("figd_|figo_", "-", 36, 60),
 	TOKEN("AQVN", "-", 35, 40),

@@ -41,6 +41,7 @@ static const struct ContextWords
 		"call$|calling|callback|dial$|text me|sms|whatsapp|viber|"
 		"telegram$|answering|reach me|reach us|contact|office$|"
 		"hotline|pager|msisdn|cep$|telefon|tlf$|handy$|celular|"
+		"ring$|ring me|my number|rufnummer|puhelin|gsm$|"
 	LEX_PHONE},
 	{CTX_PASSPORT, "passport|pasaporte|passeport|reisepass|"
 	LEX_PASSPORT},
@@ -65,21 +66,24 @@ static const struct ContextWords
 	LEX_DOCUMENT},
 	{CTX_PLAIN, "amount|price|total|order|invoice|tracking|zip$|suite|apt$|"
 		"sum$|balance|usd$|eur$|kzt$|version|port$|year|page|sku$|"
+		"ticket|case number|part number|serial|flight|isbn|"
 	LEX_PLAIN},
+	{CTX_NUMBER, "number is|number:|text$|reach|" LEX_NUMBER},
 };
 
 #define WORD_ROOM 1200
 typedef struct Word
 {
-	const char *text;
-	uint8_t		len;
-	bool		whole;
-	bool		exact;
+	uint64_t	head;			/* its first bytes, at most eight, */
+	uint64_t	head_mask;		/* the first in the lowest byte */
+	int16_t		next;			/* in the same bucket, -1 at the end */
 	int16_t		detector;
 	int16_t		context;
-	int16_t		next;			/* in the same bucket, -1 at the end */
-	uint32_t	first;			/* first bytes, as the filter sees them */
-	uint32_t	mask;			/* how many of them */
+	uint8_t		len;
+	uint8_t		head_len;
+	bool		whole;
+	bool		exact;
+	const char *text;
 } Word;
 
 #define BUCKETS 2048
@@ -185,11 +189,40 @@ FilterAddWide(const char *text)
 		}
 }
 
+/*
+ * Notes a word's first bytes for comparing them at once: whole characters of
+ * one kind, ASCII or not, before a space.
+ */
+static void
+HeadOf(Word *word)
+{
+	bool		wide = (unsigned char) word->text[0] >= 0x80;
+	int			n = 0;
+
+	word->head = word->head_mask = 0;
+	while (n < word->len && word->text[n] != ' ')
+	{
+		unsigned char c = (unsigned char) word->text[n];
+		int			size = c < 0x80 ? 1 : 2;
+
+		if (n + size > 8 || (c >= 0x80 && !wide))
+			break;
+		n += size;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		word->head |= (uint64_t) (unsigned char) word->text[i] << (8 * i);
+		word->head_mask |= UINT64_C(0xFF) << (8 * i);
+	}
+	word->head_len = (uint8_t) n;
+}
+
 /* Adds one word to the dictionary and the filter. */
 static void
 AddWord(const char *text, int len, Word word)
 {
 	unsigned char key[4] = {0};
+	uint32_t	first;
 	int			key_len;
 	unsigned	b;
 
@@ -205,9 +238,9 @@ AddWord(const char *text, int len, Word word)
 	else
 		FilterAdd((const unsigned char *) text, key_len);
 	FoldCopy((const unsigned char *) text, (size_t) key_len, key);
-	memcpy(&word.first, key, 4);
-	b = BucketOf(word.first, key_len);
-	word.mask = 0xFFFFFFFFu >> (32 - 8 * key_len);
+	memcpy(&first, key, 4);
+	b = BucketOf(first, key_len);
+	HeadOf(&word);
 	word.next = bucket[b];
 	bucket[b] = (int16_t) word_count;
 	words[word_count++] = word;
@@ -258,45 +291,89 @@ WordsFilter(void)
 	return &filter;
 }
 
-/* Compares one word with the text; its length there, 0 if it is another. */
-static size_t
-WordLength(const Word *word, const unsigned char *text, size_t len, size_t pos)
+/* Small letters for the capitals of ASCII in eight bytes. */
+static inline uint64_t
+FoldEight(uint64_t v)
 {
-	size_t		n;
+	uint64_t	low = v & UINT64_C(0x7F7F7F7F7F7F7F7F);
+	uint64_t	from = low + UINT64_C(0x3F3F3F3F3F3F3F3F);	/* A and above */
+	uint64_t	beyond = low + UINT64_C(0x2525252525252525);	/* above Z */
 
-	if (word->exact)
-	{
-		n = word->len;
-		if (pos + n > len || memcmp(text +pos, word->text, n) != 0)
-			return 0;
-	}
-	else
-		n = FoldMatch(text, len, pos, word->text, word->len);
-	if (n > 0 && word->whole && pos + n < len)
-	{
-		unsigned char c = text[pos + n];
-
-		/* a capital begins a new word in camelCase: cardNumber */
-		if (c >= 0x80 || (IsAlnum(c) && !(IsUpper(c) &&
-										  !IsUpper(text[pos + n - 1]))))
-			return 0;
-	}
-	return n;
+	return v | ((from & ~beyond & ~v & UINT64_C(0x8080808080808080)) >> 2);
 }
 
-/* Folds up to four bytes, quickly if they are ASCII. */
-static inline void
-FoldFour(const unsigned char *text, size_t have, unsigned char *key)
+/* Eight bytes of a text, the first in the lowest; zeros beyond its end. */
+static inline uint64_t
+LoadEight(const unsigned char *text, size_t have)
 {
-	bool		high = false;
+	uint64_t	value = 0;
 
-	for (size_t i = 0; i < have; i++)
-	{
-		key[i] = IsUpper(text[i]) ? text[i] | 0x20 : text[i];
-		high |= text[i] >= 0x80;
-	}
-	if (high)
-		FoldCopy(text, have, key);
+	if (have >= 8)
+		memcpy(&value, text, 8);
+	else
+		memcpy(&value, text, have);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	value = __builtin_bswap64(value);
+#endif
+	return value;
+}
+
+/* Eight bytes folded as words are; a letter cut at the end stays as it is. */
+static inline uint64_t
+FoldHead(const unsigned char *text, size_t have, uint64_t raw)
+{
+	unsigned char folded[8] = {0};
+
+	if (text[0] < 0x80)
+		return FoldEight(raw);
+	FoldCopy(text, have < 8 ? have : 8, folded);
+	return LoadEight(folded, 8);
+}
+
+/* The first four bytes, as in memory. */
+static inline uint32_t
+FirstFour(uint64_t head)
+{
+	uint32_t	first = (uint32_t) head;
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	first = __builtin_bswap32(first);
+#endif
+	return first;
+}
+
+/* What is behind the head of a word; the length of the whole, or 0. */
+static inline size_t
+RestLength(const Word *word, const unsigned char *text, size_t len,
+		   size_t pos)
+{
+	size_t		head = word->head_len;
+	size_t		rest = word->len - head;
+	size_t		n;
+
+	if (rest == 0)
+		return head;
+	if (word->exact)
+		return pos + word->len <= len &&
+			memcmp(text +pos + head, word->text +head, rest) == 0 ?
+			word->len : 0;
+	n = FoldMatch(text, len, pos + head, word->text +head, rest);
+	/* a space at the end may stand for nothing */
+	return n > 0 || (rest == 1 && word->text[head] == ' ') ? head + n : 0;
+}
+
+/* True if the word ends here; a capital begins a new one: cardNumber. */
+static inline bool
+EndsWord(const unsigned char *text, size_t len, size_t end)
+{
+	unsigned char c;
+
+	if (end >= len)
+		return true;
+	c = text[	end];
+
+	return c < 0x80 &&
+		!(IsAlnum(c) && !(IsUpper(c) && !IsUpper(text[end - 1])));
 }
 
 /* Adds a match, or lengthens that of the same meaning; their new number. */
@@ -329,24 +406,24 @@ int
 WordsMatch(const unsigned char *text, size_t len, size_t pos,
 		   WordMatch *matches, int room)
 {
-	unsigned char key[4] = {0};
-	size_t		have = len - pos < 4 ? len - pos : 4;
-	uint32_t	first;
+	uint64_t	raw = LoadEight(text +pos, len - pos);
+	uint64_t	folded = FoldHead(text +pos, len - pos, raw);
+	uint32_t	first = FirstFour(folded);
 	int			found = 0;
 
-	FoldFour(text +pos, have, key);
-	memcpy(&first, key, 4);
 	for (int n = 4; n >= 2; n--)
 		for (int i = bucket[BucketOf(first, n)]; i >= 0; i = words[i].next)
 		{
+			const Word *word = &words[i];
+			uint64_t	here = word->exact ? raw : folded;
 			size_t		length;
 
-			if (((first ^ words[i].first) & words[i].mask) != 0)
+			if (((here ^ word->head) & word->head_mask) != 0)
 				continue;
-			length = WordLength(&words[i], text, len, pos);
-			if (length > 0)
-				found = NoteMatch(matches, found, room, &words[i],
-								  pos + length);
+			length = RestLength(word, text, len, pos);
+			if (length > 0 &&
+				(!word->whole || EndsWord(text, len, pos + length)))
+				found = NoteMatch(matches, found, room, word, pos + length);
 		}
 	return found;
 }

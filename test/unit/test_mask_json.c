@@ -68,8 +68,41 @@ TestKeys(void)
 		  "{\"max_tokens\": 100, \"model\": \"gpt-4\"}");
 	Masks(&plain, "{\"pass\\u0077ord\": \"x\"}",
 		  "{\"pass\\u0077ord\": \"<PASSWORD>\"}");
+	Masks(&plain, "[{\"name\": \"API_TOKEN\", \"value\": \"abc\"}, {\"name\": \"a\", \"value\": \"abc\"}]",
+		  "[{\"name\": \"API_TOKEN\", \"value\": \"<SECRET>\"}, {\"name\": \"a\", \"value\": \"abc\"}]");
+	Masks(&plain, "{\"n\": 830717350867.0}", "{\"n\": \"<KZ_IIN:**67>\"}");
 	Masks(&plain, "{\"password\": \"\", \"token\": null}",
 		  "{\"password\": \"\", \"token\": null}");
+}
+
+static char told[200];
+
+/* Notes what the scanner tells of. */
+static void
+Tell(void *arg, MaskEntity entity, const char *value, size_t len)
+{
+	(void) arg;
+	snprintf(told + strlen(told), sizeof(told) - strlen(told), "%s=%.*s;",
+			 MaskEntityName(entity), (int) len, value);
+}
+
+/* Counts, and values as they were before escapes. */
+static void
+TestFound(void)
+{
+	MaskOptions options = plain;
+	const char *text = "{\"a\": \"x@b.kz y\\u0040b.kz\", \"n\": 830717350867,"
+	" \"password\": \"q\"}";
+	MaskResult	result;
+
+	options.found = Tell;
+	MaskDocument(&options, text, strlen(text), &result);
+	Ok(result.counts[MASK_EMAIL_ADDRESS] == 2 &&
+	   result.counts[MASK_KZ_IIN] == 1 && result.counts[MASK_PASSWORD] == 1 &&
+	   result.hit_count == 4, "findings are counted");
+	Ok(strcmp(told, "EMAIL_ADDRESS=x@b.kz;EMAIL_ADDRESS=y@b.kz;"
+			  "KZ_IIN=830717350867;PASSWORD=q;") == 0, "findings are told");
+	free(result.text);
 }
 
 static void
@@ -196,6 +229,7 @@ int
 main(void)
 {
 	TestKeys();
+	TestFound();
 	TestContent();
 	TestDepth();
 	TestKnown();

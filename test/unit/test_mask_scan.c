@@ -105,6 +105,11 @@ TestNumbers(void)
 	Stays("550e8400-e29b-41d4-a716-446655440000");
 	Stays("2024-05-17T12:30:45.123456Z");
 	Stays("commit 9fceb02d0ae598e95dc970b74767f19372d61af8");
+	Stays("llm_call_prod_20261101");
+	Stays("call llm_audit 20261101");
+	Masks("call me on 272-02-02", "call me on <PHONE_NUMBER:**02>");
+	Masks("phone_2025550123", "phone_<PHONE_NUMBER:**23>");
+	Masks("+421 2/212 345 67", "<PHONE_NUMBER:**67>");
 }
 
 static void
@@ -212,6 +217,50 @@ TestDisguises(void)
 	Masks("p\u0430ypal: x@b\u0430nk.kz", "p\u0430ypal: <EMAIL_ADDRESS:***@b\u0430nk.kz>");
 }
 
+/* Escapes, fillers and separators that are meant to hide a number. */
+static void
+TestEscapes(void)
+{
+	Masks("%34403123456781298", "4403****1298");
+	Masks("4403%201234%205678%201298", "4403****1298");
+	Masks("ivan.petrov%40bank.kz", "<EMAIL_ADDRESS>");
+	Masks("ivan.petrov&#64;bank.kz, ivan&commat;bank.kz",
+		  "<EMAIL_ADDRESS>, <EMAIL_ADDRESS>");
+	Masks("\\u0034403123456781298", "4403****1298");
+	Masks("\\x34403123456781298.", "4403****1298.");
+	Stays("100% sure & \\path\\x, 50%20");
+	Masks("4403_1234_5678_1298", "4403****1298");
+	Masks("4403  1234  5678  1298", "4403****1298");
+	Masks("4403\u034f1234\ufe0f56781298", "4403****1298");
+	Masks("\u2463\u2463\u24ea\u2462123456781298", "4403****1298");
+	Stays("4403, 1234, 5678, 1298");
+	Masks("card 4403, 1234, 5678, 1298", "card 4403****1298");
+	Masks("\u0418\u0418\u041d 8 3 0 7 1 7 3 5 0 8 6 7", "\u0418\u0418\u041d <KZ_IIN:**67>");
+	Stays("830 717 350 867");
+	Masks("\u041aZ86125KZT5004100100", "Z861****0100");
+	Masks("0044 20 7946 0958", "<PHONE_NUMBER:**58>");
+}
+
+/* Secrets without '=' or ':', and what only speaks of secrets. */
+static void
+TestSpoken(void)
+{
+	Masks("my password is hunter2x", "my password is <PASSWORD>");
+	Masks("\u043f\u0430\u0440\u043e\u043b\u044c qwerty12", "\u043f\u0430\u0440\u043e\u043b\u044c <PASSWORD>");
+	Masks("tool --password hunter2 run", "tool --password <PASSWORD> run");
+	Masks("**Password:** hunter2", "**Password:** <PASSWORD>");
+	Masks("{\"name\": \"api_token\",\n  \"value\": \"x7Kq2mP9vL4n\"}",
+		  "{\"name\": \"api_token\",\n  \"value\": \"<SECRET>\"}");
+	Masks("api_token: |\n  x7Kq2mP9vL4n8R", "api_token: |\n  <SECRET>");
+	Masks("CVV 123, PIN: 4821", "CVV <SECRET>, PIN: <SECRET>");
+	Stays("my password is wrong");
+	Stays("the password must be 12 characters");
+	Stays("password SHA256 hashing");
+	Stays("the key is the longest one");
+	Stays("sk-your-api-key-here");
+	Stays("max tokens 4096, token limit 8192");
+}
+
 static void
 TestEdges(void)
 {
@@ -219,8 +268,14 @@ TestEdges(void)
 
 	Ok(MaskText(&plain, "", 0, &result) == MASK_CLEAN, "no text");
 	Ok(MaskText(&plain, "1", 1, &result) == MASK_CLEAN, "one byte");
-	Ok(MaskText(&plain, "\xff\xf0\x80", 3, &result) == MASK_CLEAN,
-	   "malformed UTF-8");
+	Ok(MaskText(&plain, "iin \xff\xf0\x80", 7, &result) == MASK_WITHHELD,
+	   "what is not UTF-8 is withheld");
+	Ok(MaskDocument(&plain, "{\"a\": \"\xed\xa0\x80\"}", 12, &result) ==
+	   MASK_WITHHELD, "surrogates are not UTF-8");
+	Ok(MaskText(&plain, "\xc0\xb1", 2, &result) == MASK_WITHHELD,
+	   "digits in a longer form are not UTF-8");
+	Ok(MaskText(&plain, "\xd0\x98 \xf0\x9f\x98\x80", 7, &result) == MASK_CLEAN,
+	   "UTF-8 is read");
 	Ok(MaskText(&plain, "iin\0 830717350867", 17, &result) == MASK_MASKED &&
 	   result.len == 18, "a text that holds NUL");
 	free(result.text);
@@ -270,6 +325,8 @@ main(void)
 	TestSecrets();
 	TestWords();
 	TestDisguises();
+	TestEscapes();
+	TestSpoken();
 	TestEdges();
 	TestNormalize();
 	printf("1..%d\n", number);

@@ -121,9 +121,9 @@ SameFindings(MaskSimd simd)
 
 		Fill(text, len);
 		MaskSetSimd(MASK_SIMD_SCALAR);
-		MaskFind(&plain, (char *) text, len, &a, &a_count);
+		FindWithSet(&plain, NULL, (char *) text, len, &a, &a_count);
 		MaskSetSimd(simd);
-		MaskFind(&plain, (char *) text, len, &b, &b_count);
+		FindWithSet(&plain, NULL, (char *) text, len, &b, &b_count);
 		same = a_count == b_count;
 		for (size_t i = 0; i < a_count && same; i++)
 			same = a[i].start == b[i].start && a[i].end == b[i].end &&
