@@ -1,0 +1,496 @@
+# cases.pl
+#	  Our own cases for accuracy.pl: values of each kind, made by the rules of
+#	  their formats, in sentences of three languages, in code and in data; and
+#	  what looks like them and is none.
+#
+# OwnCases(SEED) returns rows { text, entity, expect => [[start, end]...] };
+# an empty expect says that nothing of that entity is in the text.  The same
+# seed gives the same rows on every machine.
+use strict;
+use warnings;
+use utf8;
+
+# ---------------- helpers ----------------
+
+sub pick { return $_[ int(rand(@_)) ]; }
+
+sub digits { return join '', map { int(rand(10)) } 1 .. $_[0]; }
+
+sub chars
+{
+	my ($set, $len) = @_;
+	my @set = split //, $set;
+
+	return join '', map { $set[ int(rand(@set)) ] } 1 .. $len;
+}
+
+my $lower = join '', 'a' .. 'z';
+my $upper = join '', 'A' .. 'Z';
+my $word = $lower . $upper . '0123456789';
+my $hex = '0123456789abcdef';
+
+# A text with the value in place of %, and where it is.
+sub row
+{
+	my ($entity, $frame, $value, $expected) = @_;
+	my $at = index($frame, '%');
+	my $text = $frame;
+
+	substr($text, $at, 1) = $value;
+	return {
+		text => $text,
+		entity => $entity,
+		expect => $expected ? [ [ $at, $at + length $value ] ] : []
+	};
+}
+
+# Places that say nothing about what they hold.
+my @plain = (
+	'%', 'see %', '(%)', '"%"', "'%'", '%.', '%,', 'a % b', "- %\n- other",
+	'{"x": "%"}', "x,%,y", 'Посмотрите %, пожалуйста.', 'Міне % осы.',
+	"line one\n%\nline three", '<b>%</b>', 'x=%;', '[%]', "\t%\t", '%!',
+	'Is it %?', 'Это %?', 'value: %', '`%`', '| % |');
+
+# ---------------- numbers with check digits ----------------
+
+sub luhn_digit
+{
+	my ($sum, $twice) = (0, 1);
+
+	for my $d (reverse split //, $_[0])
+	{
+		my $n = $d * ($twice ? 2 : 1);
+
+		$sum += $n > 9 ? $n - 9 : $n;
+		$twice = !$twice;
+	}
+	return (10 - $sum % 10) % 10;
+}
+
+# Brand, prefixes, length, groups as people write them.
+my @brands = (
+	[ [ 4 ], 16, '4444' ], [ [ 4 ], 13, '' ], [ [ 4 ], 19, '' ],
+	[ [ 51 .. 55 ], 16, '4444' ], [ [ 2221, 2345, 2720 ], 16, '4444' ],
+	[ [ 34, 37 ], 15, '465' ], [ [ 6011, 644, 65 ], 16, '4444' ],
+	[ [ 300, 305, 36, 38 ], 14, '464' ], [ [ 3528, 3589 ], 16, '4444' ],
+	[ [ 62 ], 16, '4444' ], [ [ 62 ], 19, '' ], [ [ 2200, 2204 ], 16, '4444' ],
+	[ [ 5018, 6304, 6759 ], 16, '4444' ], [ [ 8600 ], 16, '4444' ],
+	[ [ 9860 ], 16, '4444' ], [ [ 9792 ], 16, '4444' ],
+	[ [ 6521, 6069 ], 16, '4444' ], [ [ 4403, 4400, 5169 ], 16, '4444' ]);
+
+sub grouped
+{
+	my ($value, $groups, $sep) = @_;
+	my @parts;
+
+	for my $n (split //, $groups)
+	{
+		push @parts, substr($value, 0, $n, '');
+	}
+	return join $sep, @parts;
+}
+
+sub card
+{
+	my ($prefixes, $len, $groups) = @{ $_[0] };
+	my $body = pick(@$prefixes);
+
+	$body .= digits($len - 1 - length $body);
+	$body .= luhn_digit($body);
+	return $groups ne '' && rand() < 0.5
+	  ? grouped($body, $groups, pick(' ', '-', ' ')) : $body;
+}
+
+sub card_cases
+{
+	my @said = (
+		'My card is %', 'card number: %', 'Card %, exp 12/28, cvv 123',
+		'Номер карты %', 'с карты % не проходит оплата', 'перевыпустите карту %',
+		'картам % бұғатталды', 'Карта: %.', 'visa % declined', 'PAN=%',
+		'{"card_number": "%", "amount": 100}', 'Please refund to %, thanks');
+	my @rows;
+
+	for my $brand (@brands)
+	{
+		push @rows, row('CREDIT_CARD', pick(@plain, @said), card($brand), 1)
+		  for 1 .. 16;
+	}
+	for (1 .. 60)
+	{
+		my $body = pick(4, 51, 37, 6011) . digits(20);
+		my $wrong = substr($body, 0, 15);
+
+		$wrong .= (luhn_digit($wrong) + pick(1 .. 9)) % 10;
+		push @rows, row('CREDIT_CARD', pick(@plain[0 .. 13]), $wrong, 0);
+	}
+	return @rows;
+}
+
+# Lengths and the letters at the beginning of an account, by country.
+my %iban = (
+	AD => '20n', AE => '19n', AL => '24n', AT => '16n', AZ => '4a20n',
+	BA => '16n', BE => '12n', BG => '4a14n', BH => '4a14n', BR => '23n1a1n',
+	BY => '4a20n', CH => '17n', CR => '18n', CY => '24n', CZ => '20n',
+	DE => '18n', DK => '14n', DO => '4a20n', EE => '16n', EG => '25n',
+	ES => '20n', FI => '14n', FO => '14n', FR => '23n', GB => '4a14n',
+	GE => '2a16n', GI => '4a15n', GL => '14n', GR => '23n', GT => '24n',
+	HR => '17n', HU => '24n', IE => '4a14n', IL => '19n', IQ => '4a15n',
+	IS => '22n', IT => '1a22n', JO => '4a22n', KW => '4a22n', KZ => '16n',
+	LB => '24n', LC => '4a24n', LI => '17n', LT => '16n', LU => '16n',
+	LV => '4a13n', MC => '23n', MD => '20n', ME => '18n', MK => '15n',
+	MR => '23n', MT => '4a23n', MU => '4a22n', NL => '4a10n', NO => '11n',
+	PK => '4a16n', PL => '24n', PS => '4a21n', PT => '21n', QA => '4a21n',
+	RO => '4a16n', RS => '18n', SA => '20n', SC => '4a20n3a', SE => '20n',
+	SI => '15n', SK => '20n', SM => '1a22n', ST => '21n', SV => '4a20n',
+	TL => '19n', TN => '20n', TR => '22n', UA => '25n', VA => '18n',
+	VG => '4a16n', XK => '16n');
+
+sub iban
+{
+	my ($country) = @_;
+	my $body = $iban{$country};
+	my $rest = 0;
+
+	$body =~ s/(\d+)([an])/$2 eq 'a' ? chars($upper, $1) : digits($1)/ge;
+	for my $c (split //, "$body${country}00")
+	{
+		my $n = $c =~ /\d/ ? $c : ord($c) - 55;
+
+		$rest = ($rest * ($n > 9 ? 100 : 10) + $n) % 97;
+	}
+	return sprintf '%s%02d%s', $country, 98 - $rest, $body;
+}
+
+sub iban_cases
+{
+	my @said = ('IBAN: %', 'счёт %', 'ИИК %', 'transfer to % today',
+		'на счет % переведите', 'account %', '{"iban":"%"}', 'есептік шот %');
+	my @rows;
+
+	for my $country (sort keys %iban)
+	{
+		for (1 .. 4)
+		{
+			my $value = iban($country);
+
+			$value = join pick(' ', ' ', '-'), $value =~ /(.{1,4})/g
+			  if rand() < 0.45;
+			$value = lc $value if rand() < 0.1;
+			push @rows, row('IBAN_CODE', pick(@plain, @said), $value, 1);
+		}
+	}
+	for (1 .. 40)
+	{
+		my $wrong = iban(pick(sort keys %iban));
+
+		substr($wrong, 2, 2) = sprintf '%02d', (substr($wrong, 2, 2) + 5) % 97;
+		push @rows, row('IBAN_CODE', pick(@plain[0 .. 13]), $wrong, 0);
+	}
+	return @rows;
+}
+
+sub kz_digit
+{
+	my @d = split //, $_[0];
+	my ($one, $two) = (0, 0);
+
+	for my $i (0 .. 10)
+	{
+		$one += $d[$i] * ($i + 1);
+		$two += $d[$i] * (($i + 2) % 11 + 1);
+	}
+	return $one % 11 < 10 ? $one % 11 : $two % 11;
+}
+
+sub iin
+{
+	my $body;
+
+	do
+	{
+		$body = sprintf '%02d%02d%02d%d%s', rand(100), 1 + rand(12),
+		  1 + rand(28), pick(3 .. 6), digits(4);
+	} while kz_digit($body) > 9;
+	return $body . kz_digit($body);
+}
+
+sub iin_cases
+{
+	my @said = ('ИИН %', 'ЖСН: %', 'My IIN is %', 'IIN=%', 'иин клиента %',
+		'менің ЖСН-ім %', '{"iin": "%"}', 'ИИН: %, тел. 87011234567');
+	my @rows;
+
+	push @rows, row('KZ_IIN', pick(@plain, @said), iin(), 1) for 1 .. 200;
+	for (1 .. 60)
+	{
+		my $wrong = iin();
+
+		substr($wrong, 11, 1) = (substr($wrong, 11, 1) + pick(1 .. 8)) % 10;
+		push @rows, row('KZ_IIN', pick(@said), $wrong, 1);
+	}
+	return @rows;
+}
+
+sub ssn_cases
+{
+	my @said = ('SSN: %', 'My SSN is %', 'social security number %',
+		'ssn=%', 'Social Security # %', '{"ssn":"%"}', 'taxpayer id %');
+	my @rows;
+
+	for (1 .. 200)
+	{
+		my $area = sprintf '%03d', pick(1 .. 665, 667 .. 899);
+		my ($group, $serial) = (sprintf('%02d', 1 + rand(99)),
+			sprintf('%04d', 1 + rand(9998)));
+
+		push @rows, row('US_SSN', pick(@plain, @said), "$area-$group-$serial", 1);
+		push @rows, row('US_SSN', pick(@said),
+			pick("$area$group$serial", "$area $group $serial"), 1);
+	}
+	for (1 .. 30)
+	{
+		my ($two, $four) = (sprintf('%02d', 1 + rand(99)), digits(4));
+
+		push @rows, row('US_SSN', pick(@plain[0 .. 13]), pick("000-$two-$four",
+				"666-$two-$four", '123-00-' . (1000 + int rand 9000),
+				"123-$two-0000", digits(9), digits(3) . '.' . digits(2)), 0);
+	}
+	return @rows;
+}
+
+# ---------------- telephones ----------------
+
+# National formats: '#' is a digit, a letter-free pattern after the country's
+# code.  The first is written with a plus, the second with a word before it.
+my %phones = (
+	7 => [ '7## ### ## ##', '8 7## ### ## ##' ],
+	1 => [ '(4##) 5##-####', '415-5##-####' ],
+	44 => [ '7### ######', '07### ######' ],
+	49 => [ '15## #######', '030 #######' ],
+	33 => [ '6 ## ## ## ##', '06 ## ## ## ##' ],
+	39 => [ '3## ### ####', '06 #### ####' ],
+	34 => [ '6## ## ## ##', '91 ### ## ##' ],
+	31 => [ '6 ########', '020 ### ####' ],
+	32 => [ '4## ## ## ##', '02 ### ## ##' ],
+	41 => [ '7# ### ## ##', '044 ### ## ##' ],
+	43 => [ '6## ######', '01 #######' ],
+	48 => [ '5## ### ###', '22 ### ## ##' ],
+	420 => [ '6## ### ###', '2## ### ###' ],
+	46 => [ '7# ### ## ##', '08-### ### ##' ],
+	47 => [ '4## ## ###', '22 ## ## ##' ],
+	45 => [ '## ## ## ##', '## ## ## ##' ],
+	358 => [ '4# ### ####', '09 ### ####' ],
+	380 => [ '50 ### ####', '044 ### ####' ],
+	375 => [ '29 ###-##-##', '8017 ###-##-##' ],
+	998 => [ '90 ### ## ##', '71 ### ## ##' ],
+	996 => [ '7## ### ###', '0312 ### ###' ],
+	90 => [ '5## ### ## ##', '0212 ### ## ##' ],
+	972 => [ '5#-###-####', '03-###-####' ],
+	971 => [ '5# ### ####', '04 ### ####' ],
+	966 => [ '5# ### ####', '011 ### ####' ],
+	91 => [ '9#### #####', '022 #### ####' ],
+	86 => [ '13# #### ####', '010 #### ####' ],
+	81 => [ '90-####-####', '03-####-####' ],
+	82 => [ '10-####-####', '02-###-####' ],
+	65 => [ '9### ####', '6### ####' ],
+	61 => [ '4## ### ###', '(02) 9### ####' ],
+	64 => [ '21 ### ####', '09 ### ####' ],
+	55 => [ '11 9####-####', '(11) 3###-####' ],
+	52 => [ '55 #### ####', '55 #### ####' ],
+	54 => [ '9 11 ####-####', '011 ####-####' ],
+	27 => [ '82 ### ####', '011 ### ####' ],
+	234 => [ '80# ### ####', '01 ### ####' ],
+	20 => [ '10 ########', '02 ########' ]);
+
+sub phone_cases
+{
+	my @said = (
+		'Call me at %', 'phone: %', 'my phone number is %', 'тел. %',
+		'Мой телефон %', 'номер телефона: %', 'телефоным %', 'Tel: %',
+		'mobile %', 'моб. %', 'whatsapp % please', '{"phone": "%"}',
+		'звоните по номеру %', 'fax %', 'Contact: %', 'dial % for help');
+	my @rows;
+
+	for my $code (sort { $a <=> $b } keys %phones)
+	{
+		for (1 .. 6)
+		{
+			my ($abroad, $home) = @{ $phones{$code} };
+
+			s/#/int(rand(10))/ge for $abroad, $home;
+			$abroad = pick("+$code $abroad", "+$code-" . $abroad =~ s/ /-/gr,
+				"+$code" . $abroad =~ s/\D//gr, "+$code $abroad");
+			push @rows, row('PHONE_NUMBER', pick(@plain, @said), $abroad, 1);
+			push @rows, row('PHONE_NUMBER', pick(@said),
+				pick($home, $home =~ s/ /-/gr, $home), 1);
+		}
+	}
+	return @rows, phone_negatives();
+}
+
+sub phone_negatives
+{
+	my @rows;
+
+	push @rows, row('PHONE_NUMBER', pick(@plain[0 .. 13]), $_, 0) for
+	  map { pick(
+		sprintf('%04d-%02d-%02d', 1990 + rand(40), 1 + rand(12), 1 + rand(28)),
+		sprintf('llm_call_prod_%04d%02d%02d', 2020 + rand(9), 1 + rand(12),
+			1 + rand(28)),
+		'17' . digits(8), '17' . digits(11), digits(4) . '.' . digits(6),
+		sprintf('%d.%d.%d', rand(20), rand(20), rand(400)),
+		'order ' . digits(8), 'INV-' . digits(6), '#' . digits(5),
+		chars($hex, 40), '1,' . digits(3) . ',' . digits(3),
+		'total ' . digits(6), 'page ' . digits(3), digits(5),
+		'0.' . digits(9), "0x" . chars($hex, 8)) } 1 .. 120;
+	return @rows;
+}
+
+# ---------------- addresses ----------------
+
+sub email_cases
+{
+	my @local = ('ivan', 'a.b', 'first.last+tag', 'x_y', 'o\'neil', 'user%host',
+		'1234567890', 'a-b', '_x', 'john.q.public', 'Имя', 'postmaster', 'a!b',
+		'{curly}', 'x~y', 'q');
+	my @domain = ('bank.kz', 'mail.example.co.uk', 'a.io', 'xn--80ak6aa92e.com',
+		'sub.domain.museum', 'пример.рф', '1and1.de', 'ex-ample.org',
+		'EXAMPLE.COM', 'x.y.z.dev', 'company.technology', 'университет.қаз');
+	my @said = ('email: %', 'write to % please', 'Почта %.', 'mailto:%',
+		'<%>', '%;', 'поштам %,', '{"email":"%"}', 'cc=%');
+	my @rows;
+
+	for my $local (grep { !/%/ } @local)
+	{
+		push @rows, row('EMAIL_ADDRESS', pick(@plain, @said),
+			$local . '@' . $_, 1) for @domain;
+	}
+	push @rows, row('EMAIL_ADDRESS', pick(@plain[0 .. 13]), $_, 0) for
+	  'user@localhost', '@handle', 'a@', '@decorator', 'icon@2x.png', 'a @ b.c',
+	  'git@', 'x@1', 'foo@.com', 'me@@x', '5 @ 3.20', 'name at example';
+	return @rows;
+}
+
+sub ip_cases
+{
+	my @said = ('ip %', 'from % port 22', 'host=%', 'Адрес %', 'ping %',
+		'http://%/', '%:8080', '%/24', 'client: %');
+	my @rows;
+
+	for (1 .. 120)
+	{
+		my $four = join '.', map { int(rand(256)) } 1 .. 4;
+
+		push @rows, row('IP_ADDRESS', pick(@plain, @said), $four, 1);
+	}
+	for (1 .. 120)
+	{
+		my @groups = map { chars($hex, 1 + rand(4)) } 1 .. 8;
+		my $cut = 1 + int(rand(6));
+		my $six = pick(join(':', @groups),
+			join(':', @groups[0 .. $cut - 1]) . '::' .
+			  join(':', @groups[$cut + 1 .. 7]),
+			'fe80::' . chars($hex, 4) . ':' . chars($hex, 4),
+			'2001:db8::' . (1 + int(rand(99))),
+			'::ffff:' . join('.', map { int(rand(256)) } 1 .. 4));
+
+		push @rows, row('IP_ADDRESS', pick(@plain[0 .. 13], 'ip % up', '[%]:443',
+				'addr=%', 'inet6 %/64'), rand() < 0.2 ? uc $six : $six, 1);
+	}
+	push @rows, row('IP_ADDRESS', pick(@plain[0 .. 13]), $_, 0) for
+	  '256.1.1.1', '1.2.3', 'version 1.2.3.4', 'v10.1.2.3', '12:30:45',
+	  'std::vector', 'a::b', '1.2.3.4.5', '2024-01-02T03:04:05',
+	  '1.3.6.1.4.1.311', '300.300.300.300', 'Foo::Bar::baz', '1.2.3-4',
+	  '10:20:30.123', '::', '3:2', 'x:1', '00:1A:2B:3C:4D:5E';
+	return @rows;
+}
+
+# ---------------- keys ----------------
+
+# Prefix, alphabet, least and greatest length of what follows.
+my @keys = (
+	[ 'sk-ant-api03-', "$word-_", 93, 93 ], [ 'sk-proj-', "$word-_", 48, 120 ],
+	[ 'sk-', $word, 48, 48 ], [ 'sk-or-v1-', $hex, 64, 64 ],
+	[ 'sk-lf-', $hex, 32, 32 ], [ 'sk-svcacct-', "$word-_", 60, 100 ],
+	[ 'gsk_', $word, 52, 52 ], [ 'xai-', $word, 80, 80 ],
+	[ 'hf_', $lower . $upper, 34, 34 ], [ 'pplx-', $word, 48, 48 ],
+	[ 'AIza', "$word-_", 35, 35 ], [ 'AKIA', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567',
+		16, 16 ], [ 'ASIA', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567', 16, 16 ],
+	[ 'ghp_', $word, 36, 36 ], [ 'gho_', $word, 36, 36 ],
+	[ 'ghs_', $word, 36, 36 ], [ 'github_pat_', "$word", 82, 82 ],
+	[ 'glpat-', "$word-_", 20, 20 ], [ 'glrt-', "$word-_", 20, 20 ],
+	[ 'xoxb-', '0123456789', 12, 12, '-', $word, 24 ],
+	[ 'xoxp-', '0123456789', 12, 12, '-', $word, 32 ],
+	[ 'xapp-1-A', "$upper" . '0123456789', 10, 10, '-', $hex, 64 ],
+	[ 'sk_live_', $word, 24, 99 ], [ 'rk_live_', $word, 24, 99 ],
+	[ 'sk_test_', $word, 24, 24 ], [ 'whsec_', $word, 32, 32 ],
+	[ 'npm_', $word, 36, 36 ], [ 'pypi-AgEIcHlwaS5vcmc', "$word-_", 60, 90 ],
+	[ 'SG.', "$word-_", 22, 22, '.', "$word-_", 43 ],
+	[ 'dop_v1_', $hex, 64, 64 ], [ 'shpat_', $hex, 32, 32 ],
+	[ 'glsa_', $word, 32, 32, '_', $hex, 8 ], [ 'hvs.', "$word-_", 90, 100 ],
+	[ 'dapi', $hex, 32, 32 ], [ 'lin_api_', $word, 40, 40 ],
+	[ 'NRAK-', $upper . '0123456789', 27, 27 ], [ 'PMAK-', $hex, 24, 24, '-',
+		$hex, 34 ], [ 'rubygems_', $hex, 48, 48 ], [ 'pul-', $hex, 40, 40 ],
+	[ 'sntrys_', "$word+/", 100, 120 ], [ 'sntryu_', $hex, 64, 64 ],
+	[ 'xkeysib-', $hex, 64, 64, '-', $word, 16 ], [ 'ya29.', "$word-_", 60, 100 ],
+	[ 'GOCSPX-', "$word-_", 28, 28 ], [ 'LTAI', $word, 20, 20 ],
+	[ 'dckr_pat_', "$word-_", 27, 27 ], [ 'figd_', "$word-_", 40, 40 ],
+	[ 'nvapi-', "$word-_", 64, 64 ], [ 'r8_', $word, 37, 37 ],
+	[ 'tvly-', $word, 32, 32 ], [ 'lsv2_pt_', $hex, 32, 32, '_', $hex, 10 ],
+	[ 'ATATT3', "$word-_=", 186, 186 ], [ 'pscale_tkn_', "$word-_", 43, 43 ],
+	[ 'CCIPAT_', $word, 22, 22, '_', $hex, 40 ], [ 'tfp_', $word, 59, 59 ],
+	[ 'EZAK', $word, 54, 54 ], [ 'doo_v1_', $hex, 64, 64 ],
+	[ 'HRKU-AA', "$word-_", 58, 58 ], [ 'sgp_', $hex, 40, 40 ],
+	[ 'AGE-SECRET-KEY-1', 'QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L', 58, 58 ]);
+
+sub key_value
+{
+	my ($prefix, $set, $least, $most, $join, $second, $len) = @{ $_[0] };
+	my $body = chars($set, $least + int(rand($most - $least + 1)));
+
+	substr($body, -1) = 'a' if $body =~ /[-_]$/;
+	$body .= $join . chars($second, $len - 1) . '7' if defined $join;
+	return $prefix . $body;
+}
+
+sub key_cases
+{
+	my @said = (
+		'my key is %', 'OPENAI_API_KEY=%', 'Authorization: Bearer %',
+		'curl -H "X-Api-Key: %" https://api.example.com', 'ключ % не работает',
+		'export TOKEN="%"', 'const k = \'%\';', '{"api_key": "%"}',
+		'token: %', 'Менің кілтім %', 'https://x.example/?key=%&a=1',
+		"key:\n  %\n", 'use % now.', 'client = Client("%")');
+	my @rows;
+
+	for my $key (@keys)
+	{
+		push @rows, row('prefixed keys', pick(@plain, @said), key_value($key), 1)
+		  for 1 .. 8;
+	}
+	push @rows, row('prefixed keys', pick(@plain[0 .. 13]), $_, 0) for (
+		'sk-xxxxxxxxxxxxxxxxxxxxxxxx', 'ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx',
+		'sk-...', 'AIza', 'sk-learn', 'hf_hub_download', 'npm_config_registry',
+		'glpat-', 'xoxb-', 'sk-************', 'key-value', 'pk_index',
+		'sk-your-api-key-here', 'test_everything_works', 'live_update_enabled',
+		'AKIAXXXXXXXXXXXXXXXX', 'SG.', 'dapi', 's.length', 'ya29.',
+		map({ pick(chars($hex, 40), chars($hex, 64), chars($hex, 32),
+				join('-', map { chars($hex, $_) } 8, 4, 4, 4, 12),
+				'sha256:' . chars($hex, 64), '#' . chars($hex, 6),
+				'/usr/lib/' . chars($lower, 12) . '.so', 'v' . int(rand(9)) . '.1.0',
+				'QmFz' . chars($word, 24), '2024-05-17T12:30:45.123Z',
+				'https://example.com/' . chars($lower, 20),
+				chars($lower, 10) . '_' . chars($lower, 8) . '()') } 1 .. 100));
+	return @rows;
+}
+
+sub OwnCases
+{
+	my ($seed) = @_;
+
+	srand($seed);
+	return (card_cases(), iban_cases(), iin_cases(), ssn_cases(), phone_cases(),
+		email_cases(), ip_cases(), key_cases());
+}
+
+1;
