@@ -17,7 +17,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "mask/mask.h"
+#include "mask/scan.h"
 
 static uint64_t state = 88172645463325252u;
 
@@ -74,14 +74,14 @@ static const char *const prompts[] =
 	"Write a haiku about rain on a tin roof. Then explain its rhythm. ",
 };
 
+/* In macros, because the layout tool breaks other scripts in code. */
+#define RUSSIAN_1 "Составьте краткое содержание договора и выделите сроки оплаты. "
+#define RUSSIAN_2 "Клиент спрашивает, почему отклонён перевод, и просит объяснить. "
+#define RUSSIAN_3 "Напишите вежливый ответ на жалобу о долгом ожидании в отделении. "
+#define RUSSIAN_4 "Сравните два тарифа и укажите, какой выгоднее для семьи. "
+#define RUSSIAN_5 "Құжатты қысқаша мазмұндап, негізгі талаптарын тізіп беріңіз. "
 static const char *const russian[] =
-{
-	"Составьте к�35аткое соде�35жание догово�35а и выделите с�35оки оплаты. ",
-	"Клиент сп�35ашивает, почему отклонён пе�35евод, и п�35осит объяснить. ",
-	"Напишите вежливый ответ на жалобу о долгом ожидании в отделении. ",
-	"С�35авните два та�35ифа и укажите, какой выгоднее для семьи. ",
-	"Құжатты қысқаша мазмұндап, негізгі талапта�35ын тізіп бе�35іңіз. ",
-};
+{RUSSIAN_1, RUSSIAN_2, RUSSIAN_3, RUSSIAN_4, RUSSIAN_5};
 
 static const char *const digits[] =
 {
@@ -108,13 +108,14 @@ Fill(char *text, size_t len, const char *const *pieces, unsigned count)
 	}
 }
 
-/* Seconds of processor time for one scan, the best of three. */
+/* Seconds of processor time for one scan, the best of some. */
 static double
-Measure(const char *text, size_t len, size_t *hits_out)
+Measure(const char *text, size_t len, int rounds, size_t *hits_out)
 {
 	double		best = 1e9;
 
-	for (int i = 0; i < 3; i++)
+	len = Utf8Prefix(text, len);
+	for (int i = 0; i < rounds; i++)
 	{
 		MaskOptions options = {0};
 		MaskHit    *hits;
@@ -137,43 +138,109 @@ Measure(const char *text, size_t len, size_t *hits_out)
 	return best;
 }
 
-/* Pieces whose repetition is meant to be slow. */
-static const char *const hostile[] =
+/*
+ * What hostile texts repeat, one or two at a time: triggers, beginnings of
+ * keys, separators, words of context, escapes, characters of other scripts.
+ */
+static const char *const pieces[] =
 {
-	"1", "1 ", "12 ", "1-", "a1", "a1b2", "@", "a@", "a@a.", "a.a@a.aa",
-	":", "::", ":a", "1:", "=", "a=", "key=", "token=", "token:", "token=a",
-	"password=x ", "passwd:a ", "://", "://a:b", "http://a:b@", "sk-", "sk-a",
-	"eyJ", "eyJa.", "eyJaaaaaaaaaaaaaaaaaa.", "ghp_", "AKIA", "xoxb-",
-	"-----BEGIN RSA PRIVATE KEY-----", "-----BEGIN ", "card ", "card 1 ",
-	"my name is ", "Mr. A", "phone ", "tel 1 ", "curl ", "curl -u ",
-	"(((((", "+1", "+1 2", "4403 1234 5678 129", "4111111111111111 ",
-	"1BoatSLRHtKNngkdXEeobR76b53LETtpyT ", "bc1q", "0x1234567890abcdef",
-	"\xd0\xb8\xd0\xb8\xd0\xbd ", "\xd9\xa1", "\xef\xbc\x91", "\xe2\x80\x8b",
-	"1\xe2\x80\x8b", "\xe2\x80\x94", "a\xc2\xa0", "{\"a\":", "[", "\\u0031",
-	"GB82WEST", "GB82 WEST 1234 ", "Bearer ", "bearer aaaaaaaaaaaa1 ",
-	"secret\", \"", "<token>", "2024-01-01 ", "born 1 ", "1.1.1.1", "1.1.",
+	"1", "12", "123", "1234", "123456", "1234567890", "123456789012",
+	"4403123456781298", "87011234567", " ", "  ", "-", ".", "/", "(", "+", ", ",
+	"\n", "_", "|", "*", ":", "::", "://", "=", "@", "a", "ab", "A", "f", "0x",
+	"http://", "a:b@", "@a.b", "a@b.", "a.a", "\"", "'", "{", "<", "\\",
+	"\\u0031", "%31", "&#49;", "&", "%", "sk-", "sk-ant-", "ghp_", "xoxb-",
+	"AKIA", "eyJ", "eyJa.", "SG.", "npm_", "key-", "live_", "s.", "MT", "AC",
+	"card ", "card", "phone ", "tel 1 ", "iin ", "passport ", "account ",
+	"order ", "born 1 ", "ssn ", "cvv ", "pin ", "my name is ", "name: ", "Mr. ",
+	"full name: ", "John Smith ", "token", "token=", "token:", "token\", \"",
+	"<token>", "password=", "password: ", "password is ", "secret=x1 ",
+	"api_key=", "--token ", "Authorization: ", "Bearer ", "curl -u ", "curl ",
+	"\xd0\xb8\xd0\xb8\xd0\xbd ", "\xd0\xb8", "\xd9\xa1", "\xef\xbc\x91",
+	"\xe2\x80\x8b", "\xe2\x80\x94", "\xc2\xa0", "\xc2\xad", "GB82WEST",
+	"KZ86125KZT5004100100", "12 May 1990 ", "1990-01-01 ", "1.1.1.1", "fe80::1",
+	"00:1a:2b", "AB123456C", "A1234567", "12345678Z", "-----BEGIN ",
+	"-----BEGIN RSA PRIVATE KEY-----", "bc1q", "Q~", "4b1d", "ext",
+	"1BoatSLRHtKNngkdXEeobR76b53LETtpyT", "deadbeef", "DE", "camelCase", "mmk",
 };
 
-/* One line per hostile text; the worst time. */
+#define PIECES ((int) (sizeof(pieces) / sizeof(pieces[0])))
+#define SAMPLE 20000
+#define WORST 12
+
+/* A hostile text: the piece or two that it repeats, and its time per byte. */
+typedef struct Hostile
+{
+	char		unit[120];
+	double		cost;
+} Hostile;
+
+/* Fills a text with repetitions of a unit. */
+static void
+Repeat(char *text, size_t len, const char *unit)
+{
+	size_t		n = strlen(unit);
+
+	for (size_t i = 0; i < len; i++)
+		text[		i] = unit[i % n];
+}
+
+/* Keeps the worst in order. */
+static void
+Keep(Hostile *worst, const char *unit, double cost)
+{
+	int			at = WORST - 1;
+
+	if (cost <= worst[at].cost)
+		return;
+	for (; at > 0 && worst[at - 1].cost < cost; at--)
+		worst[at] = worst[at - 1];
+	snprintf(worst[at].unit, sizeof(worst[at].unit), "%s", unit);
+	worst[at].cost = cost;
+}
+
+/* Prints a unit without its control and foreign characters. */
+static void
+PrintUnit(const char *unit)
+{
+	printf("hostile \"");
+	for (; *unit; unit++)
+		printf(*unit < ' ' ? "\\x%02x" : "%c", (unsigned char) *unit);
+	printf("\"");
+}
+
+/*
+ * Searches all pieces and pairs of them on small samples, then measures the
+ * worst at full length, one line each.  Returns the worst time for len bytes.
+ */
 static double
 MeasureHostile(char *text, size_t len)
 {
-	double		worst = 0;
+	Hostile		worst[WORST] = {{{0}, 0}};
+	double		slowest = 0;
+	size_t		hits;
 
-	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++)
+	for (int i = 0; i < PIECES; i++)
+		for (int j = -1; j < PIECES; j++)
+		{
+			char		unit[120];
+
+			snprintf(unit, sizeof(unit), "%s%s", pieces[i],
+					 j < 0 ? "" : pieces[j]);
+			Repeat(text, SAMPLE, unit);
+			Keep(worst, unit, Measure(text, SAMPLE, 2, &hits));
+		}
+	for (int i = 0; i < WORST; i++)
 	{
 		double		seconds;
-		size_t		hits;
 
-		Fill(text, len, &hostile[i], 1);
-		seconds = Measure(text, len, &hits);
-		if (seconds > worst)
-			worst = seconds;
-		fflush(stdout);
-		printf("hostile %-36.36s %7.3f GB/s %9zu findings\n", hostile[i],
-			   (double) len / seconds / 1e9, hits);
+		Repeat(text, len, worst[i].unit);
+		seconds = Measure(text, len, 2, &hits);
+		PrintUnit(worst[i].unit);
+		printf("  %.3f GB/s\n", (double) len / seconds / 1e9);
+		if (seconds > slowest)
+			slowest = seconds;
 	}
-	return worst;
+	return slowest;
 }
 
 int
@@ -191,20 +258,20 @@ main(int argc, char **argv)
 	if (text == NULL)
 		return 2;
 	Fill(text, len, prompts, sizeof(prompts) / sizeof(prompts[0]));
-	ordinary = Measure(text, len, &hits);
+	ordinary = Measure(text, len, 5, &hits);
 	printf("ordinary prompts  %7.3f GB/s %9zu findings\n",
 		   (double) len / ordinary / 1e9, hits);
 	Fill(text, len, russian, sizeof(russian) / sizeof(russian[0]));
 	printf("Russian prompts   %7.3f GB/s\n",
-		   (double) len / Measure(text, len, &hits) / 1e9);
+		   (double) len / Measure(text, len, 5, &hits) / 1e9);
 	Fill(text, len, digits, sizeof(digits) / sizeof(digits[0]));
-	heavy = Measure(text, len, &hits);
+	heavy = Measure(text, len, 5, &hits);
 	printf("digit-heavy text  %7.3f GB/s %9zu findings\n",
 		   (double) len / heavy / 1e9, hits);
 	worst = MeasureHostile(text, len);
-	printf("worst hostile text: %.1f times the ordinary time, "
-		   "%.1f times the ordinary target\n", worst / ordinary,
-		   worst / ((double) len / 0.5e9));
+	printf("worst of %d hostile texts: %.1f times the ordinary time, "
+		   "%.1f times the ordinary target\n", PIECES * (PIECES + 1),
+		   worst / ordinary, worst / ((double) len / 0.5e9));
 	free(text);
 	return check && (len / ordinary < 0.5e9 || len / heavy < 0.1e9 ||
 					 worst > 5 * (double) len / 0.5e9);
