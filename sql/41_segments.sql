@@ -114,11 +114,16 @@ BEGIN
 	LOOP
 		EXECUTE format('ALTER TABLE ONLY %I.%I ALTER COLUMN %I SET STATISTICS 0',
 			l.schema_name, relation, c);
+		-- what it learned before would stay for good
+		DELETE FROM pg_catalog.pg_statistic s
+			USING pg_catalog.pg_attribute a
+			WHERE s.starelid = a.attrelid AND s.staattnum = a.attnum AND a.attname = c
+				AND a.attrelid = format('%I.%I', l.schema_name, relation)::regclass;
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.forgo_statistics(llm_audit.ledger, name) IS
-	'keeps ANALYZE from sampling the erasable columns of a ledger''s table';
+	'keeps ANALYZE from sampling the erasable columns of a ledger''s table, and forgets what it knows of them';
 REVOKE EXECUTE ON FUNCTION llm_audit.forgo_statistics(llm_audit.ledger, name) FROM PUBLIC;
 
 -- Builds and attaches a leaf that has or will have a row in the registry.

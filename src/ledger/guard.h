@@ -7,6 +7,7 @@
  * guard_executor.c executor hooks: refuses early; which statements run
  * guard_utility.c	ProcessUtility hook: commands, frames
  * guard_alter.c	which subcommands of ALTER TABLE are allowed
+ * guard_copy.c		no copies of erasable columns
  * guard_object.c	object access hook: whatever way an object is changed
  * permit.c			the doors
  * refusal.c		the error, and its record in admin_event
@@ -36,7 +37,8 @@ typedef enum GuardAction
 	GUARD_RULE,
 	GUARD_TRIGGER,
 	GUARD_UNIQUE,
-	GUARD_REPLACE
+	GUARD_REPLACE,
+	GUARD_COPY
 } GuardAction;
 
 /*
@@ -162,6 +164,16 @@ extern bool GuardKeyIsOurs(Oid table, const AttrNumber *attnums, int n);
  * indexes accept: it has id, or lane and seq, among its keys.
  */
 extern bool GuardKeyIsImplied(Oid table, const AttrNumber *attnums, int n);
+
+/* ---------------- guard_copy.c ---------------- */
+
+/*
+ * Raise if an index (its pg_index row), an object of CREATE STATISTICS or ALTER
+ * COLUMN SET STATISTICS would copy values of an erasable column.
+ */
+extern void GuardCheckIndexCopies(Oid table, HeapTuple index);
+extern void GuardCheckStatisticsObject(Oid object);
+extern void GuardCheckStatisticsTarget(Oid table, const AlterTableCmd *cmd);
 
 /* The trigger's definition is exactly one of ours. */
 struct FormData_pg_trigger;

@@ -266,5 +266,7 @@ GuardCheckAlter(Oid relid, AlterTableStmt *stmt)
 
 		if (!SubcommandIsAllowed(relid, stmt, cmd))
 			RefuseRelation(GUARD_ALTER, relid, NULL);
+		if (cmd->subtype == AT_SetStatistics && GuardIsLedger(relid))
+			GuardCheckStatisticsTarget(relid, cmd);
 	}
 }

@@ -28,6 +28,7 @@
 #include "catalog/pg_policy.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_rewrite.h"
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_trigger.h"
 #include "commands/event_trigger.h"
 #include "commands/extension.h"
@@ -289,7 +290,10 @@ CheckTriggerCreated(Oid trigger)
 	heap_freetuple(tuple);
 }
 
-/* No unique index or exclusion that could refuse rows. */
+/*
+ * No unique index or exclusion that could refuse rows, no index that copies
+ * what can be erased.
+ */
 static void
 CheckIndexCreated(Oid index)
 {
@@ -300,8 +304,14 @@ CheckIndexCreated(Oid index)
 	if (!HeapTupleIsValid(tuple))
 		return;					/* not an index */
 	form = (Form_pg_index) GETSTRUCT(tuple);
-	if ((form->indisunique || form->indisexclusion) &&
-		GuardIsLedger(form->indrelid) && !llm_audit_restore &&
+	if (!GuardIsLedger(form->indrelid))
+	{
+		heap_freetuple(tuple);
+		return;
+	}
+	if (!llm_audit_restore)
+		GuardCheckIndexCopies(form->indrelid, tuple);
+	if ((form->indisunique || form->indisexclusion) && !llm_audit_restore &&
 		(form->indisexclusion ||
 		 !GuardKeyIsImplied(form->indrelid, form->indkey.values,
 							form->indnkeyatts)))
@@ -337,6 +347,10 @@ CheckCreated(Oid class_id, Oid object_id, int sub_id)
 			table = TableOf(class_id, object_id);
 			if (GuardIsLedger(table) && !IsApproved(table))
 				RefuseRelation(GUARD_ALTER, table, NULL);
+			break;
+		case StatisticExtRelationId:
+			if (!llm_audit_restore)
+				GuardCheckStatisticsObject(object_id);
 			break;
 		case ProcedureRelationId:
 			if (GuardOwnObject(class_id, object_id))
@@ -574,6 +588,7 @@ ClassMatters(Oid class_id)
 		case ProcedureRelationId:
 		case EventTriggerRelationId:
 		case ExtensionRelationId:
+		case StatisticExtRelationId:
 			return true;
 		default:
 			return false;

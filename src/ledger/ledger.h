@@ -179,6 +179,12 @@ typedef enum LedgerRelationKind
  */
 extern LedgerRelationKind LedgerRelationClassify(Oid relid);
 
+/*
+ * LedgerColumnIsErasable: whether new rows of the ledger with this root can
+ * have the column erased.  False if the root or the column is unknown.
+ */
+extern bool LedgerColumnIsErasable(Oid root, const char *column);
+
 /* True if the extension exists in this database (and is not being created). */
 extern bool ExtensionInstalled(void);
 

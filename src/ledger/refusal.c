@@ -94,6 +94,10 @@ static const struct
 	[GUARD_REPLACE] = {
 		"replace",
 		"Functions of llm_audit change by ALTER EXTENSION llm_audit UPDATE only; llm_audit.uninstall() takes it away."
+	},
+	[GUARD_COPY] = {
+		"copy an erasable column of",
+		"Index or sample other columns, or the match tokens; SET STATISTICS 0 is allowed. The whole ledger goes away through llm_audit.drop_ledger() only."
 	}
 };
 

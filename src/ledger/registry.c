@@ -825,6 +825,60 @@ NamesRegistered(const char *table, int schema_att, Oid relid)
 	return found;
 }
 
+/* What LedgerColumnIsErasable looks for. */
+typedef struct ErasableSearch
+{
+	bool		found;			/* the ledger */
+	pg_uuid_t	ledger_id;
+	const char *column;
+	bool		erasable;
+} ErasableSearch;
+
+/* Visitor: the row of ledger. */
+static void
+NoteLedgerId(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	ErasableSearch *search = arg;
+
+	search->found = true;
+	search->ledger_id = *DatumGetUUIDP(ConfigAttr(tuple, desc, LEDGER_ID_ATT));
+}
+
+/* Visitor: the rows of ledger_column. */
+static void
+NoteErasable(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	ErasableSearch *search = arg;
+
+	if (namestrcmp(DatumGetName(ConfigAttr(tuple, desc, COLUMN_NAME_ATT)),
+				   search->column) == 0)
+		search->erasable = DatumGetBool(ConfigAttr(tuple, desc,
+												   COLUMN_ERASABLE_ATT));
+}
+
+bool
+LedgerColumnIsErasable(Oid root, const char *column)
+{
+	ErasableSearch search = {.column = column};
+	char	   *name = get_rel_name(root);
+	char	   *schema = get_namespace_name(get_rel_namespace(root));
+	ScanKeyData keys[2];
+
+	if (name == NULL || schema == NULL || column == NULL)
+		return false;
+	ScanKeyInit(&keys[0], LEDGER_SCHEMA_ATT, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum(schema));
+	ScanKeyInit(&keys[1], LEDGER_SCHEMA_ATT + 1, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum(name));
+	ConfigScan("ledger", keys, 2, NoteLedgerId, &search);
+	if (!search.found)
+		return false;
+	ScanKeyInit(&keys[0], LEDGER_ID_ATT, BTEqualStrategyNumber, F_UUID_EQ,
+				UUIDPGetDatum(&search.ledger_id));
+	ConfigScan("ledger_column", keys, 1, NoteErasable, &search);
+	return search.erasable;
+}
+
 /* True if relid is one of the configuration tables. */
 static bool
 IsConfigTable(Oid relid)

@@ -151,6 +151,30 @@ static const char *const columns_sql = REL_CTE
 "  WHERE k.conrelid = part.oid AND k.conname = b.constraint_name"
 "  AND k.contype = 'c' AND k.convalidated)";
 
+/* Where values of erasable columns would outlive their erasure. */
+static const char *const copies_sql = REL_CTE
+", erasable AS (SELECT part.root, part.oid, part.segment, a.attnum,"
+"  a.attname, a.attstattarget"
+" FROM part JOIN llm_audit.ledger_column k USING (ledger_id)"
+" JOIN pg_attribute a ON a.attrelid = part.oid AND a.attname = k.column_name"
+" WHERE k.erasable AND NOT part.is_unknown)"
+" SELECT root, segment, format('the statistics target of erasable column %s of %s is not 0',"
+"  quote_ident(attname), oid::regclass)"
+" FROM erasable WHERE attstattarget IS DISTINCT FROM 0"
+" UNION ALL"
+" SELECT root, segment, format('pg_statistic has values of erasable column %s of %s',"
+"  quote_ident(attname), oid::regclass)"
+" FROM erasable WHERE EXISTS (SELECT FROM pg_statistic s"
+"  WHERE s.starelid = erasable.oid AND s.staattnum = erasable.attnum)"
+" UNION ALL"
+" SELECT e.root, e.segment, format('%s has values of erasable column %s of %s',"
+"  pg_describe_object(d.classid, d.objid, 0), quote_ident(e.attname),"
+"  e.oid::regclass)"
+" FROM erasable e JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass"
+"  AND d.refobjid = e.oid AND d.refobjsubid = e.attnum"
+" LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid"
+" WHERE c.relkind IN ('i', 'I') OR d.classid = 'pg_statistic_ext'::regclass";
+
 /*
  * Who may do what.  The owner of a table that became a ledger keeps SELECT
  * and INSERT, and a DBA may grant these; nothing else can be right.
@@ -258,7 +282,7 @@ void
 VerifyCatalog(VerifyRun *run)
 {
 	static const char *const checks[] = {
-		triggers_sql, relations_sql, columns_sql, grants_sql,
+		triggers_sql, relations_sql, columns_sql, copies_sql, grants_sql,
 		configuration_sql, functions_sql
 	};
 

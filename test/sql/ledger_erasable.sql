@@ -63,6 +63,7 @@ SELECT bool_and(row_hash = sha256(llm_audit.row_preimage('entry', id))) AS hashe
 -- to be, concern the rows from then on.
 UPDATE llm_audit.ledger_column SET erasable = NOT erasable WHERE column_name IN ('kept', 'tags')
 	AND ledger_id = (SELECT ledger_id FROM llm_audit.ledger WHERE relation_name = 'entry');
+SELECT llm_audit.forgo_statistics(l, l.relation_name) FROM llm_audit.ledger l WHERE relation_name = 'entry';
 INSERT INTO entry (a, name, kept, born, tags) VALUES (5, 'Ada', 'x', '1815-12-10', '{a,NULL}');
 SELECT a, array_agg(number ORDER BY number) FROM salts WHERE a IN (1, 5) GROUP BY a ORDER BY a;
 SELECT bool_and(row_hash = sha256(llm_audit.row_preimage('entry', id))) AS hashed FROM entry;
@@ -76,6 +77,59 @@ SELECT length(salt) / 18 AS salts, row_hash = sha256(llm_audit.row_preimage('llm
 ANALYZE entry;
 ANALYZE llm_audit.admin_event;
 SELECT tablename, attname FROM pg_stats WHERE attname IN ('name', 'born', 'before', 'actor_ip');
+
+-- No other copies either, of all that is erasable, at any level
+CREATE FUNCTION try(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE statement;
+	RETURN 'done';
+EXCEPTION WHEN others THEN
+	RETURN SQLSTATE || ' ' || SQLERRM;
+END
+$$;
+CREATE FUNCTION shout(entry) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT upper($1.name)';
+SELECT llm_audit.leaf_name('admin_event', 'test', llm_audit.segment_start(now(), '1 month')) AS leaf \gset
+SELECT regexp_replace(s || ' -> ' || try(s), '_\d{8}', '_*', 'g') FROM unnest(ARRAY[
+	'CREATE INDEX ON entry (name)',
+	'CREATE INDEX ON entry (a) INCLUDE (name)',
+	'CREATE INDEX ON entry (lower(name))',
+	'CREATE INDEX ON entry (shout(entry))',
+	'CREATE INDEX ON entry (a) WHERE name IS NOT NULL',
+	'CREATE INDEX ON entry USING hash (name)',
+	'CREATE STATISTICS st ON a, name FROM entry',
+	'CREATE STATISTICS st ON a, lower(name) FROM entry',
+	'ALTER TABLE entry ALTER COLUMN name SET STATISTICS 100',
+	'ALTER TABLE entry ALTER COLUMN name SET STATISTICS -1',
+	'ALTER TABLE entry ALTER COLUMN a SET STATISTICS 10, ALTER COLUMN name SET STATISTICS 1',
+	'CREATE INDEX ON llm_audit.admin_event (reason)',
+	'CREATE INDEX ON llm_audit.admin_event_test (reason)',
+	'CREATE INDEX ON llm_audit.' || :'leaf' || ' (reason)',
+	'ALTER TABLE llm_audit.admin_event_test ALTER COLUMN reason SET STATISTICS 100'
+	]) AS s(s) \g (format=unaligned tuples_only=on)
+CREATE INDEX entry_a ON entry (a, born) WHERE kept IS NULL;
+CREATE INDEX entry_a ON entry (a) WHERE id IS NOT NULL;
+CREATE INDEX entry_expression ON entry ((a + 1));
+DROP INDEX entry_expression;
+CREATE STATISTICS entry_statistics ON a, recorded_by FROM entry;
+ALTER TABLE entry ALTER COLUMN name SET STATISTICS 0, ALTER COLUMN a SET STATISTICS 200;
+REINDEX TABLE CONCURRENTLY entry;
+SELECT * FROM llm_audit.verify('entry');
+-- where they came in all the same, verify tells
+BEGIN;
+SET LOCAL llm_audit.restore = on;
+CREATE INDEX entry_copy ON entry (a) INCLUDE (name);
+CREATE STATISTICS entry_statistics_copy ON a, name FROM entry;
+UPDATE pg_attribute SET attstattarget = 10 WHERE attrelid = 'entry'::regclass AND attname = 'name';
+ANALYZE entry;
+SELECT finding, detail FROM llm_audit.verify('entry') ORDER BY detail COLLATE "C";
+ROLLBACK;
+-- what was known of a table before it became a ledger is forgotten
+CREATE TABLE used (a int, name text);
+INSERT INTO used SELECT i % 2, 'name' || i % 2 FROM generate_series(1, 100) AS i;
+ANALYZE used;
+DELETE FROM used;
+SELECT llm_audit.create_ledger('used', erasable => '{name}');
+SELECT attname FROM pg_stats WHERE tablename = 'used' ORDER BY 1;
 
 \c :origin
 DROP DATABASE ledger_erasable;
