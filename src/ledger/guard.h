@@ -125,7 +125,7 @@ typedef struct GuardFrame
 	struct EState *estate;		/* NULL for a utility statement */
 	bool		is_utility;
 	NodeTag		tag;			/* of a utility statement */
-	bool		vetted;			/* an ALTER TABLE that had no permit */
+	bool		vetted;			/* to be looked at again when it is done */
 	Oid			altered;		/* its table */
 	Oid			approved_root;	/* ledger that it may alter */
 	bool		approved_all;	/* any ledger, in a way that is harmless */

@@ -48,8 +48,8 @@ CheckAlterTable(AlterTableStmt *stmt, GuardFrame *frame)
 }
 
 /*
- * After ALTER TABLE: some subcommands reach no hook, so see that the name did
- * not come to mean another table while the command waited for its lock.
+ * Some subcommands reach no hook, so see that the name did not come to mean
+ * another table while the command waited for its lock.
  */
 static void
 RecheckAlterTable(const AlterTableStmt *stmt, const GuardFrame *frame)
@@ -205,14 +205,28 @@ CheckUtility(Node *stmt, GuardFrame *frame)
 			CheckRule((RuleStmt *) stmt);
 			break;
 		case T_AlterExtensionContentsStmt:
+			frame->vetted = true;
 			CheckExtensionContents((AlterExtensionContentsStmt *) stmt);
 			break;
 		case T_AlterObjectDependsStmt:
+			frame->vetted = true;
 			CheckDepends((AlterObjectDependsStmt *) stmt);
 			break;
 		default:
 			break;
 	}
+}
+
+/* After a command that was vetted, but does things that reach no hook. */
+static void
+RecheckUtility(Node *stmt, const GuardFrame *frame)
+{
+	if (IsA(stmt, AlterTableStmt))
+		RecheckAlterTable((AlterTableStmt *) stmt, frame);
+	else if (IsA(stmt, AlterExtensionContentsStmt))
+		CheckExtensionContents((AlterExtensionContentsStmt *) stmt);
+	else
+		CheckDepends((AlterObjectDependsStmt *) stmt);
 }
 
 /*
@@ -302,7 +316,7 @@ GuardProcessUtility(UTILITY_PARAMS)
 		CheckUtility(stmt, &frame);
 		CallProcessUtility(UTILITY_ARGS);
 		if (frame.vetted)
-			RecheckAlterTable((AlterTableStmt *) stmt, &frame);
+			RecheckUtility(stmt, &frame);
 	}
 	PG_CATCH();
 	{
