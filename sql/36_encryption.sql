@@ -241,6 +241,12 @@ BEGIN
 			AND EXISTS (SELECT FROM llm_audit.ledger_column b
 				WHERE b.ledger_id = k.ledger_id AND b.erasable
 					AND b.column_name = policy.column_name);
+	IF FOUND THEN
+		PERFORM llm_audit.forgo_statistics(l, c.relname)
+			FROM llm_audit.ledger l, pg_catalog.pg_class c
+			WHERE l.ledger_id = policy.ledger_id
+				AND (c.oid = ledger OR c.oid IN (SELECT relid FROM pg_partition_tree(ledger)));
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.prepare_encryption(regclass, llm_audit.field_policy) IS
