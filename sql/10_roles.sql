@@ -1,26 +1,31 @@
 -- Roles.  They are cluster-wide, so another database may have made them
 -- already; one that exists is taken only if it gives nobody anything.
 
+-- llm_audit_copier alone has BYPASSRLS: COPY FROM is not possible under RLS,
+-- and llm_audit runs it as that role after checking the writer's own rights.
 CREATE FUNCTION llm_audit.make_role(role_name name) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	r pg_catalog.pg_authid;
+	bypasses boolean := role_name = 'llm_audit_copier';
 BEGIN
 	SELECT * INTO r FROM pg_catalog.pg_authid WHERE rolname = role_name;
 	IF NOT FOUND THEN
-		EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT', role_name);
+		EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT %s', role_name,
+			CASE WHEN bypasses THEN 'BYPASSRLS' ELSE '' END);
 		RETURN;
 	END IF;
 	IF r.rolcanlogin OR r.rolsuper OR r.rolcreaterole OR r.rolcreatedb
-		OR r.rolbypassrls OR r.rolreplication
+		OR r.rolbypassrls <> bypasses OR r.rolreplication
 	THEN
 		RAISE EXCEPTION 'role "%" exists and has LOGIN, SUPERUSER, CREATEROLE, CREATEDB, REPLICATION or BYPASSRLS', role_name
 			USING ERRCODE = 'duplicate_object',
 				HINT = 'Drop the role, or take the attribute from it, before CREATE EXTENSION llm_audit.';
 	END IF;
-	IF role_name IN ('llm_audit_owner', 'llm_audit_view_owner', 'llm_audit_definer')
+	IF role_name IN ('llm_audit_owner', 'llm_audit_view_owner', 'llm_audit_definer',
+			'llm_audit_copier')
 		AND EXISTS (SELECT FROM pg_catalog.pg_auth_members WHERE roleid = r.oid)
 	THEN
 		RAISE EXCEPTION 'role "%" exists and has members', role_name
@@ -54,6 +59,7 @@ BEGIN
 			('llm_audit_owner', 'owns the ledgers of llm_audit; nobody is a member'),
 			('llm_audit_view_owner', 'owns the views of llm_audit; nobody is a member'),
 			('llm_audit_definer', 'owns security-definer functions of llm_audit; nobody is a member'),
+			('llm_audit_copier', 'runs COPY FROM of writers; nobody is a member'),
 			('llm_audit_writer', 'may record: INSERT into the ledgers of llm_audit, no SELECT'),
 			('llm_audit_member', 'sees own activity'),
 			('llm_audit_oncall', 'sees call metadata and errors'),

@@ -378,6 +378,7 @@ VALUES
 	('segment.created', 'configuration', false, 'a ledger has another segment'),
 	('segment.closed', 'configuration', false, 'a segment takes no more rows'),
 	('segment_interval.changed', 'configuration', false, 'the width of segments changed'),
+	('sensitivity.changed', 'configuration', true, 'of which tables reads are recorded changed'),
 	('workers.paused', 'configuration', false, 'the workers of the audit let go of the database for a while'),
 
 	('incident.opened', 'incident', false, 'an incident was opened'),

@@ -559,7 +559,14 @@ BEGIN
 	THEN
 		EXECUTE format('GRANT SELECT, INSERT ON %s TO %I', relation, pg_get_userbyid(c.relowner));
 	END IF;
-	EXECUTE format('GRANT INSERT ON %s TO llm_audit_writer', relation);
+	IF c.relnamespace <> 'llm_audit'::regnamespace
+		OR c.relname NOT IN ('access_log', 'access_record')
+	THEN
+		EXECUTE format('GRANT INSERT ON %s TO llm_audit_writer', relation);
+		IF c.relnamespace = 'llm_audit'::regnamespace THEN
+			EXECUTE format('GRANT INSERT ON %s TO llm_audit_copier', relation);
+		END IF;
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.install_owner(regclass) IS
@@ -694,6 +701,9 @@ AS $$
 	DELETE FROM llm_audit.ledger_column WHERE ledger_id = for_ledger;
 	DELETE FROM llm_audit.ledger_environment WHERE ledger_id = for_ledger;
 	DELETE FROM llm_audit.field_policy WHERE ledger_id = for_ledger;
+	DELETE FROM llm_audit.sensitive_relation s USING llm_audit.ledger l
+		WHERE l.ledger_id = for_ledger AND s.schema_name = l.schema_name
+			AND s.relation_name = l.relation_name;
 	DELETE FROM llm_audit.ledger WHERE ledger_id = for_ledger;
 $$;
 COMMENT ON FUNCTION llm_audit.forget_ledger(uuid) IS

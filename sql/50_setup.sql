@@ -38,6 +38,7 @@ BEGIN
 			RETURN QUERY SELECT 'ledger ' || relation::text, 'made';
 		END IF;
 	END LOOP;
+	PERFORM llm_audit.install_sensitivity();
 	made := llm_audit.install_field_policies();
 	IF made > 0 THEN
 		RETURN QUERY SELECT 'field policies', made || ' added';

@@ -70,7 +70,8 @@ typedef enum LedgerRole
 	ROLE_LLM_CALL,
 	ROLE_LLM_CONTENT,
 	ROLE_ADMIN_EVENT,
-	ROLE_SEGMENT_EVENT
+	ROLE_SEGMENT_EVENT,
+	ROLE_ACCESS_LOG				/* access_log and access_record */
 } LedgerRole;
 
 typedef enum SegmentState

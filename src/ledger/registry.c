@@ -79,7 +79,7 @@ PG_FUNCTION_INFO_V1(llm_audit_config_changed);
 static const char *const config_tables[] = {
 	"environment", "ledger", "ledger_environment", "ledger_column",
 	"ledger_segment", "action_type", "content_recording", "call_source",
-	"field_policy", "original_recipient"
+	"field_policy", "original_recipient", "sensitive_relation"
 };
 
 typedef struct SegmentEntry
@@ -335,7 +335,9 @@ static const struct
 	{"llm_call", ROLE_LLM_CALL},
 	{"llm_content", ROLE_LLM_CONTENT},
 	{"admin_event", ROLE_ADMIN_EVENT},
-	{"segment_event", ROLE_SEGMENT_EVENT}
+	{"segment_event", ROLE_SEGMENT_EVENT},
+	{"access_log", ROLE_ACCESS_LOG},
+	{"access_record", ROLE_ACCESS_LOG}
 };
 
 static const char *const role_attr_names[ROLE_ATTR_COUNT] = {
