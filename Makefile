@@ -48,5 +48,8 @@ installcheck: test/regress.keys test/regress.keydir
 test/regress.keydir:
 	mkdir -m 0700 $@
 
+# Tests read ledgers as superusers, who need a reason like anybody else.
+installcheck: export PGOPTIONS = -c llm_audit.reason=tests
+
 test/regress.keys:
 	umask 077 && echo "test $$(head -c 32 /dev/urandom | base64)" > $@

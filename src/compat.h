@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "nodes/parsenodes.h"
 
 #if PG_VERSION_NUM < 150000
 #error "llm_audit needs PostgreSQL 15 or later"
@@ -44,6 +45,49 @@
 	QueryDesc *queryDesc, ScanDirection direction, uint64 count, \
 	bool execute_once
 #define EXECUTOR_RUN_ARGS queryDesc, direction, count, execute_once
+#endif
+
+/* 17 took the process number out of PGPROC. */
+#if PG_VERSION_NUM >= 170000
+#define MyProcNumberOf(proc) GetNumberFromPGProc(proc)
+#define VirtualBackendNumber(proc) ((proc)->vxid.procNumber)
+#define VirtualLocalXid(proc) ((proc)->vxid.lxid)
+#else
+#define MyProcNumberOf(proc) ((proc)->pgprocno)
+#define VirtualBackendNumber(proc) ((proc)->backendId)
+#define VirtualLocalXid(proc) ((proc)->lxid)
+#endif
+
+/* A setting's descriptor, or NULL; 16 made the look-up public. */
+#if PG_VERSION_NUM >= 160000
+#define FindSetting(name) find_option(name, false, true, 0)
+#else
+#define COMPAT_SETTING_SCAN
+#define FindSetting(name) FindSettingByScan(name)
+struct config_generic;
+extern struct config_generic *FindSettingByScan(const char *name);
+#endif
+
+/* 16 moved what authentication has found out of Port. */
+#if PG_VERSION_NUM >= 160000
+#define AuthenticatedId(port) ((void) (port), MyClientConnectionInfo.authn_id)
+#else
+#define AuthenticatedId(port) ((port)->authn_id)
+#endif
+
+/* 16 moved what has to be permitted out of range table entries. */
+#if PG_VERSION_NUM >= 160000
+#define CHECK_PERMS_PARAMS \
+	List *rangeTable, List *permissions, bool ereport_on_violation
+#define CHECK_PERMS_ARGS rangeTable, permissions, ereport_on_violation
+#define PLAN_PERMISSIONS(stmt) ((stmt)->permInfos)
+typedef RTEPermissionInfo RelationPermission;
+#else
+#define CHECK_PERMS_PARAMS List *rangeTable, bool ereport_on_violation
+#define CHECK_PERMS_ARGS rangeTable, ereport_on_violation
+#define COMPAT_PERMISSIONS_IN_RTABLE
+#define PLAN_PERMISSIONS(stmt) ((stmt)->rtable)
+typedef RangeTblEntry RelationPermission;
 #endif
 
 /* The hook's arguments, the same since 14 but too many to repeat. */

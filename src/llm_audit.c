@@ -7,6 +7,7 @@
 
 #include <limits.h>
 
+#include "access/access.h"
 #include "access/twophase.h"
 #include "fmgr.h"
 #include "ledger/ledger.h"
@@ -75,6 +76,7 @@ DefineSettings(void)
 							 &llm_audit_allow_unknown_actions, false,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 	PolicyInit();
+	AccessDefineSettings();
 	MarkGUCPrefixReserved("llm_audit");
 }
 
@@ -87,6 +89,7 @@ _PG_init(void)
 	ChainInit();
 	VerifyShmemInit();
 	GuardInit();
+	AccessInit();
 }
 
 /*

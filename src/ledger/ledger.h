@@ -329,6 +329,26 @@ extern int	PermitRun(PermitKind kind, const char *sql);
 extern void GuardInit(void);
 
 /*
+ * True in the process that writes the access log: rows of access_log and
+ * access_record are accepted from no other.
+ */
+extern bool LedgerMayWriteAccessLog;
+
+/*
+ * The role with whose rights a row is written: the current user, but in a
+ * COPY that runs as llm_audit_copier the writer who asked for it, as
+ * LedgerSetCopyWriter() has been told; that returns whom it replaces.
+ */
+extern Oid	LedgerWriter(void);
+extern Oid	LedgerSetCopyWriter(Oid writer);
+
+/*
+ * Called, if it is set, before a function of this room returns the data of a
+ * row: root is its ledger, command what the access log calls it.
+ */
+extern void (*ledger_read_hook) (Oid root, const char *command);
+
+/*
  * True if the innermost running statement is known to have no ON CONFLICT
  * clause, so that every row it chains is stored or the statement fails.
  */

@@ -4,8 +4,11 @@
  */
 #include "postgres.h"
 
+#include "ledger/ledger.h"
 #include "ledger/validate.h"
 #include "llm_audit.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 
 /* True if a text value equals a constant. */
@@ -90,6 +93,42 @@ ValidateAdminEvent(const Segment *seg, Datum *values, bool *nulls)
 						"reason")));
 }
 
+bool		LedgerMayWriteAccessLog = false;
+void		(*ledger_read_hook) (Oid root, const char *command) = NULL;
+
+static Oid	copy_writer = InvalidOid;
+
+Oid
+LedgerSetCopyWriter(Oid writer)
+{
+	Oid			before = copy_writer;
+
+	copy_writer = writer;
+	return before;
+}
+
+Oid
+LedgerWriter(void)
+{
+	Oid			user = GetUserId();
+
+	if (OidIsValid(copy_writer) &&
+		user == get_role_oid("llm_audit_copier", true))
+		return copy_writer;
+	return user;
+}
+
+/* The access log says what happened only if nobody else can write to it. */
+static void
+ValidateAccessLog(const Segment *seg)
+{
+	if (!LedgerMayWriteAccessLog)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("ledger \"%s\" is written by the access writer of llm_audit only",
+						NameStr(seg->ledger_name))));
+}
+
 void
 RowValidate(const Segment *seg, Datum *values, bool *nulls)
 {
@@ -97,4 +136,6 @@ RowValidate(const Segment *seg, Datum *values, bool *nulls)
 		ValidateCall(seg, values, nulls);
 	else if (seg->role == ROLE_ADMIN_EVENT)
 		ValidateAdminEvent(seg, values, nulls);
+	else if (seg->role == ROLE_ACCESS_LOG)
+		ValidateAccessLog(seg);
 }

@@ -939,6 +939,8 @@ llm_audit_row_preimage(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a ledger",
 						RelationLabel(run->scope.ledger))));
+	if (ledger_read_hook)
+		ledger_read_hook(run->scope.ledger, "row_preimage");
 	run->context = CurrentMemoryContext;
 	run->desc = FindingDesc();
 	run->job.snapshot = GetActiveSnapshot();

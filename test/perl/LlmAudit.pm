@@ -16,6 +16,9 @@ our @EXPORT = qw(make_keys make_node make_database call_columns call_values
   current_leaf fake_clock set_clock
   set_clock_at start_faked);
 
+# Tests read ledgers as superusers, who need a reason like anybody else.
+$ENV{PGOPTIONS} = '-c llm_audit.reason=tests';
+
 # make_keys(FILE, ID...): a key file, with a random key for each id.
 sub make_keys
 {
@@ -50,6 +53,8 @@ sub make_node
 	make_keys($node->basedir . '/keys', 'test');
 	my %all = (
 		shared_preload_libraries => 'llm_audit',
+		'llm_audit.databases' => 'postgres',
+		max_worker_processes => 16,
 		'llm_audit.key_file' => $node->basedir . '/keys',
 		max_connections => 100,
 		max_prepared_transactions => 20,

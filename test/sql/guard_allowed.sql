@@ -180,5 +180,5 @@ CREATE EXTENSION llm_audit;
 DROP EXTENSION llm_audit;
 \c postgres
 -- a database goes with all that is in it; nothing in it can refuse that
-DROP DATABASE guard_foreign;
-DROP DATABASE guard_allowed;
+DROP DATABASE guard_foreign WITH (FORCE);
+DROP DATABASE guard_allowed WITH (FORCE);

@@ -111,4 +111,4 @@ COMMIT;
 SELECT * FROM state();
 SELECT count(*) AS findings FROM llm_audit.verify();
 \c postgres
-DROP DATABASE guard_conflict;
+DROP DATABASE guard_conflict WITH (FORCE);

@@ -423,4 +423,4 @@ SELECT to_regclass('app.trail') IS NULL;
 SELECT llm_audit.uninstall('test is over');
 DROP EXTENSION llm_audit CASCADE;
 \c postgres
-DROP DATABASE guard_refused;
+DROP DATABASE guard_refused WITH (FORCE);

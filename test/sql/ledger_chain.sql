@@ -190,5 +190,5 @@ SELECT left(try('ALTER TABLE entry ADD COLUMN p point'), 5) AS refused;
 SELECT faults('entry'), faults('llm_audit.settlement');
 
 \c :origin
-DROP DATABASE ledger_chain;
+DROP DATABASE ledger_chain WITH (FORCE);
 DROP ROLE chain_writer;

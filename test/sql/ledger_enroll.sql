@@ -192,5 +192,5 @@ SELECT try('SELECT llm_audit.add_environment(NULL)');
 SELECT name FROM llm_audit.environment ORDER BY 1;
 
 \c :origin
-DROP DATABASE ledger_enroll;
+DROP DATABASE ledger_enroll WITH (FORCE);
 DROP ROLE enroll_user, enroll_other;

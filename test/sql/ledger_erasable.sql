@@ -132,4 +132,4 @@ SELECT llm_audit.create_ledger('used', erasable => '{name}');
 SELECT attname FROM pg_stats WHERE tablename = 'used' ORDER BY 1;
 
 \c :origin
-DROP DATABASE ledger_erasable;
+DROP DATABASE ledger_erasable WITH (FORCE);

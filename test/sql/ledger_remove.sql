@@ -155,6 +155,6 @@ CREATE DATABASE ledger_latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C'
 CREATE EXTENSION llm_audit;
 
 \c :origin
-DROP DATABASE ledger_latin;
-DROP DATABASE ledger_remove;
+DROP DATABASE ledger_latin WITH (FORCE);
+DROP DATABASE ledger_remove WITH (FORCE);
 DROP ROLE remove_keeper;

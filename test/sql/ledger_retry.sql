@@ -168,4 +168,4 @@ ROLLBACK;
 SELECT put(95);
 
 \c :origin
-DROP DATABASE ledger_retry;
+DROP DATABASE ledger_retry WITH (FORCE);

@@ -241,4 +241,4 @@ SELECT action, target_id FROM llm_audit.admin_event WHERE action = 'environment.
 SELECT * FROM llm_audit.verify();
 
 \c :origin
-DROP DATABASE ledger_segments;
+DROP DATABASE ledger_segments WITH (FORCE);

@@ -259,4 +259,4 @@ ROLLBACK;
 INSERT INTO entry VALUES (966);
 
 \c :origin
-DROP DATABASE ledger_transactions;
+DROP DATABASE ledger_transactions WITH (FORCE);

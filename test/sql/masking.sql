@@ -349,4 +349,4 @@ SELECT * FROM llm_audit.masking_report('2026-02-02', '2026-02-03');
 RESET ROLE;
 
 \c :origin
-DROP DATABASE masking_test;
+DROP DATABASE masking_test WITH (FORCE);

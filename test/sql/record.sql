@@ -245,5 +245,5 @@ SELECT source_id, source_epoch, first_missing, last_missing, silent_since IS NOT
 SELECT count(*) FROM llm_audit.verify();
 \c postgres
 SET client_min_messages = warning;
-DROP DATABASE record;
+DROP DATABASE record WITH (FORCE);
 DROP ROLE record_gateway;

@@ -343,4 +343,4 @@ SELECT * FROM pg_temp.try('segment_event',
 	'{"lanes": [0], "first_seqs": [1], "last_seqs": [2], "last_hashes": ["\\x00"]}');
 
 \c :origin
-DROP DATABASE schema_test;
+DROP DATABASE schema_test WITH (FORCE);

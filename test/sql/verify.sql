@@ -402,5 +402,5 @@ SELECT segment, lane, seq, finding, detail FROM change($$
 SELECT * FROM llm_audit.verify_progress;
 SELECT * FROM llm_audit.verify();
 \c postgres
-DROP DATABASE verify_test;
+DROP DATABASE verify_test WITH (FORCE);
 DROP ROLE verify_nobody, verify_auditor, verify_compliance;

@@ -59,5 +59,5 @@ SET ROLE verify_asks;
 SELECT count(*) > 10 AS some FROM llm_audit.readiness();
 RESET ROLE;
 \c postgres
-DROP DATABASE verify_readiness;
+DROP DATABASE verify_readiness WITH (FORCE);
 DROP ROLE verify_asks;

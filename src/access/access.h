@@ -1,0 +1,421 @@
+/*
+ * access.h
+ *	  The access room: no log, no row.
+ *
+ * ring.c			queue of records in shared memory, one for each database
+ * writer.c			the worker that commits them, and the watcher of databases
+ * insert.c			one record as a row of the ledger
+ * record.c			what a record says: session, statement, masked text
+ * examine.c		what a plan reads, and what of it a guard answers for
+ * sensitive.c		which relations are sensitive, cached
+ * statement.c		statements that read, from start to outcome
+ * hook.c			executor and utility hooks
+ * view_guard.c		the functions that sensitive views are made of
+ * exempt.c			functions of ours that may read without a record
+ * setting.c		settings; which of them count
+ * copy.c			COPY FROM of writers under row-level security
+ * login.c			logins
+ * grants.c			GRANT, roles and DDL as admin events
+ *
+ * A record travels as one entry of the ring: a header and packed fields.
+ * Whatever has to be known about the reader is put into it by the reader's
+ * own backend; the worker adds the time, the environment and the chain.
+ */
+#ifndef LLM_AUDIT_ACCESS_H
+#define LLM_AUDIT_ACCESS_H
+
+#include "postgres.h"
+
+#include "compat.h"
+#include "executor/execdesc.h"
+#include "ledger/ledger.h"
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+#include "storage/latch.h"
+#include "tcop/utility.h"
+#include "utils/uuid.h"
+
+/* ---------------- setting.c ---------------- */
+
+extern char *access_databases;	/* llm_audit.databases */
+extern int	access_queue_size;	/* kB, of each database */
+extern int	access_timeout;		/* ms that a read waits for its record */
+extern int	access_export_rows;
+extern bool access_row_records_strict;
+extern bool access_log_logins;
+
+extern void AccessDefineSettings(void);
+
+typedef enum ReaderSetting
+{
+	READER_REASON = 0,
+	READER_TICKET,
+	READER_READER
+} ReaderSetting;
+
+/*
+ * The value of llm_audit.reason, .ticket or .reader if it counts: SET LOCAL
+ * in this transaction, or given by the client in its startup packet.  Else,
+ * and if it is blank, NULL.
+ */
+extern const char *ReaderSettingGet(ReaderSetting which);
+
+/* True if the client's address is in llm_audit.trusted_proxies. */
+extern bool ReaderIsTrusted(void);
+
+/* ---------------- ring.c ---------------- */
+
+#define RINGS_MAX 32
+#define ENTRY_PAYLOAD_MAX (48 * 1024)
+
+typedef enum EntryKind
+{
+	ENTRY_PAD = 0,				/* to the end of the buffer */
+	ENTRY_STATEMENT,			/* a row of access_log */
+	ENTRY_ROWS,					/* rows of access_record */
+	ENTRY_LOGIN					/* an admin event */
+} EntryKind;
+
+typedef enum EntryState
+{
+	ENTRY_PENDING = 0,
+	ENTRY_TAKEN,				/* the worker is at it, or was when it died */
+	ENTRY_ABANDONED,			/* its reader has given up */
+	ENTRY_DONE
+} EntryState;
+
+typedef struct RingEntry
+{
+	uint32		size;			/* with header and padding */
+	uint32		length;			/* of the payload */
+	EntryKind	kind;
+	pg_atomic_uint32 state;
+	int			waiter;			/* process number, or -1 */
+	uint32		attempts;
+	uint64		ticket;
+	pg_uuid_t	id;
+} RingEntry;
+
+#define ENTRY_PAYLOAD(entry) ((char *) (entry) + MAXALIGN(sizeof(RingEntry)))
+
+/* What RingPut needs to know. */
+typedef struct RingMessage
+{
+	EntryKind	kind;
+	pg_uuid_t	id;
+	const char *payload;
+	size_t		length;
+} RingMessage;
+
+typedef struct AccessRing AccessRing;
+
+/* Asks for shared memory and a lock for each database; when preloading. */
+extern void RingInit(void);
+
+/* The ring of a database, or NULL. */
+extern AccessRing *RingOf(const char *database);
+
+/* The ring of this backend's database, or NULL if it is not listed. */
+extern AccessRing *RingMine(void);
+
+/* The ring with this number, or NULL; and how many there are. */
+extern AccessRing *RingByNumber(int number);
+extern int	RingCount(void);
+
+/* How many databases are listed; before there is shared memory. */
+extern int	RingNameCount(void);
+
+/*
+ * RingRecord: puts a message into the ring and returns when it is committed
+ * and flushed.  Raises an error otherwise: then *written says whether it may
+ * have been written all the same.
+ */
+extern void RingRecord(AccessRing *ring, const RingMessage *message,
+					   bool *written);
+
+/*
+ * RingPost: puts a message into the ring and does not wait for its commit.
+ * Waits for room at most as long as wait_ms, never raises an error; false if
+ * there was no room.
+ */
+extern bool RingPost(AccessRing *ring, const RingMessage *message,
+					 int wait_ms);
+
+/* The same for a process that may not even wait for a lock. */
+extern bool RingPostLogin(AccessRing *ring, const RingMessage *message);
+
+/* ---- the worker's side ---- */
+
+/* A batch of entries, in place: they stay until RingFinish. */
+typedef struct RingBatch
+{
+	int			count;
+	RingEntry **entries;
+	int		   *errors;			/* SQLSTATE of each, 0 if written */
+	bool	   *keep;			/* not written, to be tried again */
+	bool		recovered;		/* taken before this worker began */
+} RingBatch;
+
+extern const char *RingDatabase(AccessRing *ring);
+extern void RingAskWatcher(AccessRing *ring);
+extern void RingAttach(AccessRing *ring);
+extern bool RingTake(AccessRing *ring, RingBatch *batch);
+extern void RingFinish(AccessRing *ring, RingBatch *batch, int commits);
+
+/* True if something waits, and whether a reader does. */
+extern bool RingPending(AccessRing *ring, bool *urgent);
+
+/* Says that the worker is about to sleep and wants to hear of any entry. */
+extern void RingSleep(AccessRing *ring, bool asleep);
+
+/* Whether the database is there, as the watcher has found. */
+extern bool RingDatabaseExists(AccessRing *ring);
+extern void RingSetDatabase(AccessRing *ring, bool exists);
+extern TimestampTz RingPausedUntil(AccessRing *ring);
+extern bool RingHasWorker(AccessRing *ring);
+extern void RingSetWatcher(void);
+
+/* Random number of this start of the server. */
+extern const pg_uuid_t *RingBoot(void);
+
+/* ---------------- writer.c, insert.c ---------------- */
+
+extern void WriterRegister(void);
+
+/* Inserts one entry; raises an error if it cannot. */
+extern void InsertEntry(const RingEntry *entry);
+
+/* True if a row with the entry's id is in the log. */
+extern bool EntryIsWritten(const RingEntry *entry);
+
+/* ---------------- record.c ---------------- */
+
+/* Fields of a row of access_log, in the order of the payload. */
+typedef enum LogField
+{
+	LOG_EVENT = 0,
+	LOG_STATEMENT_ID,
+	LOG_OCCURRED_AT,
+	LOG_LOGIN,
+	LOG_EFFECTIVE_ROLE,
+	LOG_ROLES,
+	LOG_AUTHENTICATION_ID,
+	LOG_ASSERTED_READER,
+	LOG_READER_TRUSTED,
+	LOG_APPLICATION_NAME,
+	LOG_CLIENT_ADDRESS,
+	LOG_CLIENT_PORT,
+	LOG_TLS_VERSION,
+	LOG_TLS_CIPHER,
+	LOG_BACKEND_PID,
+	LOG_BACKEND_STARTED,
+	LOG_TRANSACTION_ID,
+	LOG_TRANSACTION_STARTED,
+	LOG_COMMAND,
+	LOG_NESTED,
+	LOG_EXPORTED,
+	LOG_RELATIONS,
+	LOG_COLUMNS_READ,
+	LOG_FILTERED_COLUMNS,
+	LOG_SEARCH_TOKENS,
+	LOG_QUERY,
+	LOG_QUERY_TRUNCATED,
+	LOG_QUERY_DIGEST,
+	LOG_QUERY_ID,
+	LOG_REASON,
+	LOG_TICKET,
+	LOG_DISCLOSURE_IDS,
+	LOG_OUTCOME,
+	LOG_ROW_COUNT,
+	LOG_DURATION_MS,
+	LOG_ERROR_CODE,
+	LOG_REFUSAL,
+	LOG_FIELD_COUNT
+} LogField;
+
+/* Fields of a batch of rows, before the rows themselves. */
+typedef enum RowsField
+{
+	ROWS_STATEMENT_ID = 0,
+	ROWS_OCCURRED_AT,
+	ROWS_LOGIN,
+	ROWS_AUTHENTICATION_ID,
+	ROWS_ASSERTED_READER,
+	ROWS_EXPORTED,
+	ROWS_FIELD_COUNT
+} RowsField;
+
+typedef enum LoginField
+{
+	LOGIN_USER = 0,
+	LOGIN_DATABASE,
+	LOGIN_OCCURRED_AT,
+	LOGIN_ADDRESS,
+	LOGIN_SESSION,
+	LOGIN_AUTHENTICATION_ID,
+	LOGIN_TLS_VERSION,
+	LOGIN_OK,
+	LOGIN_FIELD_COUNT
+} LoginField;
+
+#define FIELDS_MAX LOG_FIELD_COUNT
+
+/* A field goes as its length and its bytes; a NULL as the length -1. */
+extern void PackField(StringInfo buf, const char *value);
+extern void PackFields(StringInfo buf, char *const *values, int count);
+extern const char *UnpackField(const char *at, const char *end,
+							   char **value);
+
+/* "method:identity" of the session's authentication, or NULL. */
+extern char *SessionIdentity(void);
+
+/* The client's address in numbers, or NULL; and its port. */
+struct Port;
+extern char *ClientAddress(const struct Port *port, char **service);
+
+/* A fresh id for a record. */
+extern void RecordId(pg_uuid_t *id);
+
+/* ---------------- examine.c ---------------- */
+
+/* What a statement reads of sensitive relations. */
+typedef struct Examined
+{
+	List	   *relations;		/* char *, qualified; views too */
+	List	   *columns;		/* char * */
+	List	   *filtered;		/* char * */
+	bool		unguarded;		/* reads one that no guard answers for */
+	bool		needs_reason;	/* one of those needs a reason */
+	bool		reads;			/* a scan of one is in the plan */
+	List	   *guards;			/* Oid of guarded views that it names */
+} Examined;
+
+/* True if the plan names a sensitive relation. */
+extern bool PlanIsSensitive(const PlannedStmt *stmt);
+
+extern void ExaminePlan(const PlannedStmt *stmt, Examined *result);
+
+/* ---------------- sensitive.c ---------------- */
+
+/* The sensitive root that a relation belongs to, or InvalidOid. */
+extern Oid	SensitiveRoot(Oid relid, bool *needs_reason);
+
+/* Columns of a relation by number, as "relation.column"; 0 means all. */
+extern char *QualifiedName(Oid relid);
+
+/* OID of llm_audit.access_guard(), or InvalidOid. */
+extern Oid	GuardFunctionOid(void);
+
+/* True if the library can say anything about reads here. */
+extern bool AccessInForce(void);
+
+/* ---------------- statement.c ---------------- */
+
+/* A row that reveal() has shown. */
+typedef struct SeenRow
+{
+	pg_uuid_t	id;
+	char	   *request_id;
+} SeenRow;
+
+/* A statement that reads sensitive relations, from its start to its end. */
+typedef struct AccessStatement
+{
+	struct AccessStatement *next;
+	MemoryContext context;
+	const QueryDesc *query;		/* NULL: COPY of a table */
+	const PlannedStmt *plan;
+	const char *text;
+	int			location;
+	int			length;
+	const char *command;
+	bool		exported;
+	bool		nested;
+	SubTransactionId subid;
+	Examined	examined;
+	List	   *disclosures;	/* pg_uuid_t *, as recorded */
+	bool		recorded;
+	bool		running;		/* in ExecutorRun */
+	pg_uuid_t	id;				/* of the record */
+	char	   *login;			/* as recorded: an outcome may come when */
+	char	   *reader;			/* catalogs can't be read any more */
+	TimestampTz started;
+	uint64		rows;
+	int			error;			/* SQLSTATE, 0 if none */
+	int			seen_count;
+	int			seen_size;
+	SeenRow    *seen;
+	MemoryContext seen_context;
+} AccessStatement;
+
+extern AccessStatement *StatementBegin(QueryDesc *query);
+extern AccessStatement *StatementOf(const QueryDesc *query);
+extern void StatementForget(const QueryDesc *query);
+extern void StatementEnd(AccessStatement *statement);
+
+/*
+ * StatementRecord: makes sure that the statement is recorded before it goes
+ * on; raises an error if it cannot be, or may not be read.
+ */
+extern void StatementRecord(AccessStatement *statement, bool needs_reason,
+							List *disclosures);
+
+/* Records that a row was seen, at once or with the statement's others. */
+extern void StatementSaw(AccessStatement *statement, const pg_uuid_t *id,
+						 const char *request_id);
+
+/* Writes what StatementSaw has kept; waits for the flush if wait is set. */
+extern void StatementFlushSeen(AccessStatement *statement, bool wait);
+
+/* Records that a statement was refused, without waiting. */
+extern void StatementRefused(AccessStatement *statement, int sqlstate,
+							 const char *why);
+
+/* The innermost running statement that reads, or NULL. */
+extern AccessStatement *StatementRunning(void);
+
+/* A read that is no statement of the executor; ended by the caller. */
+extern AccessStatement *RecordOtherRead(Oid relid, const char *command,
+										bool exported);
+
+/* The ring to record in, or an error that says why there is none. */
+extern AccessRing *RequireRing(void);
+
+extern void StatementInit(void);
+
+/* record.c: the payload of a statement's record. */
+extern void PackStatement(StringInfo buf, const AccessStatement *statement,
+						  const char *why, int sqlstate);
+extern void PackOutcome(StringInfo buf, const AccessStatement *statement);
+extern void PackSeen(StringInfo buf, const AccessStatement *statement,
+					 int first, int count);
+
+/* ---------------- hook.c, exempt.c and the others ---------------- */
+
+/* How many statements are running inside each other. */
+extern int	ExecutorDepth(void);
+
+/* True if what starts now is a query of a function of ours. */
+extern bool ReadIsExempt(void);
+
+/* True if it is one that is recorded, but needs no reason. */
+extern bool ReadNeedsNoReason(void);
+
+extern void ExemptInit(void);
+extern void HookInit(void);
+extern void LoginInit(void);
+extern void AccessInit(void);
+
+/*
+ * copy.c: runs the command; COPY FROM of a writer who is subject to row-level
+ * security as llm_audit_copier.
+ */
+typedef ProcessUtility_hook_type UtilityRunner;
+extern void CopyFromAsCopier(UTILITY_PARAMS, UtilityRunner run);
+
+/* grants.c */
+extern bool GrantsMatter(Node *stmt);
+extern void GrantsBefore(Node *stmt);
+extern void GrantsAfter(Node *stmt);
+
+#endif

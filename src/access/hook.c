@@ -1,0 +1,406 @@
+/*
+ * hook.c
+ *	  Executor and utility hooks: every statement that reads, whoever runs it.
+ *
+ * ExecutorStart decides, because only it knows EXPLAIN, and because no row has
+ * been read when it returns; what a guard answers for is recorded when the
+ * guard is called.  COPY of a table without the executor is found by the
+ * check of permissions, at which COPY holds its lock already.
+ *
+ * Every statement is counted while it runs, so that the guard's function
+ * finds the one that it is part of.
+ */
+#include "postgres.h"
+
+#include "access/access.h"
+#include "access/parallel.h"
+#include "executor/executor.h"
+#include "ledger/guard.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/plannodes.h"
+#include "parser/parsetree.h"
+#include "replication/walsender.h"
+#include "tcop/cmdtag.h"
+#include "tcop/utility.h"
+#include "utils/rls.h"
+
+static ExecutorStart_hook_type prev_ExecutorStart = NULL;
+static ExecutorRun_hook_type prev_ExecutorRun = NULL;
+static ExecutorEnd_hook_type prev_ExecutorEnd = NULL;
+static ExecutorCheckPerms_hook_type prev_ExecutorCheckPerms = NULL;
+static ProcessUtility_hook_type prev_ProcessUtility = NULL;
+
+/* A statement in ExecutorRun; lives on the C stack. */
+typedef struct RunFrame
+{
+	struct RunFrame *outer;
+	const QueryDesc *query;
+} RunFrame;
+
+/* The utility command that runs, and how deep the executor was then. */
+typedef struct UtilityFrame
+{
+	struct UtilityFrame *outer;
+	Node	   *stmt;
+	int			depth;
+	bool		copy_checked;
+	AccessStatement *copy;		/* record of a COPY without the executor */
+} UtilityFrame;
+
+static int	run_depth = 0;
+static RunFrame *running = NULL;
+static UtilityFrame *utility = NULL;
+
+int
+ExecutorDepth(void)
+{
+	return run_depth;
+}
+
+AccessStatement *
+StatementRunning(void)
+{
+	for (RunFrame *frame = running; frame != NULL; frame = frame->outer)
+	{
+		AccessStatement *statement = StatementOf(frame->query);
+
+		if (statement != NULL)
+			return statement;
+	}
+	return NULL;
+}
+
+/* ---------------- what kind of statement ---------------- */
+
+/* The command that started a statement at this depth, or NULL. */
+static Node *
+StartingCommand(void)
+{
+	return utility != NULL && utility->depth == run_depth ? utility->stmt : NULL;
+}
+
+/* What the statement is called, and whether its rows go out in bulk. */
+static const char *
+CommandOf(const QueryDesc *query, bool *exported)
+{
+	Node	   *command = StartingCommand();
+
+	*exported = true;
+	switch (command == NULL ? T_Invalid : nodeTag(command))
+	{
+		case T_CopyStmt:
+			return "COPY TO";
+		case T_CreateTableAsStmt:
+			return "CREATE TABLE AS";
+		case T_RefreshMatViewStmt:
+			return "REFRESH MATERIALIZED VIEW";
+		case T_DeclareCursorStmt:
+			*exported = false;
+			return "DECLARE CURSOR";
+		default:
+			break;
+	}
+	*exported = (query->operation != CMD_SELECT ||
+				 query->plannedstmt->hasModifyingCTE);
+	switch (query->operation)
+	{
+		case CMD_INSERT:
+			return "INSERT";
+		case CMD_UPDATE:
+			return "UPDATE";
+		case CMD_DELETE:
+			return "DELETE";
+		case CMD_MERGE:
+			return "MERGE";
+		default:
+			return "SELECT";
+	}
+}
+
+/*
+ * True for the query of a foreign key's check, which returns a constant: the
+ * server runs it in a mode that nothing else has.
+ */
+static bool
+IsReferentialCheck(const PlannedStmt *stmt)
+{
+	TargetEntry *tle;
+
+	if (!InNoForceRLSOperation() || stmt->planTree == NULL ||
+		stmt->planTree->targetlist == NIL)
+		return false;
+	tle = linitial(stmt->planTree->targetlist);
+	return stmt->rowMarks != NIL && IsA(tle->expr, Const) && !tle->resjunk;
+}
+
+/* True for a worker's part of a plan whose leader has seen to the record. */
+static bool
+IsWorkersPart(const PlannedStmt *stmt)
+{
+	return IsParallelWorker() && run_depth == 0 && stmt->relationOids == NIL;
+}
+
+/* True if the statement has to be looked at. */
+static bool
+IsOfInterest(const QueryDesc *query, int eflags)
+{
+	const PlannedStmt *stmt = query->plannedstmt;
+
+	return (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && AccessInForce() &&
+		!LedgerMayWriteAccessLog && PlanIsSensitive(stmt) &&
+		!IsWorkersPart(stmt) && !ReadIsExempt() && !IsReferentialCheck(stmt);
+}
+
+/* ---------------- the executor ---------------- */
+
+static void
+CallExecutorStart(QueryDesc *queryDesc, int eflags)
+{
+	if (prev_ExecutorStart)
+		prev_ExecutorStart(queryDesc, eflags);
+	else
+		standard_ExecutorStart(queryDesc, eflags);
+}
+
+/* Notes that a read was refused by the server itself. */
+static void
+NoteDenial(QueryDesc *query)
+{
+	AccessStatement *statement = StatementBegin(query);
+	bool		exported;
+
+	statement->command = CommandOf(query, &exported);
+	StatementRefused(statement, ERRCODE_INSUFFICIENT_PRIVILEGE,
+					 "permission denied");
+	StatementForget(query);
+}
+
+/* Starts the executor; a missing permission is recorded as a refusal. */
+static void
+StartSensitive(QueryDesc *queryDesc, int eflags)
+{
+	PG_TRY();
+	{
+		CallExecutorStart(queryDesc, eflags);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
+			NoteDenial(queryDesc);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+static void
+AccessExecutorStart(QueryDesc *queryDesc, int eflags)
+{
+	AccessStatement *statement;
+
+	StatementForget(queryDesc);
+	if (!IsOfInterest(queryDesc, eflags))
+	{
+		CallExecutorStart(queryDesc, eflags);
+		return;
+	}
+	StartSensitive(queryDesc, eflags);
+	statement = StatementBegin(queryDesc);
+	statement->command = CommandOf(queryDesc, &statement->exported);
+	if (statement->examined.unguarded && statement->examined.reads)
+		StatementRecord(statement, statement->examined.needs_reason &&
+						!am_walsender && !ReadNeedsNoReason(), NIL);
+}
+
+static void
+CallExecutorRun(EXECUTOR_RUN_PARAMS)
+{
+	if (prev_ExecutorRun)
+		prev_ExecutorRun(EXECUTOR_RUN_ARGS);
+	else
+		standard_ExecutorRun(EXECUTOR_RUN_ARGS);
+}
+
+/* After a run that failed: what was seen is recorded, the error kept. */
+static void
+NoteFailedRun(const QueryDesc *query)
+{
+	AccessStatement *statement = StatementOf(query);
+
+	if (statement == NULL)
+		return;
+	statement->error = geterrcode();
+	statement->running = false;
+	if (statement->seen_count > 0)
+		StatementFlushSeen(statement, false);
+}
+
+/* After a run: counts rows, and waits for the records of those seen. */
+static void
+NoteRun(const QueryDesc *query)
+{
+	AccessStatement *statement = StatementOf(query);
+
+	if (statement == NULL)
+		return;
+	statement->running = false;
+	if (query->estate != NULL)
+		statement->rows += query->estate->es_processed;
+	if (statement->seen_count > 0)
+		StatementFlushSeen(statement, true);
+}
+
+static void
+AccessExecutorRun(EXECUTOR_RUN_PARAMS)
+{
+	RunFrame	frame = {running, queryDesc};
+	AccessStatement *statement = StatementOf(queryDesc);
+
+	if (statement != NULL)
+		statement->running = true;
+	running = &frame;
+	run_depth++;
+	PG_TRY();
+	{
+		CallExecutorRun(EXECUTOR_RUN_ARGS);
+	}
+	PG_CATCH();
+	{
+		running = frame.outer;
+		run_depth--;
+		NoteFailedRun(queryDesc);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	running = frame.outer;
+	run_depth--;
+	NoteRun(queryDesc);
+}
+
+static void
+AccessExecutorEnd(QueryDesc *queryDesc)
+{
+	StatementForget(queryDesc);
+	if (prev_ExecutorEnd)
+		prev_ExecutorEnd(queryDesc);
+	else
+		standard_ExecutorEnd(queryDesc);
+}
+
+/* ---------------- COPY and other commands ---------------- */
+
+/* COPY of a table under row-level security is a query. */
+static bool
+CopyRunsExecutor(Oid relid)
+{
+	return check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED;
+}
+
+/* COPY of a table without the executor asks for permission here. */
+static bool
+AccessCheckPerms(CHECK_PERMS_PARAMS)
+{
+	Node	   *command = StartingCommand();
+	ListCell   *lc;
+
+	if (prev_ExecutorCheckPerms &&
+		!prev_ExecutorCheckPerms(CHECK_PERMS_ARGS))
+		return false;
+	if (command == NULL || !IsA(command, CopyStmt) ||
+		((CopyStmt *) command)->is_from || ((CopyStmt *) command)->relation == NULL ||
+		utility->copy_checked || LedgerMayWriteAccessLog || !AccessInForce())
+		return true;
+	utility->copy_checked = true;
+	foreach(lc, rangeTable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+
+		if (rte->rtekind == RTE_RELATION && !CopyRunsExecutor(rte->relid))
+			utility->copy = RecordOtherRead(rte->relid, "COPY TO", true);
+	}
+	return true;
+}
+
+static void
+CallProcessUtility(UTILITY_PARAMS)
+{
+	if (prev_ProcessUtility)
+		prev_ProcessUtility(UTILITY_ARGS);
+	else
+		standard_ProcessUtility(UTILITY_ARGS);
+}
+
+/* Commands that start statements of their own kind. */
+static bool
+IsNoted(Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_CopyStmt:
+		case T_CreateTableAsStmt:
+		case T_RefreshMatViewStmt:
+		case T_DeclareCursorStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Runs a command with a frame, so that what it starts is told apart. */
+static void
+RunNoted(UTILITY_PARAMS)
+{
+	UtilityFrame frame = {utility, pstmt->utilityStmt, run_depth, false, NULL};
+
+	utility = &frame;
+	PG_TRY();
+	{
+		CopyFromAsCopier(UTILITY_ARGS, CallProcessUtility);
+	}
+	PG_CATCH();
+	{
+		utility = frame.outer;
+		if (frame.copy != NULL)
+			frame.copy->error = geterrcode();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	utility = frame.outer;
+	if (frame.copy != NULL)
+	{
+		frame.copy->rows = qc != NULL ? qc->nprocessed : 0;
+		StatementEnd(frame.copy);
+	}
+}
+
+static void
+AccessProcessUtility(UTILITY_PARAMS)
+{
+	Node	   *stmt = pstmt->utilityStmt;
+
+	if (IsNoted(stmt))
+		RunNoted(UTILITY_ARGS);
+	else if (GrantsMatter(stmt))
+	{
+		GrantsBefore(stmt);
+		CallProcessUtility(UTILITY_ARGS);
+		GrantsAfter(stmt);
+	}
+	else
+		CallProcessUtility(UTILITY_ARGS);
+}
+
+void
+HookInit(void)
+{
+	prev_ExecutorStart = ExecutorStart_hook;
+	ExecutorStart_hook = AccessExecutorStart;
+	prev_ExecutorRun = ExecutorRun_hook;
+	ExecutorRun_hook = AccessExecutorRun;
+	prev_ExecutorEnd = ExecutorEnd_hook;
+	ExecutorEnd_hook = AccessExecutorEnd;
+	prev_ExecutorCheckPerms = ExecutorCheckPerms_hook;
+	ExecutorCheckPerms_hook = AccessCheckPerms;
+	prev_ProcessUtility = ProcessUtility_hook;
+	ProcessUtility_hook = AccessProcessUtility;
+}
