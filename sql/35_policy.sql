@@ -475,11 +475,11 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	reason text := llm_audit.setting('reason');
+	reason text := llm_audit.reader_setting('reason');
 	used bigint;
 	tokens text[];
 BEGIN
-	IF btrim(reason) = '' THEN
+	IF reason IS NULL THEN
 		RAISE EXCEPTION 'a reason is needed to search by an identifier'
 			USING ERRCODE = 'invalid_parameter_value',
 				HINT = 'SET LOCAL llm_audit.reason = ''...'' in the same transaction.';

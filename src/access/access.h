@@ -266,6 +266,9 @@ extern void PackFields(StringInfo buf, char *const *values, int count);
 extern const char *UnpackField(const char *at, const char *end,
 							   char **value);
 
+/* A time as text that does not depend on settings. */
+extern char *TimeText(TimestampTz time);
+
 /* "method:identity" of the session's authentication, or NULL. */
 extern char *SessionIdentity(void);
 
@@ -398,6 +401,9 @@ extern int	ExecutorDepth(void);
 /* True if what starts now is a query of a function of ours. */
 extern bool ReadIsExempt(void);
 
+/* True if what starts now is in a function of ours, in SQL or PL/pgSQL. */
+extern bool OwnFunctionRuns(void);
+
 /* True if it is one that is recorded, but needs no reason. */
 extern bool ReadNeedsNoReason(void);
 
@@ -415,7 +421,9 @@ extern void CopyFromAsCopier(UTILITY_PARAMS, UtilityRunner run);
 
 /* grants.c */
 extern bool GrantsMatter(Node *stmt);
-extern void GrantsBefore(Node *stmt);
-extern void GrantsAfter(Node *stmt);
+
+/* What the command will have changed, to be recorded by GrantsAfter. */
+extern List *GrantsBefore(Node *stmt);
+extern void GrantsAfter(List *events);
 
 #endif

@@ -6,17 +6,23 @@
  * recorded.  Reports are recorded like any read, but their arguments say what
  * they are for.  Which function runs is known from fmgr_hook, so that it
  * holds for the queries of that function itself and not for what these cause
- * in turn (triggers, functions of others): those run one level deeper.
+ * in turn (triggers, functions of others): those run one level deeper.  All
+ * our functions in SQL and PL/pgSQL are watched; they are called through the
+ * same door anyway, since they set search_path.
  */
 #include "postgres.h"
 
 #include "access/access.h"
+#include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "fmgr.h"
 #include "ledger/guard.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 typedef enum Exemption
 {
@@ -35,6 +41,7 @@ static const struct
 	{"close_segment", EXEMPT_FROM_RECORD},
 	{"readiness_defaults", EXEMPT_FROM_RECORD},
 	{"match_token", EXEMPT_FROM_RECORD},
+	{"row_preimage", EXEMPT_FROM_RECORD},	/* it records what it returns */
 	{"verify", EXEMPT_FROM_RECORD},
 	{"verify_summary", EXEMPT_FROM_RECORD},
 	{"gap_report", EXEMPT_FROM_REASON},
@@ -53,24 +60,54 @@ static needs_fmgr_hook_type prev_needs_fmgr_hook = NULL;
 static fmgr_hook_type prev_fmgr_hook = NULL;
 static ExemptFrame *frames = NULL;
 
+/*
+ * True for functions of ours that are watched: those in SQL and PL/pgSQL that
+ * are called through a wrapper anyway, and those in C that run queries.
+ */
+static bool
+RowIsWatched(Form_pg_proc proc, bool wrapped)
+{
+	const char *name = NameStr(proc->proname);
+
+	if (proc->prolang != ClanguageId)
+		return wrapped;
+	return strcmp(name, "verify") == 0 || strcmp(name, "verify_summary") == 0 ||
+		strcmp(name, "row_preimage") == 0;
+}
+
+static bool
+IsWatched(Oid function)
+{
+	Oid			schema;
+	HeapTuple	tuple;
+	Form_pg_proc proc;
+	bool		watched;
+
+	if (function < FirstNormalObjectId)
+		return false;
+	schema = get_namespace_oid(LLM_AUDIT_SCHEMA, true);
+	if (!OidIsValid(schema))
+		return false;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	proc = (Form_pg_proc) GETSTRUCT(tuple);
+	watched = proc->pronamespace == schema &&
+		RowIsWatched(proc, !heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL));
+	ReleaseSysCache(tuple);
+	return watched && GuardOwnObject(ProcedureRelationId, function);
+}
+
 /* What the function is exempt from. */
 static Exemption
 ExemptionOf(Oid function)
 {
-	Oid			schema;
-	char	   *name;
+	char	   *name = get_func_name(function);
 	Exemption	result = EXEMPT_NOT;
 
-	if (function < FirstNormalObjectId)
-		return EXEMPT_NOT;
-	schema = get_namespace_oid(LLM_AUDIT_SCHEMA, true);
-	if (!OidIsValid(schema) || get_func_namespace(function) != schema)
-		return EXEMPT_NOT;
-	name = get_func_name(function);
 	for (int i = 0; name != NULL && i < lengthof(functions); i++)
 	{
-		if (strcmp(functions[i].name, name) == 0 &&
-			GuardOwnObject(ProcedureRelationId, function))
+		if (strcmp(functions[i].name, name) == 0)
 			result = functions[i].exemption;
 	}
 	if (name != NULL)
@@ -82,43 +119,45 @@ static bool
 ExemptNeedsHook(Oid function)
 {
 	return (prev_needs_fmgr_hook && prev_needs_fmgr_hook(function)) ||
-		ExemptionOf(function) != EXEMPT_NOT;
+		IsWatched(function);
 }
 
-/* Takes off the frames of functions that ended in an error further up. */
+/*
+ * Keeps a frame while a watched function runs.  arg is the call's own: it is
+ * what START leaves in it that says whether there is a frame to take off, so
+ * that nothing is looked up after an error.
+ */
 static void
-PopFrame(void)
+ExemptCall(FmgrHookEventType event, FmgrInfo *flinfo, Datum *arg)
 {
-	ExemptFrame *frame = frames;
+	ExemptFrame *frame;
 
+	if (prev_fmgr_hook)
+	{
+		/* one private value for all: only the innermost hook may use it */
+		Datum		none = (Datum) 0;
+
+		prev_fmgr_hook(event, flinfo, &none);
+	}
+	if (event == FHET_START)
+	{
+		*arg = (Datum) 0;
+		if (!IsWatched(flinfo->fn_oid))
+			return;
+		frame = MemoryContextAlloc(TopMemoryContext, sizeof(ExemptFrame));
+		frame->outer = frames;
+		frame->exemption = ExemptionOf(flinfo->fn_oid);
+		frame->depth = ExecutorDepth();
+		frames = frame;
+		*arg = PointerGetDatum(frame);
+		return;
+	}
+	frame = (ExemptFrame *) DatumGetPointer(*arg);
 	if (frame == NULL)
 		return;
 	frames = frame->outer;
 	pfree(frame);
-}
-
-/* Keeps a frame while a function of the list runs. */
-static void
-ExemptCall(FmgrHookEventType event, FmgrInfo *flinfo, Datum *arg)
-{
-	Exemption	exemption = ExemptionOf(flinfo->fn_oid);
-
-	if (prev_fmgr_hook)
-		prev_fmgr_hook(event, flinfo, arg);
-	if (exemption == EXEMPT_NOT)
-		return;
-	if (event == FHET_START)
-	{
-		ExemptFrame *frame = MemoryContextAlloc(TopMemoryContext,
-												sizeof(ExemptFrame));
-
-		frame->outer = frames;
-		frame->exemption = exemption;
-		frame->depth = ExecutorDepth();
-		frames = frame;
-	}
-	else
-		PopFrame();
+	*arg = (Datum) 0;
 }
 
 /* True if what starts now is a query of the innermost such function. */
@@ -127,6 +166,12 @@ FrameHolds(Exemption exemption)
 {
 	return frames != NULL && frames->exemption == exemption &&
 		frames->depth == ExecutorDepth();
+}
+
+bool
+OwnFunctionRuns(void)
+{
+	return frames != NULL && frames->depth == ExecutorDepth();
 }
 
 bool

@@ -1,6 +1,544 @@
+/*
+ * grants.c
+ *	  Who is given or loses what: GRANT, REVOKE, roles, policies, views and
+ *	  DDL on ledgers, as admin events of the same transaction.
+ *
+ * What a command is about is noted before it runs, while names still have
+ * their meaning, and recorded when it has succeeded.  Roles belong to the
+ * cluster: a change of a role of llm_audit in a database without a ledger
+ * would be recorded nowhere, so it is refused there.  What functions of ours
+ * do (setup(), create_ledger()) is theirs to record.
+ */
 #include "postgres.h"
+
 #include "access/access.h"
-bool GrantsMatter(Node *stmt){return false;}
-void GrantsBefore(Node *stmt){}
-void GrantsAfter(Node *stmt){}
-void LoginInit(void){}
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "ledger/guard.h"
+#include "miscadmin.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+/* One event to record. */
+typedef struct GrantEvent
+{
+	const char *action;
+	const char *target_type;
+	char	   *target;
+	char	   *details;		/* JSON, or NULL */
+} GrantEvent;
+
+/* ---------------- what is ours ---------------- */
+
+static bool
+IsOurRoleName(const char *name)
+{
+	return name != NULL && strncmp(name, "llm_audit_", 10) == 0;
+}
+
+/* The name of a role as a command gives it; NULL for PUBLIC. */
+static char *
+RoleSpecName(const RoleSpec *role)
+{
+	if (role->roletype == ROLESPEC_PUBLIC)
+		return "PUBLIC";
+	return get_rolespec_name(role);
+}
+
+/* True if the relation is a ledger, sensitive, or in our schema. */
+static bool
+IsOurRelation(Oid relid)
+{
+	return OidIsValid(relid) &&
+		(get_rel_namespace(relid) == get_namespace_oid(LLM_AUDIT_SCHEMA, true) ||
+		 GuardIsLedger(relid) || OidIsValid(SensitiveRoot(relid, NULL)));
+}
+
+static Oid
+Resolve(const RangeVar *rv)
+{
+	return rv == NULL ? InvalidOid : RangeVarGetRelid(rv, NoLock, true);
+}
+
+/* ---------------- building events ---------------- */
+
+static void
+AddEvent(List **events, const char *action, const char *target_type,
+		 char *target, char *details)
+{
+	GrantEvent *event = palloc(sizeof(GrantEvent));
+
+	event->action = action;
+	event->target_type = target_type;
+	event->target = target;
+	event->details = details;
+	*events = lappend(*events, event);
+}
+
+/* Appends "key": ["a", "b"] to a JSON object that is being written. */
+static void
+AppendList(StringInfo json, const char *key, List *values)
+{
+	ListCell   *lc;
+
+	appendStringInfo(json, "%s\"%s\":[", json->len > 1 ? "," : "", key);
+	foreach(lc, values)
+	{
+		if (lc != list_head(values))
+			appendStringInfoChar(json, ',');
+		escape_json(json, lfirst(lc));
+	}
+	appendStringInfoChar(json, ']');
+}
+
+/* The names of roles, of RoleSpec or AccessPriv nodes. */
+static List *
+Names(List *nodes)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, nodes)
+	{
+		Node	   *node = lfirst(lc);
+
+		if (IsA(node, RoleSpec))
+			names = lappend(names, RoleSpecName((RoleSpec *) node));
+		else if (IsA(node, AccessPriv) && ((AccessPriv *) node)->priv_name)
+			names = lappend(names, ((AccessPriv *) node)->priv_name);
+	}
+	return names;
+}
+
+/* {"privileges": [...], "grantees": [...]} */
+static char *
+GrantDetails(List *privileges, List *grantees)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	if (privileges == NIL)
+		privileges = list_make1("ALL");
+	AppendList(&json, "privileges", privileges);
+	AppendList(&json, "grantees", grantees);
+	appendStringInfoChar(&json, '}');
+	return json.data;
+}
+
+/* {"members": [...]} */
+static char *
+MemberDetails(List *members)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	AppendList(&json, "members", members);
+	appendStringInfoChar(&json, '}');
+	return json.data;
+}
+
+/* The name of an object of a GRANT that is ours, or NULL. */
+static char *
+OurObject(const GrantStmt *stmt, Node *object)
+{
+	Oid			function;
+
+	if (stmt->targtype == ACL_TARGET_ALL_IN_SCHEMA ||
+		stmt->objtype == OBJECT_SCHEMA)
+		return strcmp(strVal(object), LLM_AUDIT_SCHEMA) == 0 ?
+			strVal(object) : NULL;
+	if (IsA(object, RangeVar))
+	{
+		Oid			relid = Resolve((RangeVar *) object);
+
+		return IsOurRelation(relid) ? QualifiedName(relid) : NULL;
+	}
+	if (!IsA(object, ObjectWithArgs))
+		return NULL;
+	function = LookupFuncWithArgs(stmt->objtype, (ObjectWithArgs *) object, true);
+	if (!OidIsValid(function) || get_func_namespace(function) !=
+		get_namespace_oid(LLM_AUDIT_SCHEMA, true))
+		return NULL;
+	return psprintf("%s.%s()", LLM_AUDIT_SCHEMA, get_func_name(function));
+}
+
+/* GRANT or REVOKE of privileges on objects. */
+static void
+NoteGrant(const GrantStmt *stmt, List **events)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->objects)
+	{
+		char	   *name = OurObject(stmt, lfirst(lc));
+
+		if (name != NULL)
+			AddEvent(events,
+					 stmt->is_grant ? "privilege.granted" : "privilege.revoked",
+					 "object", name,
+					 GrantDetails(Names(stmt->privileges), Names(stmt->grantees)));
+	}
+}
+
+/* GRANT or REVOKE of roles; AccessPriv holds a role's name here. */
+static void
+NoteGrantRole(const GrantRoleStmt *stmt, List **events)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->granted_roles)
+	{
+		char	   *name = ((AccessPriv *) lfirst(lc))->priv_name;
+
+		if (IsOurRoleName(name))
+			AddEvent(events, stmt->is_grant ? "role.granted" : "role.revoked",
+					 "role", pstrdup(name),
+					 MemberDetails(Names(stmt->grantee_roles)));
+	}
+}
+
+/* CREATE ROLE ... IN ROLE, or of a role with a name like ours. */
+static void
+NoteCreateRole(const CreateRoleStmt *stmt, List **events)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	if (IsOurRoleName(stmt->role))
+		AddEvent(events, "role.created", "role", pstrdup(stmt->role), NULL);
+	foreach(lc, stmt->options)
+	{
+		DefElem    *option = lfirst(lc);
+
+		if (strcmp(option->defname, "addroleto") != 0)
+			continue;
+		foreach(lc2, (List *) option->arg)
+		{
+			char	   *name = RoleSpecName(lfirst(lc2));
+
+			if (IsOurRoleName(name))
+				AddEvent(events, "role.granted", "role", name,
+						 MemberDetails(list_make1(stmt->role)));
+		}
+	}
+}
+
+/* ALTER ROLE or GROUP of ours: the members it adds or drops, or a change. */
+static void
+NoteAlterRole(const AlterRoleStmt *stmt, List **events)
+{
+	char	   *name = RoleSpecName(stmt->role);
+	ListCell   *lc;
+
+	if (!IsOurRoleName(name))
+		return;
+	foreach(lc, stmt->options)
+	{
+		DefElem    *option = lfirst(lc);
+
+		if (strcmp(option->defname, "rolemembers") == 0)
+		{
+			AddEvent(events, stmt->action > 0 ? "role.granted" : "role.revoked",
+					 "role", name, MemberDetails(Names((List *) option->arg)));
+			return;
+		}
+	}
+	AddEvent(events, "role.updated", "role", name, NULL);
+}
+
+static void
+NoteDropRole(const DropRoleStmt *stmt, List **events)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->roles)
+	{
+		RoleSpec   *role = lfirst(lc);
+
+		if (role->roletype == ROLESPEC_CSTRING && IsOurRoleName(role->rolename))
+			AddEvent(events, "role.deleted", "role", pstrdup(role->rolename),
+					 NULL);
+	}
+}
+
+/* A change of a relation that is ours. */
+static void
+NoteRelation(const RangeVar *relation, const char *action,
+			 const char *target_type, List **events)
+{
+	Oid			relid = Resolve(relation);
+	const char *schema = relation->schemaname;
+
+	if (IsOurRelation(relid))
+		AddEvent(events, action, target_type, QualifiedName(relid), NULL);
+	else if (!OidIsValid(relid) && schema != NULL &&
+			 strcmp(schema, LLM_AUDIT_SCHEMA) == 0)
+		AddEvent(events, action, target_type,
+				 pstrdup(quote_qualified_identifier(schema, relation->relname)),
+				 NULL);
+}
+
+/* DROP of views, policies, triggers or rules that are ours. */
+static void
+NoteDrop(const DropStmt *stmt, List **events)
+{
+	bool		part = stmt->removeType == OBJECT_POLICY ||
+	stmt->removeType == OBJECT_TRIGGER || stmt->removeType == OBJECT_RULE;
+	ListCell   *lc;
+
+	if (!part && stmt->removeType != OBJECT_VIEW &&
+		stmt->removeType != OBJECT_TABLE && stmt->removeType != OBJECT_INDEX)
+		return;
+	foreach(lc, stmt->objects)
+	{
+		List	   *name = list_copy((List *) lfirst(lc));
+
+		if (part)
+			name = list_truncate(name, list_length(name) - 1);
+		if (name != NIL)
+			NoteRelation(makeRangeVarFromNameList(name),
+						 stmt->removeType == OBJECT_POLICY ? "policy.deleted" :
+						 "ledger.changed",
+						 stmt->removeType == OBJECT_VIEW ? "view" : "table",
+						 events);
+	}
+}
+
+static void
+NoteRename(const RenameStmt *stmt, List **events)
+{
+	if (stmt->renameType == OBJECT_ROLE)
+	{
+		if (IsOurRoleName(stmt->subname) || IsOurRoleName(stmt->newname))
+			AddEvent(events, "role.updated", "role", pstrdup(stmt->subname),
+					 NULL);
+	}
+	else if (stmt->relation != NULL)
+		NoteRelation(stmt->relation, stmt->renameType == OBJECT_POLICY ?
+					 "policy.updated" : "ledger.changed", "relation", events);
+}
+
+/* What the command is about, if it is ours. */
+static void
+NoteStatement(Node *stmt, List **events)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_GrantStmt:
+			NoteGrant((GrantStmt *) stmt, events);
+			break;
+		case T_GrantRoleStmt:
+			NoteGrantRole((GrantRoleStmt *) stmt, events);
+			break;
+		case T_CreateRoleStmt:
+			NoteCreateRole((CreateRoleStmt *) stmt, events);
+			break;
+		case T_AlterRoleStmt:
+			NoteAlterRole((AlterRoleStmt *) stmt, events);
+			break;
+		case T_DropRoleStmt:
+			NoteDropRole((DropRoleStmt *) stmt, events);
+			break;
+		case T_RenameStmt:
+			NoteRename((RenameStmt *) stmt, events);
+			break;
+		case T_CreatePolicyStmt:
+			NoteRelation(((CreatePolicyStmt *) stmt)->table, "policy.created",
+						 "table", events);
+			break;
+		case T_AlterPolicyStmt:
+			NoteRelation(((AlterPolicyStmt *) stmt)->table, "policy.updated",
+						 "table", events);
+			break;
+		case T_ViewStmt:
+			NoteRelation(((ViewStmt *) stmt)->view, "ledger.changed", "view",
+						 events);
+			break;
+		case T_AlterTableStmt:
+			NoteRelation(((AlterTableStmt *) stmt)->relation, "ledger.changed",
+						 "relation", events);
+			break;
+		case T_CreateTrigStmt:
+			NoteRelation(((CreateTrigStmt *) stmt)->relation, "ledger.changed",
+						 "table", events);
+			break;
+		case T_IndexStmt:
+			NoteRelation(((IndexStmt *) stmt)->relation, "ledger.changed",
+						 "table", events);
+			break;
+		case T_DropStmt:
+			NoteDrop((DropStmt *) stmt, events);
+			break;
+		default:
+			break;
+	}
+}
+
+/* ---------------- the hook's part ---------------- */
+
+bool
+GrantsMatter(Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_GrantStmt:
+		case T_GrantRoleStmt:
+		case T_CreateRoleStmt:
+		case T_AlterRoleStmt:
+		case T_DropRoleStmt:
+		case T_RenameStmt:
+		case T_CreatePolicyStmt:
+		case T_AlterPolicyStmt:
+		case T_ViewStmt:
+		case T_AlterTableStmt:
+		case T_CreateTrigStmt:
+		case T_IndexStmt:
+		case T_DropStmt:
+			return Preloaded() && !IsBinaryUpgrade && !creating_extension &&
+				!RecoveryInProgress() && IsTransactionState() &&
+				!OwnFunctionRuns() && PermitCurrent() == PERMIT_NONE;
+		default:
+			return false;
+	}
+}
+
+/* Refuses a change of our roles where it would be recorded nowhere. */
+static void
+RefuseElsewhere(List *events)
+{
+	ListCell   *lc;
+
+	if (RingMine() != NULL || llm_audit_restore)
+		return;
+	foreach(lc, events)
+	{
+		GrantEvent *event = lfirst(lc);
+
+		if (strcmp(event->target_type, "role") == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("role \"%s\" cannot be changed in this database",
+							event->target),
+					 errdetail("The change would be recorded in no ledger."),
+					 errhint("Connect to a database that \"%s\" lists. A superuser who restores a dump may set \"%s\".",
+							 "llm_audit.databases", "llm_audit.restore")));
+	}
+}
+
+List *
+GrantsBefore(Node *stmt)
+{
+	List	   *events = NIL;
+
+	NoteStatement(stmt, &events);
+	if (events != NIL)
+		RefuseElsewhere(events);
+	return ExtensionInstalled() ? events : NIL;
+}
+
+/* The owner of llm_audit.admin_event, or InvalidOid without setup(). */
+static Oid
+EventOwner(void)
+{
+	Oid			relid = get_relname_relid("admin_event",
+										  get_namespace_oid(LLM_AUDIT_SCHEMA, true));
+	HeapTuple	tuple;
+	Oid			owner;
+
+	if (!OidIsValid(relid) || GuardKind(relid) != LEDGER_REL_ROOT)
+		return InvalidOid;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Visitor: keeps prod, or the first environment by name. */
+static void
+EnvironmentVisit(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	char	  **kept = arg;
+	bool		isnull;
+	char	   *name = TextDatumGetCString(heap_getattr(tuple, 1, desc, &isnull));
+
+	if (*kept == NULL || strcmp(name, "prod") == 0 ||
+		(strcmp(*kept, "prod") != 0 && strcmp(name, *kept) < 0))
+		*kept = name;
+}
+
+/* Inserts one event; the current user may do so. */
+static void
+InsertEvent(const GrantEvent *event)
+{
+	Oid			types[7] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[7];
+	char		nulls[] = "       ";
+	char	   *environment = NULL;
+	const char *reason = ReaderSettingGet(READER_REASON);
+	const char *ticket = ReaderSettingGet(READER_TICKET);
+
+	ConfigScan("environment", NULL, 0, EnvironmentVisit, &environment);
+	values[6] = CStringGetTextDatum(environment ? environment : "");
+	values[0] = CStringGetTextDatum(event->action);
+	values[1] = CStringGetTextDatum(event->target_type);
+	values[2] = CStringGetTextDatum(event->target);
+	values[3] = CStringGetTextDatum(reason ? reason : "no reason given");
+	nulls[4] = event->details == NULL ? 'n' : ' ';
+	values[4] = event->details == NULL ? (Datum) 0 :
+		CStringGetTextDatum(event->details);
+	nulls[5] = ticket == NULL ? 'n' : ' ';
+	values[5] = ticket == NULL ? (Datum) 0 : CStringGetTextDatum(ticket);
+	if (SPI_execute_with_args("INSERT INTO llm_audit.admin_event"
+							  " (occurred_at, action, actor_id, actor_type,"
+							  " organization_id, environment, target_type,"
+							  " target_id, reason, \"after\", ticket, outcome)"
+							  " SELECT pg_catalog.clock_timestamp(), $1,"
+							  " session_user, 'human', 'default',"
+							  " $7, $2, $3, $4, $5::pg_catalog.jsonb, $6, 'success'",
+							  7, types, values, nulls, false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not record a change of privileges");
+}
+
+void
+GrantsAfter(List *events)
+{
+	Oid			owner;
+	Oid			user;
+	int			security;
+	ListCell   *lc;
+
+	if (events == NIL)
+		return;
+	CommandCounterIncrement();
+	owner = EventOwner();
+	if (!OidIsValid(owner))
+		return;
+	/* an error puts the user back by ending the (sub)transaction */
+	GetUserIdAndSecContext(&user, &security);
+	SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	PushActiveSnapshot(GetTransactionSnapshot());
+	foreach(lc, events)
+		InsertEvent(lfirst(lc));
+	PopActiveSnapshot();
+	SPI_finish();
+	SetUserIdAndSecContext(user, security);
+}

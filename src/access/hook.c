@@ -163,22 +163,9 @@ CallExecutorStart(QueryDesc *queryDesc, int eflags)
 		standard_ExecutorStart(queryDesc, eflags);
 }
 
-/* Notes that a read was refused by the server itself. */
-static void
-NoteDenial(QueryDesc *query)
-{
-	AccessStatement *statement = StatementBegin(query);
-	bool		exported;
-
-	statement->command = CommandOf(query, &exported);
-	StatementRefused(statement, ERRCODE_INSUFFICIENT_PRIVILEGE,
-					 "permission denied");
-	StatementForget(query);
-}
-
 /* Starts the executor; a missing permission is recorded as a refusal. */
 static void
-StartSensitive(QueryDesc *queryDesc, int eflags)
+StartSensitive(QueryDesc *queryDesc, int eflags, AccessStatement *statement)
 {
 	PG_TRY();
 	{
@@ -187,7 +174,9 @@ StartSensitive(QueryDesc *queryDesc, int eflags)
 	PG_CATCH();
 	{
 		if (geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
-			NoteDenial(queryDesc);
+			StatementRefused(statement, ERRCODE_INSUFFICIENT_PRIVILEGE,
+							 "permission denied");
+		StatementForget(queryDesc);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
@@ -204,9 +193,9 @@ AccessExecutorStart(QueryDesc *queryDesc, int eflags)
 		CallExecutorStart(queryDesc, eflags);
 		return;
 	}
-	StartSensitive(queryDesc, eflags);
 	statement = StatementBegin(queryDesc);
 	statement->command = CommandOf(queryDesc, &statement->exported);
+	StartSensitive(queryDesc, eflags, statement);
 	if (statement->examined.unguarded && statement->examined.reads)
 		StatementRecord(statement, statement->examined.needs_reason &&
 						!am_walsender && !ReadNeedsNoReason(), NIL);
@@ -308,7 +297,8 @@ AccessCheckPerms(CHECK_PERMS_PARAMS)
 		return false;
 	if (command == NULL || !IsA(command, CopyStmt) ||
 		((CopyStmt *) command)->is_from || ((CopyStmt *) command)->relation == NULL ||
-		utility->copy_checked || LedgerMayWriteAccessLog || !AccessInForce())
+		utility->copy_checked || LedgerMayWriteAccessLog || !AccessInForce() ||
+		ReadIsExempt())
 		return true;
 	utility->copy_checked = true;
 	foreach(lc, rangeTable)
@@ -382,9 +372,10 @@ AccessProcessUtility(UTILITY_PARAMS)
 		RunNoted(UTILITY_ARGS);
 	else if (GrantsMatter(stmt))
 	{
-		GrantsBefore(stmt);
+		List	   *events = GrantsBefore(stmt);
+
 		CallProcessUtility(UTILITY_ARGS);
-		GrantsAfter(stmt);
+		GrantsAfter(events);
 	}
 	else
 		CallProcessUtility(UTILITY_ARGS);

@@ -112,7 +112,7 @@ ListText(List *list)
 	return buf.data;
 }
 
-static char *
+char *
 TimeText(TimestampTz time)
 {
 	/* seconds since 1970, in a form that no setting changes */

@@ -469,7 +469,7 @@ RecordOtherRead(Oid relid, const char *command, bool exported)
 	AccessStatement *statement;
 	MemoryContext old;
 
-	if (!OidIsValid(root) || ReadIsExempt())
+	if (!OidIsValid(root))
 		return NULL;
 	statement = StatementCreate();
 	statement->text = debug_query_string;

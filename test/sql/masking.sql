@@ -191,7 +191,9 @@ SELECT count(*) FROM llm_audit.llm_call WHERE request_id = 'tokens';
 SELECT entity, request_id, organization_id, token ~ '^test:[A-Za-z0-9_-]{32}$' AS token,
 		recorded_by = session_user AS by_me FROM llm_audit.match_token
 	WHERE call_id = '01930000-0000-7000-8000-0000000000aa';
+SET llm_audit.reason = 'a session''s own, which does not count';
 SELECT llm_audit.match_token('+77771234567');
+RESET llm_audit.reason;
 BEGIN;
 SET LOCAL llm_audit.reason = 'INC-7: complaint of the customer';
 SELECT DISTINCT request_id FROM llm_audit.match_token

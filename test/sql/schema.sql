@@ -150,6 +150,14 @@ DECLARE
 			"quantity": 1, "cost": 1, "currency": "KZT"}'
 		WHEN 'settlement' THEN '{"environment": "test", "kind": "charge",
 			"amount": 1, "currency": "KZT"}'
+		WHEN 'access_log' THEN '{"environment": "test", "event": "read",
+			"boot_id": "00000000-0000-4000-8000-000000000001", "boot_ticket": 1,
+			"occurred_at": "2026-01-01 12:00+05", "login": "l"}'
+		WHEN 'access_record' THEN '{"environment": "test", "login": "l",
+			"boot_id": "00000000-0000-4000-8000-000000000001", "boot_ticket": 1,
+			"occurred_at": "2026-01-01 12:00+05",
+			"row_id": "00000000-0000-4000-8000-000000000001",
+			"statement_id": "00000000-0000-4000-8000-000000000001"}'
 		WHEN 'segment_event' THEN '{"environment": "test", "event": "created",
 			"ledger": "l", "ledger_id": "00000000-0000-4000-8000-000000000001",
 			"segment": 1, "leaf": "l_1", "lower": "-infinity",
@@ -176,9 +184,10 @@ LANGUAGE sql AS $$
 	SELECT c, pg_temp.put(ledger, c::jsonb) FROM unnest(changes) AS c
 $$;
 
--- Rows that are fine
+-- Rows that are fine; two ledgers are written by the access writer only
 SELECT ledger, pg_temp.put(ledger, '{}') FROM unnest('{llm_call,llm_content,
-	match_token,admin_event,usage_event,settlement,segment_event}'::text[]) AS ledger;
+	match_token,admin_event,usage_event,settlement,access_log,access_record,
+	segment_event}'::text[]) AS ledger;
 SELECT organization_id, utc_offset_minutes, attempt, is_final, masking_status,
 		masking_version, pii_found, data_class, currency, recorded_by = session_user AS by_me,
 		retain_until - recorded_at > interval '2 years' AS kept
