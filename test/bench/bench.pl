@@ -58,6 +58,7 @@ listen_addresses = ''
 unix_socket_directories = '$work'
 shared_preload_libraries = 'llm_audit'
 llm_audit.key_file = '$work/keys'
+llm_audit.databases = 'bench'
 shared_buffers = 1GB
 max_wal_size = 16GB
 checkpoint_timeout = 1h
@@ -72,6 +73,8 @@ CONF
 	run_command("pg_ctl -s -w -D $work/data -l $work/server.log start");
 	run_command("createdb -h $work -U postgres bench");
 	$ENV{PGUSER} = 'postgres';
+	# ledgers are read with a reason only
+	$ENV{PGOPTIONS} = '-c llm_audit.reason=benchmark';
 	sql('CREATE EXTENSION llm_audit; SELECT count(*) FROM llm_audit.setup(); CREATE EXTENSION pgcrypto;');
 	return;
 }
@@ -725,6 +728,87 @@ sub bench_segments
 	return;
 }
 
+# What an access log adds to reads: one flush that all who wait share, and
+# nothing where nothing is sensitive.
+sub bench_access
+{
+	sql(q{
+CREATE TABLE calls_copy AS SELECT i AS id, 'ok' AS status FROM generate_series(1, 1000) AS i;
+CREATE UNIQUE INDEX ON calls_copy (id);
+CREATE TABLE calls_sensitive AS TABLE calls_copy;
+CREATE UNIQUE INDEX ON calls_sensitive (id);
+SELECT llm_audit.set_sensitive('calls_sensitive', true, false, 'benchmark');
+CREATE VIEW calls_guarded WITH (security_barrier) AS SELECT * FROM calls_sensitive
+	WHERE (SELECT llm_audit.access_guard('public.calls_guarded'::text::regclass, true));
+CREATE TABLE one_row (id bigint, note text);
+CREATE TABLE log_by_dblink (at timestamptz, who text, query text);
+VACUUM ANALYZE calls_copy, calls_sensitive;
+});
+	my %script = (
+		guarded => "\\set i random(1, 1000)\nSELECT * FROM calls_guarded WHERE id = :i;",
+		plain => "\\set i random(1, 1000)\nSELECT * FROM calls_copy WHERE id = :i;",
+		insert => "INSERT INTO one_row VALUES (1, 'a note of some length, as people write');",
+		dblink => "SELECT dblink_exec('host=$work port=5432 dbname=bench user=postgres',"
+		  . " 'INSERT INTO log_by_dblink VALUES (now(), ''postgres'', ''SELECT 1'')');");
+	spew("$work/access_$_.sql", $script{$_}) for keys %script;
+	my $run = sub { return pgbench("$work/access_$_[0].sql", $_[1], 'simple'); };
+
+	my (@ratios, @added, @insert);
+	for my $round (1 .. $rounds)
+	{
+		my %ms = map { $_ => 1000 / $run->($_, 1) } qw(guarded plain insert);
+		push @added, $ms{guarded} - $ms{plain};
+		push @insert, $ms{insert};
+		push @ratios, $added[-1] / $insert[-1];
+	}
+	result('access_latency_1', median(@ratios), '<2.5',
+		sprintf('a recorded read adds %.3f ms; a one-row insert takes %.3f ms', median(@added), median(@insert)));
+
+	my (@grouped, @speedup, @rate);
+	my $dblink = eval { sql('CREATE EXTENSION IF NOT EXISTS dblink'); 1 };
+	for my $round (1 .. $rounds)
+	{
+		my $status = 'SELECT recorded, commits FROM llm_audit.access_status()';
+		my ($records, $commits) = split /\|/, sql($status);
+		my $tps = $run->('guarded', 32);
+		my ($records2, $commits2) = split /\|/, sql($status);
+		push @grouped, ($records2 - $records) / (($commits2 - $commits) || 1);
+		push @rate, $tps;
+		push @speedup, $tps / $run->('dblink', 32) if $dblink;
+	}
+	result('access_records_per_commit_32', median(@grouped), 10,
+		sprintf('%.0f reads/s; outcomes are records too', median(@rate)));
+	result('access_to_dblink_32', median(@speedup), 5, 'reads/s to one dblink connection per record')
+	  if $dblink;
+	bench_unprotected("$work/access_plain.sql");
+	return;
+}
+
+# Reads of what is not sensitive, with the library loaded and without: the
+# server is restarted in between.
+sub bench_unprotected
+{
+	my ($script) = @_;
+	my (%tps, @ratios);
+	my $pairs = $quick ? 5 : 15;
+	for my $round (1 .. $pairs)
+	{
+		for my $library ($round % 2 ? ('llm_audit', '') : ('', 'llm_audit'))
+		{
+			run_command("pg_ctl -s -w -D $work/data -m fast stop");
+			run_command("pg_ctl -s -w -D $work/data -l $work/server.log -o \"-c shared_preload_libraries='$library'\" start");
+			pgbench($script, 1, 'prepared') if $round == 1;
+			$tps{$library} = pgbench($script, 1, 'prepared');
+		}
+		push @ratios, $tps{llm_audit} / $tps{''};
+	}
+	run_command("pg_ctl -s -w -D $work/data -m fast stop");
+	run_command("pg_ctl -s -w -D $work/data -l $work/server.log start");
+	result('access_unprotected', median(@ratios), 0.98,
+		sprintf('prepared reads by key, with the library to without; %.0f tps', $tps{llm_audit}));
+	return;
+}
+
 # ---------------- main ----------------
 
 my @benches = (
@@ -736,7 +820,8 @@ my @benches = (
 	[ by_hand => \&bench_by_hand ],
 	[ record_calls => \&bench_record_calls ],
 	[ rollback => \&bench_rollback ],
-	[ segments => \&bench_segments ]);
+	[ segments => \&bench_segments ],
+	[ access => \&bench_access ]);
 
 if ($wanted{list})
 {

@@ -1,0 +1,166 @@
+# COPY FROM of writers under row-level security, pg_dump, logins, and who is
+# given what.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use LlmAccess;
+use LlmAudit;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = make_node('node', 'llm_audit.databases' => 'audit');
+$node->start;
+make_database($node, 'audit');
+make_reader($node, 'audit');
+await_writer($node, 'audit');
+
+sub refused { return refused_is($node, @_); }
+
+sub events
+{
+	my ($condition, $expression) = @_;
+	return $node->safe_psql('audit',
+		"SELECT string_agg($expression, ',' ORDER BY recorded_at, id) FROM llm_audit.admin_event WHERE $condition");
+}
+
+# ---------------- COPY FROM under row-level security ----------------
+
+$node->safe_psql('audit', q{
+	CREATE ROLE gateway LOGIN;
+	GRANT llm_audit_writer TO gateway;
+	CREATE ROLE half LOGIN;
+	GRANT INSERT (request_id) ON llm_audit.match_token TO half;
+	CREATE TABLE own (a int);
+	ALTER TABLE own ENABLE ROW LEVEL SECURITY;
+	GRANT INSERT ON own TO gateway;
+	});
+my $has_rls = $node->safe_psql('audit',
+	"SELECT relrowsecurity FROM pg_class WHERE oid = 'llm_audit.llm_call'::regclass");
+$node->safe_psql('audit', 'SET allow_system_table_mods = on;'
+	  . " UPDATE pg_class SET relrowsecurity = true WHERE oid = 'llm_audit.llm_call'::regclass")
+  unless $has_rls eq 't';
+my $line = join "\t", 'copied-1', '2026-01-01 12:00+05', 300, 'prod', 'gateway', 'default', 'clerk', 'human',
+  'chat', 'openai', 'gpt-4o', 1, 't', 'ok', 'internal';
+my $copy = 'COPY llm_audit.llm_call (' . call_columns() . ") FROM STDIN;\n$line\n\\.\n";
+my ($status, $out, $err) = run_as($node, 'audit', 'gateway', $copy);
+is($status, 0, 'a writer may COPY into a ledger under row-level security') or diag $err;
+is($node->safe_psql('audit', "SELECT recorded_by || ' ' || count(*) FROM llm_audit.llm_call"
+		  . " WHERE request_id = 'copied-1' GROUP BY recorded_by"),
+	'gateway 1', 'the row is recorded as the writer\'s own');
+($status, $out, $err) = run_as($node, 'audit', 'gateway', "$copy SELECT current_user;");
+is($out, 'gateway', 'the writer is the writer again afterwards');
+($status, $out, $err) = run_as($node, 'audit', 'gateway',
+	"\\set ON_ERROR_STOP off\nCOPY llm_audit.llm_call (request_id) FROM STDIN;\nx\n\\.\nSELECT current_user;");
+is($out, 'gateway', 'after an error too');
+refused('audit', $copy, qr/permission denied/, 'who may not insert may not COPY');
+refused('audit', "COPY llm_audit.match_token (request_id, token) FROM STDIN;\nx\ty\n\\.\n",
+	qr/permission denied/, 'nor who may insert other columns only', 'half');
+refused('audit', "COPY llm_audit.llm_call FROM '/etc/passwd'", qr/permission denied|must be|not supported/,
+	'files are not read as anybody else', 'gateway');
+refused('audit', "COPY own FROM STDIN;\n1\n\\.\n", qr/not supported with row-level security/,
+	"a table of somebody's own is as ever", 'gateway');
+refused('audit', 'SET ROLE llm_audit_copier', qr/permission denied/, 'nobody becomes the copier', 'gateway');
+is($node->safe_psql('audit', q{
+	SELECT string_agg(privilege_type, ',' ) FROM (SELECT DISTINCT x.privilege_type
+	FROM pg_class c, aclexplode(c.relacl) x
+	WHERE x.grantee = 'llm_audit_copier'::regrole) y}), 'INSERT', 'who may do nothing but INSERT');
+refused('audit', "COPY llm_audit.access_log (environment) FROM STDIN;\nprod\n\\.\n",
+	qr/permission denied|written by/, 'not into the access log', 'gateway');
+
+# ---------------- pg_dump ----------------
+
+{
+	local $ENV{PGAPPNAME} = 'dump';
+	local $ENV{PGOPTIONS} = '';
+	my @dump = ('pg_dump', '-h', $node->host, '-p', $node->port, '-f', $node->basedir . '/dump.sql', 'audit');
+	my ($o, $e);
+	ok(!IPC::Run::run(\@dump, '>', \$o, '2>', \$e), 'pg_dump without a reason fails');
+	like($e, qr/a reason is needed/, 'and says why');
+	$ENV{PGOPTIONS} = '-c llm_audit.reason=backup';
+	ok(IPC::Run::run(\@dump, '>', \$o, '2>', \$e), 'with a reason in PGOPTIONS it works') or diag $e;
+}
+is($node->safe_psql('audit', q{
+	SELECT bool_and(exported) || ' ' || bool_and(reason = 'backup') || ' ' || bool_or(relations::text LIKE '%llm_call_prod%')
+	FROM llm_audit.access_log WHERE application_name IN ('dump', 'pg_dump') AND event = 'read'}),
+	'true true true', 'and each table that it read is recorded as an export');
+
+# ---------------- who is given what ----------------
+
+$node->safe_psql('audit', q{
+	BEGIN;
+	SET LOCAL llm_audit.reason = 'joined the team';
+	SET LOCAL llm_audit.ticket = 'HR-5';
+	CREATE ROLE anna LOGIN;
+	GRANT llm_audit_auditor TO anna;
+	COMMIT;
+	REVOKE llm_audit_auditor FROM anna;
+	CREATE ROLE bert LOGIN IN ROLE llm_audit_security;
+	ALTER GROUP llm_audit_oncall ADD USER bert;
+	GRANT SELECT, INSERT ON llm_audit.llm_call TO anna;
+	REVOKE ALL ON llm_audit.llm_call FROM anna;
+	GRANT EXECUTE ON FUNCTION llm_audit.mask(text) TO anna;
+	CREATE POLICY p ON llm_audit.llm_call USING (true);
+	DROP POLICY p ON llm_audit.llm_call;
+	CREATE VIEW llm_audit.mine AS SELECT 1 AS a;
+	DROP VIEW llm_audit.mine;
+	BEGIN;
+	GRANT llm_audit_admin TO anna;
+	ROLLBACK;
+	});
+is(events("action IN ('role.granted', 'role.revoked') AND target_id <> 'llm_audit_writer'"
+		  . " AND NOT \"after\" -> 'members' ? 'reader'",
+		"action || ' ' || target_id || ' ' || (\"after\" -> 'members' ->> 0)"),
+	'role.granted llm_audit_auditor anna,role.revoked llm_audit_auditor anna,'
+	  . 'role.granted llm_audit_security bert,role.granted llm_audit_oncall bert',
+	'memberships are admin events, but for those that are rolled back');
+is(events("target_id = 'llm_audit_auditor' AND action = 'role.granted'", "reason || ' ' || ticket || ' ' || actor_id"),
+	'joined the team HR-5 ' . $node->safe_psql('audit', 'SELECT session_user'), 'with reason and ticket');
+is(events("action LIKE 'privilege.%' AND \"after\" -> 'grantees' ? 'anna'", "action || ' ' || target_id"),
+	'privilege.granted llm_audit.llm_call,privilege.revoked llm_audit.llm_call,privilege.granted llm_audit.mask()',
+	'privileges on ledgers and functions too');
+is(events("action LIKE 'policy.%'", "action || ' ' || target_id"),
+	'policy.created llm_audit.llm_call,policy.deleted llm_audit.llm_call', 'and policies');
+is(events("action = 'ledger.changed' AND target_type = 'view'", 'target_id'), 'llm_audit.mine,llm_audit.mine',
+	'and views');
+refused('postgres', 'GRANT llm_audit_auditor TO anna', qr/cannot be changed in this database.*llm_audit.databases/s,
+	'in a database without a ledger a role of ours cannot be granted', 'postgres');
+refused('postgres', 'REVOKE llm_audit_oncall FROM bert', qr/cannot be changed/, 'nor revoked', 'postgres');
+refused('postgres', 'ALTER ROLE llm_audit_auditor LOGIN', qr/cannot be changed/, 'nor altered', 'postgres');
+refused('postgres', 'DROP ROLE llm_audit_approver', qr/cannot be changed/, 'nor dropped', 'postgres');
+refused('postgres', 'CREATE ROLE eve IN ROLE llm_audit_admin', qr/cannot be changed/, 'nor given at birth', 'postgres');
+refused('postgres', 'ALTER GROUP llm_audit_admin ADD USER anna', qr/cannot be changed/, 'nor by ALTER GROUP', 'postgres');
+is($node->safe_psql('postgres', 'CREATE ROLE other; GRANT other TO anna; SELECT 1'), '1',
+	'other roles are as ever');
+
+# ---------------- logins ----------------
+
+is(events("action LIKE 'login.%'", 'action'), '', 'logins are not recorded unless that is wanted');
+$node->append_conf('postgresql.conf', "llm_audit.log_logins = on\n");
+my $hba = $node->data_dir . '/pg_hba.conf';
+my $rules = slurp_file($hba);
+open(my $file, '>', $hba) or die "$hba: $!";
+print $file "local all bert scram-sha-256\n$rules";
+close($file);
+$node->reload;
+$node->poll_query_until('audit', "SELECT setting = 'on' FROM pg_settings WHERE name = 'llm_audit.log_logins'");
+$node->psql('audit', 'SELECT 1', extra_params => [ '-U', 'anna' ]);
+{
+	local $ENV{PGPASSWORD} = 'wrong';
+	$node->psql('audit', 'SELECT 1', extra_params => [ '-U', 'bert' ]);
+}
+$node->psql('postgres', 'SELECT 1', extra_params => [ '-U', 'anna' ]);
+$node->poll_query_until('audit', "SELECT count(*) >= 3 FROM llm_audit.admin_event WHERE action LIKE 'login.%' AND actor_id IN ('anna', 'bert')");
+is(events("action LIKE 'login.%' AND actor_id IN ('anna', 'bert')", "action || ' ' || actor_id || ' ' || target_id || ' ' || outcome"),
+	'login.succeeded anna audit success,login.failed bert audit denied,login.succeeded anna postgres success',
+	'logins and failures are, to any database');
+
+# A login waits for nothing: not for the writer, not for room.
+my $pid = $node->safe_psql('audit', 'SELECT worker_pid FROM llm_audit.access_status()');
+kill 'STOP', $pid;
+is($node->safe_psql('audit', 'SELECT 1'), '1', 'a writer that stands still delays no login');
+kill 'CONT', $pid;
+check_verify($node, 'audit', 'at the end') if $has_rls eq 't';
+$node->stop;
+done_testing();
