@@ -293,8 +293,11 @@ typedef struct Examined
 	List	   *guards;			/* Oid of guarded views that it names */
 } Examined;
 
-/* True if the plan names a sensitive relation. */
+/* True if the plan names a sensitive relation or a guarded view. */
 extern bool PlanIsSensitive(const PlannedStmt *stmt);
+
+/* True if the view cannot be read without its own guard. */
+extern bool ViewIsGuarded(Oid view);
 
 extern void ExaminePlan(const PlannedStmt *stmt, Examined *result);
 
@@ -345,6 +348,7 @@ typedef struct AccessStatement
 	TimestampTz started;
 	uint64		rows;
 	int			error;			/* SQLSTATE, 0 if none */
+	int			seen_first;		/* of those that are not written yet */
 	int			seen_count;
 	int			seen_size;
 	SeenRow    *seen;

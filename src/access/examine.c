@@ -372,7 +372,7 @@ IsGuardCall(Node *node, Oid view)
  * True if the view cannot be read without its own guard: a security barrier,
  * whose condition is the guard's call or has it among what AND connects.
  */
-static bool
+bool
 ViewIsGuarded(Oid view)
 {
 	Relation	rel = relation_open(view, AccessShareLock);

@@ -27,6 +27,7 @@
 
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
+static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
 static ExecutorEnd_hook_type prev_ExecutorEnd = NULL;
 static ExecutorCheckPerms_hook_type prev_ExecutorCheckPerms = NULL;
 static ProcessUtility_hook_type prev_ProcessUtility = NULL;
@@ -118,20 +119,28 @@ CommandOf(const QueryDesc *query, bool *exported)
 	}
 }
 
+/* True if the plan locks rows and returns a constant for each. */
+static bool
+ReturnsConstant(const PlannedStmt *stmt)
+{
+	TargetEntry *tle;
+
+	if (stmt->planTree == NULL || stmt->planTree->targetlist == NIL)
+		return false;
+	tle = linitial(stmt->planTree->targetlist);
+	return stmt->rowMarks != NIL && IsA(tle->expr, Const) && !tle->resjunk;
+}
+
 /*
- * True for the query of a foreign key's check, which returns a constant: the
- * server runs it in a mode that nothing else has.
+ * True for the query of a foreign key's check: the server runs it in a mode
+ * that nothing else has, but for what operators and casts of others run in
+ * turn.
  */
 static bool
 IsReferentialCheck(const PlannedStmt *stmt)
 {
-	TargetEntry *tle;
-
-	if (!InNoForceRLSOperation() || stmt->planTree == NULL ||
-		stmt->planTree->targetlist == NIL)
-		return false;
-	tle = linitial(stmt->planTree->targetlist);
-	return stmt->rowMarks != NIL && IsA(tle->expr, Const) && !tle->resjunk;
+	return InNoForceRLSOperation() && ReturnsConstant(stmt) &&
+		(running == NULL || !ReturnsConstant(running->query->plannedstmt));
 }
 
 /* True for a worker's part of a plan whose leader has seen to the record. */
@@ -267,6 +276,31 @@ AccessExecutorRun(EXECUTOR_RUN_PARAMS)
 }
 
 static void
+CallExecutorFinish(QueryDesc *queryDesc)
+{
+	if (prev_ExecutorFinish)
+		prev_ExecutorFinish(queryDesc);
+	else
+		standard_ExecutorFinish(queryDesc);
+}
+
+/* AFTER triggers run here: what they do is one level deeper too. */
+static void
+AccessExecutorFinish(QueryDesc *queryDesc)
+{
+	run_depth++;
+	PG_TRY();
+	{
+		CallExecutorFinish(queryDesc);
+	}
+	PG_FINALLY();
+	{
+		run_depth--;
+	}
+	PG_END_TRY();
+}
+
+static void
 AccessExecutorEnd(QueryDesc *queryDesc)
 {
 	StatementForget(queryDesc);
@@ -388,6 +422,8 @@ HookInit(void)
 	ExecutorStart_hook = AccessExecutorStart;
 	prev_ExecutorRun = ExecutorRun_hook;
 	ExecutorRun_hook = AccessExecutorRun;
+	prev_ExecutorFinish = ExecutorFinish_hook;
+	ExecutorFinish_hook = AccessExecutorFinish;
 	prev_ExecutorEnd = ExecutorEnd_hook;
 	ExecutorEnd_hook = AccessExecutorEnd;
 	prev_ExecutorCheckPerms = ExecutorCheckPerms_hook;

@@ -144,6 +144,25 @@ RecordId(pg_uuid_t *id)
 	*id = *DatumGetUUIDP(fresh);
 }
 
+/* The masked form of a text; WITHHELD_TEXT if it cannot be masked. */
+static char *
+Masked(const char *text, int length)
+{
+	MaskOptions options;
+	MaskResult	result = {0};
+
+	SetScanOptions(&options, NULL);
+	switch (MaskText(&options, text, length, &result))
+	{
+		case MASK_CLEAN:
+			return pnstrdup(text, length);
+		case MASK_MASKED:
+			return pnstrdup(result.text, result.len);
+		default:
+			return pstrdup(WITHHELD_TEXT);
+	}
+}
+
 /* ---------------- the session ---------------- */
 
 char *
@@ -233,8 +252,9 @@ DescribeConnection(char **values)
 {
 	values[LOG_EFFECTIVE_ROLE] = GetUserNameFromId(GetUserId(), true);
 	values[LOG_ROLES] = ListText(SessionRoles());
-	values[LOG_APPLICATION_NAME] = application_name && *application_name ?
-		application_name : NULL;
+	if (application_name != NULL && *application_name != '\0')
+		values[LOG_APPLICATION_NAME] = Masked(application_name,
+											  strlen(application_name));
 	values[LOG_BACKEND_STARTED] = TimeText(MyStartTimestamp);
 	values[LOG_TRANSACTION_ID] = psprintf("%d/%u", VirtualBackendNumber(MyProc),
 										  VirtualLocalXid(MyProc));
@@ -249,25 +269,6 @@ DescribeConnection(char **values)
 }
 
 /* ---------------- the statement ---------------- */
-
-/* The masked form of a text; WITHHELD_TEXT if it cannot be masked. */
-static char *
-Masked(const char *text, int length)
-{
-	MaskOptions options;
-	MaskResult	result = {0};
-
-	SetScanOptions(&options, NULL);
-	switch (MaskText(&options, text, length, &result))
-	{
-		case MASK_CLEAN:
-			return pnstrdup(text, length);
-		case MASK_MASKED:
-			return pnstrdup(result.text, result.len);
-		default:
-			return pstrdup(WITHHELD_TEXT);
-	}
-}
 
 static bool
 ListHasText(List *list, const char *text)

@@ -157,11 +157,26 @@ ReadSensitive(SensitiveEntry *entry)
 	}
 }
 
-/* True for kinds of relation that have rows of their own. */
-static bool
-KindHasRows(char relkind)
+/*
+ * Reads what holds for a relation of any kind.  A view is sensitive if it has
+ * a guard, whatever it shows.
+ */
+static void
+ReadRelation(SensitiveEntry *entry)
 {
-	return relkind == RELKIND_RELATION || relkind == RELKIND_PARTITIONED_TABLE;
+	switch (get_rel_relkind(entry->relid))
+	{
+		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
+			ReadSensitive(entry);
+			break;
+		case RELKIND_VIEW:
+			if (ViewIsGuarded(entry->relid))
+				entry->root = entry->relid;
+			break;
+		default:
+			break;
+	}
 }
 
 Oid
@@ -178,8 +193,7 @@ SensitiveRoot(Oid relid, bool *needs_reason)
 	if (found == NULL)
 	{
 		before = invalidations;
-		if (KindHasRows(get_rel_relkind(relid)))
-			ReadSensitive(&entry);
+		ReadRelation(&entry);
 		if (before == invalidations)
 		{
 			PrepareCache();

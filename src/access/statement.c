@@ -285,34 +285,53 @@ StatementRecord(AccessStatement *statement, bool needs_reason,
 
 /* ---------------- rows that were seen ---------------- */
 
-/* Puts some of the rows into the ring. */
+/* Puts a message with rows into the ring and waits; says if it is written. */
 static void
-WriteSeen(AccessStatement *statement, int first, int count, bool wait)
+RecordSeen(AccessStatement *statement, const RingMessage *message, int end)
 {
-	AccessRing *ring = wait ? RequireRing() : PossibleRing();
+	bool		written = false;
+
+	PG_TRY();
+	{
+		RingRecord(RequireRing(), message, &written);
+	}
+	PG_FINALLY();
+	{
+		/* what was given up is put in again when the statement ends */
+		if (written)
+			statement->seen_first = end;
+	}
+	PG_END_TRY();
+}
+
+/* Puts the next count rows into the ring. */
+static void
+WriteSeen(AccessStatement *statement, int count, bool wait)
+{
+	AccessRing *ring = PossibleRing();
+	int			end = statement->seen_first + count;
 	StringInfoData buf;
 	RingMessage message;
-	bool		written;
 
-	if (ring == NULL)
-		return;
 	initStringInfo(&buf);
-	PackSeen(&buf, statement, first, count);
+	PackSeen(&buf, statement, statement->seen_first, count);
 	message = MakeMessage(ENTRY_ROWS, &buf);
 	if (wait)
-		RingRecord(ring, &message, &written);
-	else if (!RingPost(ring, &message, POST_WAIT_MS))
+		RecordSeen(statement, &message, end);
+	else if (ring == NULL || !RingPost(ring, &message, POST_WAIT_MS))
 		ereport(LOG,
 				(errmsg("llm_audit: the queue of the access log is full, and %d rows that were seen are not recorded",
 						count),
 				 errhidestmt(true), errhidecontext(true)));
+	statement->seen_first = end;
 	pfree(buf.data);
 }
 
-/* How many rows from first on fit into one entry. */
+/* How many of the rows that are left fit into one entry. */
 static int
-SeenThatFit(const AccessStatement *statement, int first)
+SeenThatFit(const AccessStatement *statement)
 {
+	int			first = statement->seen_first;
 	int			bytes = 0;
 	int			count = 0;
 
@@ -330,17 +349,10 @@ SeenThatFit(const AccessStatement *statement, int first)
 void
 StatementFlushSeen(AccessStatement *statement, bool wait)
 {
-	int			first = 0;
-
-	/* an entry waits for those before it too: only the last one has to */
-	while (first < statement->seen_count)
-	{
-		int			count = SeenThatFit(statement, first);
-
-		WriteSeen(statement, first, count, wait);
-		first += count;
-	}
+	while (statement->seen_first < statement->seen_count)
+		WriteSeen(statement, SeenThatFit(statement), wait);
 	statement->seen_count = 0;
+	statement->seen_first = 0;
 	if (statement->seen_context != NULL)
 		MemoryContextReset(statement->seen_context);
 	statement->seen = NULL;

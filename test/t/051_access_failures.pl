@@ -154,7 +154,7 @@ my ($status, $out, $err) = run_as($node, 'audit', 'reader',
 	"SET statement_timeout = '300ms'; BEGIN; SET LOCAL llm_audit.reason = 'x'; SELECT * FROM calls");
 like($err, qr/statement timeout/, 'a reader who waits can be cancelled');
 works('other', 'another database does not notice');
-is($node->safe_psql('audit', insert_calls(1, 'y') . "; SELECT 'written'"), 'written', 'nor do writers');
+is($node->safe_psql('audit', "INSERT INTO plain (n) VALUES (1); SELECT 'written'"), 'written', 'nor do writers');
 
 # the queue fills up
 my $text = join '', map { sprintf '%08x', rand(2**32) } 1 .. 900;
