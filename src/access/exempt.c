@@ -61,8 +61,8 @@ static fmgr_hook_type prev_fmgr_hook = NULL;
 static ExemptFrame *frames = NULL;
 
 /*
- * True for functions of ours that are watched: those in SQL and PL/pgSQL that
- * are called through a wrapper anyway, and those in C that run queries.
+ * True for the functions of ours to watch: those in SQL and PL/pgSQL that are
+ * called through a wrapper anyway, and those in C that run queries.
  */
 static bool
 RowIsWatched(Form_pg_proc proc, bool wrapped)
@@ -75,6 +75,7 @@ RowIsWatched(Form_pg_proc proc, bool wrapped)
 		strcmp(name, "row_preimage") == 0;
 }
 
+/* True for functions whose calls are watched. */
 static bool
 IsWatched(Oid function)
 {

@@ -191,6 +191,10 @@ StartSensitive(QueryDesc *queryDesc, int eflags, AccessStatement *statement)
 	PG_END_TRY();
 }
 
+/*
+ * ExecutorStart hook: records what no guard answers for.  No row has been read
+ * when it returns.
+ */
 static void
 AccessExecutorStart(QueryDesc *queryDesc, int eflags)
 {
@@ -248,6 +252,7 @@ NoteRun(const QueryDesc *query)
 		StatementFlushSeen(statement, true);
 }
 
+/* ExecutorRun hook: keeps track of what runs, and of what was seen. */
 static void
 AccessExecutorRun(EXECUTOR_RUN_PARAMS)
 {

@@ -141,6 +141,7 @@ PutIdentity(const RingEntry *entry, Datum *values, char *nulls)
 	nulls[0] = nulls[1] = nulls[2] = ' ';
 }
 
+/* The INSERT into access_log. */
 static SPIPlanPtr
 LogPlan(void)
 {
@@ -182,6 +183,7 @@ InsertStatement(const RingEntry *entry)
 	Execute(LogPlan(), values, nulls);
 }
 
+/* The INSERT into access_record. */
 static SPIPlanPtr
 RowsPlan(void)
 {
@@ -279,6 +281,7 @@ InsertRows(const RingEntry *entry)
 	Execute(RowsPlan(), values, nulls);
 }
 
+/* The INSERT of a login. */
 static SPIPlanPtr
 LoginPlan(void)
 {
@@ -344,7 +347,7 @@ EntryIsWritten(const RingEntry *entry)
 	Oid			types[1] = {UUIDOID};
 	Datum		values[1] = {UUIDPGetDatum(&entry->id)};
 	const char *table = entry->kind == ENTRY_STATEMENT ? "access_log" :
-		entry->kind == ENTRY_ROWS ? "access_record" : "admin_event";
+	entry->kind == ENTRY_ROWS ? "access_record" : "admin_event";
 	int			result;
 
 	result = SPI_execute_with_args(psprintf("SELECT FROM llm_audit.%s WHERE id = $1",

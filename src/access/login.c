@@ -47,6 +47,7 @@ DescribeLogin(Port *port, bool ok, char **values)
 	values[LOGIN_OK] = ok ? "true" : "false";
 }
 
+/* The hook: after each attempt to authenticate, whatever came of it. */
 static void
 AccessClientAuthentication(Port *port, int status)
 {

@@ -124,6 +124,7 @@ TimeText(TimestampTz time)
 	return psprintf("%s.%06d+00", buffer, (int) (micros % USECS_PER_SEC));
 }
 
+/* A boolean as text. */
 static char *
 BoolText(bool value)
 {
@@ -270,6 +271,7 @@ DescribeConnection(char **values)
 
 /* ---------------- the statement ---------------- */
 
+/* True if the list of strings has this one. */
 static bool
 ListHasText(List *list, const char *text)
 {
@@ -285,18 +287,18 @@ ListHasText(List *list, const char *text)
 
 /* Adds the tokens of the identifiers in a text, under the current key. */
 static void
-CollectTokens(const char *text, int length, List **tokens)
+CollectTokens(const char *string, int length, List **tokens)
 {
 	MaskOptions options;
 	MaskHit    *hits = NULL;
 	size_t		count = 0;
 
 	SetScanOptions(&options, NULL);
-	if (MaskFind(&options, text, length, &hits, &count) != MASK_MASKED)
+	if (MaskFind(&options, string, length, &hits, &count) != MASK_MASKED)
 		return;
 	for (size_t i = 0; i < count && list_length(*tokens) < 50; i++)
 	{
-		MaskValue	value = {text + hits[i].start, hits[i].end - hits[i].start};
+		MaskValue	value = {string + hits[i].start, hits[i].end - hits[i].start};
 		char	   *token;
 
 		if (!EntityHasToken(hits[i].entity))
@@ -320,7 +322,7 @@ CollectParamTokens(ParamListInfo params, List **tokens)
 		bool		preferred;
 		Oid			output;
 		bool		varlena;
-		char	   *text;
+		char	   *shown;
 
 		if (param == NULL || param->isnull || !OidIsValid(param->ptype))
 			continue;
@@ -331,8 +333,8 @@ CollectParamTokens(ParamListInfo params, List **tokens)
 		if (param->ptype >= FirstNormalObjectId)
 			continue;			/* its output function is not ours to call */
 		getTypeOutputInfo(param->ptype, &output, &varlena);
-		text = OidOutputFunctionCall(output, param->value);
-		CollectTokens(text, Min(strlen(text), QUERY_SCANNED), tokens);
+		shown = OidOutputFunctionCall(output, param->value);
+		CollectTokens(shown, Min(strlen(shown), QUERY_SCANNED), tokens);
 	}
 }
 
@@ -341,12 +343,12 @@ static char *
 HexText(bytea *value)
 {
 	size_t		length = VARSIZE_ANY_EXHDR(value);
-	char	   *text = palloc(2 * length + 3);
+	char	   *hex = palloc(2 * length + 3);
 
-	text[0] = '\\';
-	text[1] = 'x';
-	text[2 + hex_encode(VARDATA_ANY(value), length, text + 2)] = '\0';
-	return text;
+	hex[0] = '\\';
+	hex[1] = 'x';
+	hex[2 + hex_encode(VARDATA_ANY(value), length, hex + 2)] = '\0';
+	return hex;
 }
 
 /* The keyed digest of the whole text, as the text of a bytea. */
@@ -363,29 +365,29 @@ DigestText(const char *text, int length)
 static void
 DescribeText(char **values, const AccessStatement *statement)
 {
-	const char *text = statement->text ? statement->text : "";
-	int			length = strlen(text);
+	const char *query = statement->text ? statement->text : "";
+	int			length = strlen(query);
 	int			scanned;
 	List	   *tokens = NIL;
 	char	   *masked;
 
 	if (statement->location > 0 && statement->location < length)
 	{
-		text += statement->location;
+		query += statement->location;
 		length -= statement->location;
 	}
 	if (statement->length > 0)
 		length = Min(length, statement->length);
-	scanned = pg_mbcliplen(text, length, QUERY_SCANNED);
-	masked = Masked(text, scanned);
-	CollectTokens(text, scanned, &tokens);
+	scanned = pg_mbcliplen(query, length, QUERY_SCANNED);
+	masked = Masked(query, scanned);
+	CollectTokens(query, scanned, &tokens);
 	if (statement->query != NULL)
 		CollectParamTokens(statement->query->params, &tokens);
 	values[LOG_QUERY] = pnstrdup(masked, pg_mbcliplen(masked, strlen(masked),
 													  QUERY_SHOWN));
 	values[LOG_QUERY_TRUNCATED] = BoolText(scanned < length ||
 										   strlen(masked) > QUERY_SHOWN);
-	values[LOG_QUERY_DIGEST] = DigestText(text, length);
+	values[LOG_QUERY_DIGEST] = DigestText(query, length);
 	values[LOG_SEARCH_TOKENS] = ListText(tokens);
 }
 

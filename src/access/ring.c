@@ -165,6 +165,7 @@ RingReset(AccessRing *ring, const char *database, LWLock *lock, char *memory)
 	}
 }
 
+/* Makes the rings, or finds those of the postmaster. */
 static void
 RingShmemStartup(void)
 {

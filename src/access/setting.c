@@ -88,6 +88,7 @@ IsNetwork(const char *text)
 	return bits >= 0;
 }
 
+/* A list of addresses and networks. */
 static bool
 CheckProxies(char **newval, void **extra, GucSource source)
 {

@@ -53,7 +53,7 @@ sub make_node
 	make_keys($node->basedir . '/keys', 'test');
 	my %all = (
 		shared_preload_libraries => 'llm_audit',
-		'llm_audit.databases' => 'postgres',
+		'llm_audit.databases' => 'audit',
 		max_worker_processes => 16,
 		'llm_audit.key_file' => $node->basedir . '/keys',
 		max_connections => 100,

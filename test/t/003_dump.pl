@@ -9,7 +9,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = make_node('dump');
+my $node = make_node('dump', 'llm_audit.databases' => 'audit, restored_custom,'
+	  . ' restored_custom_with_jobs, restored_directory_with_jobs, restored_plain, data_only');
 $node->start;
 make_database($node, 'audit');
 my $dir = PostgreSQL::Test::Utils::tempdir();

@@ -27,7 +27,7 @@ $publisher->safe_psql('audit',
 	  . ' WITH (publish_via_partition_root = true)');
 
 # The subscriber: extension, registry, then the tables that it names.
-my $subscriber = make_node('subscriber');
+my $subscriber = make_node('subscriber', 'llm_audit.databases' => 'audit, careless');
 $subscriber->start;
 $subscriber->safe_psql('postgres', 'CREATE DATABASE audit');
 $subscriber->safe_psql('audit', 'CREATE EXTENSION llm_audit');

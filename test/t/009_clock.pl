@@ -12,7 +12,8 @@ use Test::More;
 my $hour = 3600;
 my $day = 24 * $hour;
 
-my $node = make_node('clock', 'llm_audit.seal_grace' => '1min');
+my $node = make_node('clock', 'llm_audit.seal_grace' => '1min',
+	'llm_audit.databases' => 'audit, restored');
 plan skip_all => 'libfaketime is not installed' unless fake_clock($node);
 start_faked($node);
 make_database($node, 'audit');

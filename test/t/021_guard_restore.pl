@@ -10,7 +10,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = make_node('restore');
+my $node = make_node('restore', 'llm_audit.databases' =>
+	  'audit, jobs, one_job, single, plain, sections, foreign_key');
 $node->start;
 make_database($node, 'audit');
 my $dir = PostgreSQL::Test::Utils::tempdir();
