@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use FindBin;
+use IO::Socket::UNIX;
 use lib "$FindBin::RealBin/../perl";
 use LlmAccess;
 use LlmAudit;
@@ -241,6 +242,48 @@ is(seen($tag), '0 0', 'has seen none');
 ($out, $tag) = reads('DECLARE c CURSOR FOR SELECT body FROM texts; FETCH 2 FROM c; ROLLBACK;', 1,
 	'a cursor over texts');
 is(seen($tag), '2 2', 'has seen what was fetched');
+# A portal that the client suspends, which takes the protocol itself.
+sub send_message
+{
+	my ($socket, $type, $body) = @_;
+	print $socket $type . pack('N', 4 + length $body) . $body;
+	return;
+}
+
+sub read_until
+{
+	my ($socket, $wanted) = @_;
+	my $types = '';
+	while ($types !~ /$wanted$/)
+	{
+		read($socket, my $head, 5) == 5 or die 'connection closed';
+		my ($type, $length) = unpack 'aN', $head;
+		read($socket, my $body, $length - 4) == $length - 4 or die 'connection closed';
+		die "error: $body" if $type eq 'E';
+		$types .= $type;
+	}
+	return $types;
+}
+my $socket = IO::Socket::UNIX->new($node->host . '/.s.PGSQL.' . $node->port) or die "socket: $!";
+$socket->autoflush(1);
+send_message($socket, '', pack('N', 196608)
+	  . "user\0reader\0database\0audit\0application_name\0suspended\0\0");
+read_until($socket, 'Z');
+send_message($socket, 'Q', "BEGIN; SET LOCAL llm_audit.reason = 'test'\0");
+read_until($socket, 'Z');
+send_message($socket, 'P', "\0SELECT body FROM texts\0" . pack('n', 0));
+send_message($socket, 'B', "\0\0" . pack('nnn', 0, 0, 0));
+send_message($socket, 'E', "\0" . pack('N', 3));
+send_message($socket, 'H', '');
+like(read_until($socket, 's'), qr/DDDs$/, 'a portal is suspended after three rows');
+is(seen('suspended'), '3 3', 'what it has shown is recorded before it is left');
+send_message($socket, 'E', "\0" . pack('N', 2));
+send_message($socket, 'H', '');
+read_until($socket, 's');
+is(seen('suspended'), '5 5', 'and what it shows when it goes on');
+is(reads_of($node, 'audit', 'suspended'), 1, 'all that is one read');
+close($socket);
+
 ($status, $out, $err, $tag) = run_as($node, 'audit', 'reader',
 	"BEGIN; SET LOCAL llm_audit.reason = 't'; SELECT 1 / (body <> 'text of call-20')::int FROM texts");
 ok($node->poll_query_until('audit', "SELECT count(*) >= 1 FROM llm_audit.access_record r"
