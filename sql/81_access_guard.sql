@@ -6,7 +6,7 @@ CREATE FUNCTION llm_audit.access_guard(view regclass, needs_reason boolean,
 	LANGUAGE c VOLATILE PARALLEL RESTRICTED
 	AS 'MODULE_PATHNAME', 'llm_audit_access_guard';
 COMMENT ON FUNCTION llm_audit.access_guard(regclass, boolean, uuid[]) IS
-	'stands in every sensitive view as WHERE (SELECT llm_audit.access_guard(''VIEW'', ...)): true once the read is recorded and flushed; raises an error otherwise: 22023 without llm_audit.reason where it is needed, 55000 where reads cannot be recorded, 57014 and 53400 if the record takes too long';
+	'stands in every sensitive view as WHERE (SELECT llm_audit.access_guard(''VIEW'', ...)): true once the read is recorded and flushed; raises an error otherwise: 22023 without llm_audit.reason where it is needed, 25006 on a standby, 55000 where reads cannot be recorded, 57P03, 53400 or 55P03 if the record is not written in time';
 
 CREATE FUNCTION llm_audit.reveal(id uuid, request_id text, body text)
 	RETURNS text
