@@ -40,7 +40,11 @@ AS $$
 				+ current_setting('max_prepared_transactions')::int,
 			'Set llm_audit.max_lanes to -1, or to at least max_connections + max_prepared_transactions: an insert that finds no free lane fails.'),
 		('masking', coalesce(current_setting('llm_audit.masking', true), 'on')::boolean,
-			'Set llm_audit.masking to on: rows are stored as they are written.')
+			'Set llm_audit.masking to on: rows are stored as they are written.'),
+		('reads recorded', current_database() IN (SELECT btrim(d, '" ')
+				FROM regexp_split_to_table(
+					coalesce(current_setting('llm_audit.databases', true), ''), ',') AS d),
+			'Add the database to llm_audit.databases and restart: nobody can read audit data here, since no read can be recorded.')
 	) AS v (item, ok, hint)
 $$;
 COMMENT ON FUNCTION llm_audit.readiness_settings() IS
