@@ -50,6 +50,7 @@ sub pooled_bench
 	my $file = PostgreSQL::Test::Utils::tempdir() . '/script.sql';
 	append_to_file($file, $script);
 	my ($out, $err) = ('', '');
+	delete local $ENV{PGOPTIONS};	# the pooler takes none
 	ok( IPC::Run::run(
 			[ 'pgbench', '-n', '-c', 100, '-j', 2, '-f', $file, '-h', $dir, '-p', $port,
 				'-U', 'gateway', @options, 'audit' ],
