@@ -276,6 +276,9 @@ extern char *SessionIdentity(void);
 struct Port;
 extern char *ClientAddress(const struct Port *port, char **service);
 
+/* The roles of llm_audit, by name, that a role is a member of or is. */
+extern List *OurRolesOf(Oid role);
+
 /* A fresh id for a record. */
 extern void RecordId(pg_uuid_t *id);
 

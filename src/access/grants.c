@@ -50,6 +50,21 @@ IsOurRoleName(const char *name)
 	return name != NULL && strncmp(name, "llm_audit_", 10) == 0;
 }
 
+/*
+ * True if whoever is given the role gets something of ours: it is one of our
+ * roles, or a member of one.
+ */
+static bool
+RoleGivesOurs(const char *name)
+{
+	Oid			role;
+
+	if (IsOurRoleName(name))
+		return true;
+	role = name ? get_role_oid(name, true) : InvalidOid;
+	return OidIsValid(role) && OurRolesOf(role) != NIL;
+}
+
 /* The name of a role as a command gives it; NULL for PUBLIC. */
 static char *
 RoleSpecName(const RoleSpec *role)
@@ -221,7 +236,7 @@ NoteGrantRole(const GrantRoleStmt *stmt, List **events)
 	{
 		char	   *name = ((AccessPriv *) lfirst(lc))->priv_name;
 
-		if (IsOurRoleName(name))
+		if (RoleGivesOurs(name))
 			AddEvent(events, stmt->is_grant ? "role.granted" : "role.revoked",
 					 "role", pstrdup(name),
 					 MemberDetails(Names(stmt->grantee_roles)));
@@ -247,7 +262,7 @@ NoteCreateRole(const CreateRoleStmt *stmt, List **events)
 		{
 			char	   *name = RoleSpecName(lfirst(lc2));
 
-			if (IsOurRoleName(name))
+			if (RoleGivesOurs(name))
 				AddEvent(events, "role.granted", "role", name,
 						 MemberDetails(list_make1(stmt->role)));
 		}
@@ -261,22 +276,36 @@ NoteAlterRole(const AlterRoleStmt *stmt, List **events)
 	char	   *name = RoleSpecName(stmt->role);
 	ListCell   *lc;
 
-	if (!IsOurRoleName(name))
-		return;
 	foreach(lc, stmt->options)
 	{
 		DefElem    *option = lfirst(lc);
 
-		if (strcmp(option->defname, "rolemembers") == 0)
+		if (strcmp(option->defname, "rolemembers") == 0 && RoleGivesOurs(name))
 		{
 			AddEvent(events, stmt->action > 0 ? "role.granted" : "role.revoked",
 					 "role", name, MemberDetails(Names((List *) option->arg)));
 			return;
 		}
 	}
-	AddEvent(events, "role.updated", "role", name, NULL);
+	if (IsOurRoleName(name))
+		AddEvent(events, "role.updated", "role", name, NULL);
 }
 
+/* What a role that is dropped was a member of, if that is ours. */
+static void
+NoteLostMemberships(const char *name, List **events)
+{
+	Oid			role = get_role_oid(name, true);
+	ListCell   *lc;
+
+	if (!OidIsValid(role))
+		return;
+	foreach(lc, OurRolesOf(role))
+		AddEvent(events, "role.revoked", "membership", lfirst(lc),
+				 MemberDetails(list_make1(pstrdup(name))));
+}
+
+/* DROP ROLE: of ours, or of a member. */
 static void
 NoteDropRole(const DropRoleStmt *stmt, List **events)
 {
@@ -286,9 +315,13 @@ NoteDropRole(const DropRoleStmt *stmt, List **events)
 	{
 		RoleSpec   *role = lfirst(lc);
 
-		if (role->roletype == ROLESPEC_CSTRING && IsOurRoleName(role->rolename))
+		if (role->roletype != ROLESPEC_CSTRING)
+			continue;
+		if (IsOurRoleName(role->rolename))
 			AddEvent(events, "role.deleted", "role", pstrdup(role->rolename),
 					 NULL);
+		else
+			NoteLostMemberships(role->rolename, events);
 	}
 }
 
@@ -433,6 +466,14 @@ NoteStatement(Node *stmt, List **events)
 
 /* ---------------- the hook's part ---------------- */
 
+/* True in CREATE or ALTER EXTENSION of ours. */
+static bool
+InOwnScript(void)
+{
+	return creating_extension &&
+		CurrentExtensionObject == get_extension_oid("llm_audit", true);
+}
+
 bool
 GrantsMatter(Node *stmt)
 {
@@ -450,8 +491,7 @@ GrantsMatter(Node *stmt)
 		case T_AlterTableStmt:
 		case T_CreateTrigStmt:
 		case T_DropStmt:
-			return Preloaded() && !IsBinaryUpgrade && !creating_extension &&
-				!llm_audit_restore &&
+			return Preloaded() && !IsBinaryUpgrade && !InOwnScript() &&
 				!RecoveryInProgress() && IsTransactionState() &&
 				!OwnFunctionRuns() && PermitCurrent() == PERMIT_NONE;
 		default:
@@ -560,13 +600,32 @@ InsertEvent(const GrantEvent *event)
 		elog(ERROR, "could not record a change of privileges");
 }
 
+/* Inserts the events; they are new, also where old rows are restored. */
+static void
+InsertEvents(List *events)
+{
+	bool		restore = llm_audit_restore;
+	ListCell   *lc;
+
+	PG_TRY();
+	{
+		llm_audit_restore = false;
+		foreach(lc, events)
+			InsertEvent(lfirst(lc));
+	}
+	PG_FINALLY();
+	{
+		llm_audit_restore = restore;
+	}
+	PG_END_TRY();
+}
+
 void
 GrantsAfter(List *events)
 {
 	Oid			owner;
 	Oid			user;
 	int			security;
-	ListCell   *lc;
 
 	if (events == NIL)
 		return;
@@ -580,8 +639,7 @@ GrantsAfter(List *events)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	PushActiveSnapshot(GetTransactionSnapshot());
-	foreach(lc, events)
-		InsertEvent(lfirst(lc));
+	InsertEvents(events);
 	PopActiveSnapshot();
 	SPI_finish();
 	SetUserIdAndSecContext(user, security);

@@ -203,9 +203,8 @@ SessionIdentity(void)
 					identity);
 }
 
-/* The roles of llm_audit that the session user is a member of. */
-static List *
-SessionRoles(void)
+List *
+OurRolesOf(Oid role)
 {
 	static const char *const names[] = {
 		"llm_audit_writer", "llm_audit_member", "llm_audit_oncall",
@@ -213,18 +212,27 @@ SessionRoles(void)
 		"llm_audit_security", "llm_audit_compliance", "llm_audit_auditor",
 		"llm_audit_approver", "llm_audit_admin"
 	};
-	Oid			user = GetSessionUserId();
 	List	   *roles = NIL;
 
-	if (superuser_arg(user))
-		roles = lappend(roles, "superuser");
 	for (int i = 0; i < lengthof(names); i++)
 	{
-		Oid			role = get_role_oid(names[i], true);
+		Oid			ours = get_role_oid(names[i], true);
 
-		if (OidIsValid(role) && is_member_of_role_nosuper(user, role))
-			roles = lappend(roles, unconstify(char *, names[i]));
+		if (OidIsValid(ours) && is_member_of_role_nosuper(role, ours))
+			roles = lappend(roles, pstrdup(names[i]));
 	}
+	return roles;
+}
+
+/* The roles of llm_audit that the session user is a member of. */
+static List *
+SessionRoles(void)
+{
+	Oid			user = GetSessionUserId();
+	List	   *roles = OurRolesOf(user);
+
+	if (superuser_arg(user))
+		roles = lcons("superuser", roles);
 	return roles;
 }
 

@@ -98,6 +98,14 @@ $node->safe_psql('audit', q{
 	REVOKE llm_audit_auditor FROM anna;
 	CREATE ROLE bert LOGIN IN ROLE llm_audit_security;
 	ALTER GROUP llm_audit_oncall ADD USER bert;
+	CREATE ROLE desk;
+	GRANT llm_audit_developer TO desk;
+	GRANT desk TO bert;
+	CREATE ROLE carl IN ROLE desk;
+	DROP ROLE carl;
+	SET llm_audit.restore = on;
+	GRANT llm_audit_approver TO anna;
+	RESET llm_audit.restore;
 	GRANT SELECT, INSERT ON llm_audit.llm_call TO anna;
 	REVOKE ALL ON llm_audit.llm_call FROM anna;
 	GRANT EXECUTE ON FUNCTION llm_audit.mask(text) TO anna;
@@ -113,7 +121,9 @@ is(events("action IN ('role.granted', 'role.revoked') AND target_id <> 'llm_audi
 		  . " AND NOT \"after\" -> 'members' ? 'reader'",
 		"action || ' ' || target_id || ' ' || (\"after\" -> 'members' ->> 0)"),
 	'role.granted llm_audit_auditor anna,role.revoked llm_audit_auditor anna,'
-	  . 'role.granted llm_audit_security bert,role.granted llm_audit_oncall bert',
+	  . 'role.granted llm_audit_security bert,role.granted llm_audit_oncall bert,'
+	  . 'role.granted llm_audit_developer desk,role.granted desk bert,role.granted desk carl,'
+	  . 'role.revoked llm_audit_developer carl,role.granted llm_audit_approver anna',
 	'memberships are admin events, but for those that are rolled back');
 is(events("target_id = 'llm_audit_auditor' AND action = 'role.granted'", "reason || ' ' || ticket || ' ' || actor_id"),
 	'joined the team HR-5 ' . $node->safe_psql('audit', 'SELECT session_user'), 'with reason and ticket');
@@ -126,6 +136,7 @@ is(events("action = 'ledger.changed' AND target_type = 'view'", 'target_id'), 'l
 	'and views');
 refused('postgres', 'GRANT llm_audit_auditor TO anna', qr/cannot be changed in this database.*llm_audit.databases/s,
 	'in a database without a ledger a role of ours cannot be granted', 'postgres');
+refused('postgres', 'GRANT desk TO anna', qr/cannot be changed/, 'nor through a group', 'postgres');
 refused('postgres', 'REVOKE llm_audit_oncall FROM bert', qr/cannot be changed/, 'nor revoked', 'postgres');
 refused('postgres', 'ALTER ROLE llm_audit_auditor LOGIN', qr/cannot be changed/, 'nor altered', 'postgres');
 refused('postgres', 'DROP ROLE llm_audit_approver', qr/cannot be changed/, 'nor dropped', 'postgres');
