@@ -143,6 +143,18 @@ IsReferentialCheck(const PlannedStmt *stmt)
 		(running == NULL || !ReturnsConstant(running->query->plannedstmt));
 }
 
+/*
+ * True for the check of a foreign key that a restored dump adds, at a time
+ * when the access log itself may not be restored yet.
+ */
+static bool
+IsRestoredCheck(void)
+{
+	Node	   *command = StartingCommand();
+
+	return llm_audit_restore && command != NULL && IsA(command, AlterTableStmt);
+}
+
 /* True for a worker's part of a plan whose leader has seen to the record. */
 static bool
 IsWorkersPart(const PlannedStmt *stmt)
@@ -158,7 +170,8 @@ IsOfInterest(const QueryDesc *query, int eflags)
 
 	return (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && AccessInForce() &&
 		!LedgerMayWriteAccessLog && PlanIsSensitive(stmt) &&
-		!IsWorkersPart(stmt) && !ReadIsExempt() && !IsReferentialCheck(stmt);
+		!IsWorkersPart(stmt) && !ReadIsExempt() && !IsReferentialCheck(stmt) &&
+		!IsRestoredCheck();
 }
 
 /* ---------------- the executor ---------------- */
@@ -369,10 +382,22 @@ IsNoted(Node *stmt)
 		case T_CreateTableAsStmt:
 		case T_RefreshMatViewStmt:
 		case T_DeclareCursorStmt:
+		case T_AlterTableStmt:
 			return true;
 		default:
 			return false;
 	}
+}
+
+/* Runs a command; what it grants or changes is recorded when it is done. */
+static void
+RunWatched(UTILITY_PARAMS)
+{
+	Node	   *stmt = pstmt->utilityStmt;
+	List	   *events = GrantsMatter(stmt) ? GrantsBefore(stmt) : NIL;
+
+	CopyFromAsCopier(UTILITY_ARGS, CallProcessUtility);
+	GrantsAfter(events);
 }
 
 /* Runs a command with a frame, so that what it starts is told apart. */
@@ -384,7 +409,7 @@ RunNoted(UTILITY_PARAMS)
 	utility = &frame;
 	PG_TRY();
 	{
-		CopyFromAsCopier(UTILITY_ARGS, CallProcessUtility);
+		RunWatched(UTILITY_ARGS);
 	}
 	PG_CATCH();
 	{
@@ -402,22 +427,14 @@ RunNoted(UTILITY_PARAMS)
 	}
 }
 
+/* ProcessUtility hook. */
 static void
 AccessProcessUtility(UTILITY_PARAMS)
 {
-	Node	   *stmt = pstmt->utilityStmt;
-
-	if (IsNoted(stmt))
+	if (IsNoted(pstmt->utilityStmt))
 		RunNoted(UTILITY_ARGS);
-	else if (GrantsMatter(stmt))
-	{
-		List	   *events = GrantsBefore(stmt);
-
-		CallProcessUtility(UTILITY_ARGS);
-		GrantsAfter(events);
-	}
 	else
-		CallProcessUtility(UTILITY_ARGS);
+		RunWatched(UTILITY_ARGS);
 }
 
 void
