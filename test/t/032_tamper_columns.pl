@@ -40,6 +40,17 @@ $node->safe_psql(
 			'success', 'test' FROM generate_series(1, 3) i;
 	});
 
+# The access log is written by its worker: three reads of texts.
+$node->safe_psql(
+	'audit', q{
+	CREATE VIEW texts WITH (security_barrier) AS
+		SELECT llm_audit.reveal(id, request_id, body) AS body FROM llm_audit.llm_content
+		WHERE (SELECT llm_audit.access_guard('public.texts'::text::regclass, true));
+	SELECT count(body) FROM texts;
+	SELECT count(body) FROM texts;
+	SELECT count(body) FROM texts;
+	});
+
 # change_column(LEDGER, LEAF, COLUMN): gives the second row of lane 0 another value,
 # whatever constraints say; returns what verify finds, and undoes it all.
 $node->safe_psql(
@@ -62,6 +73,7 @@ $node->safe_psql(
 			WHEN 'text[]' THEN '%1$I || ''{x}''::text[]'
 			WHEN 'integer[]' THEN '%1$I || ''{1}''::int[]'
 			WHEN 'bigint[]' THEN '%1$I || ''{1}''::int8[]'
+			WHEN 'uuid[]' THEN '%1$I || ARRAY[llm_audit.uuid7()]'
 			WHEN 'bytea[]' THEN '%1$I || ''{x}''::bytea[]'
 			END, name)
 	$$;
@@ -94,7 +106,7 @@ $node->safe_psql(
 
 my @ledgers = split /\n/,
   $node->safe_psql('audit', 'SELECT relation_name FROM llm_audit.ledger WHERE builtin ORDER BY 1');
-is(scalar(@ledgers), 7, 'all built-in ledgers');
+is(scalar(@ledgers), 9, 'all built-in ledgers');
 is($node->safe_psql('audit', 'SELECT count(*) FROM llm_audit.verify()'), '0', 'all is well at first');
 
 # Changes that show at another place too: where the row is now, and at its
