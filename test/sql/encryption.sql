@@ -219,4 +219,4 @@ SELECT action, target_id, high_risk, reason, "after" FROM llm_audit.admin_event 
 SELECT ledger, finding FROM llm_audit.verify();
 
 \c :origin
-DROP DATABASE encryption_test;
+DROP DATABASE encryption_test WITH (FORCE);

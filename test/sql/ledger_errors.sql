@@ -96,4 +96,4 @@ a
 SELECT count(*) FROM hidden.entry;
 
 \c :origin
-DROP DATABASE ledger_errors;
+DROP DATABASE ledger_errors WITH (FORCE);
