@@ -12,7 +12,7 @@ use RawProtocol;
 use Test::More;
 use Time::HiRes ();
 
-my $node = make_node('names');
+my $node = make_node('names', 'llm_audit.databases' => 'postgres');
 $node->start;
 $node->safe_psql(
 	'postgres', q{

@@ -31,7 +31,8 @@ sub make_pair
 	return "$armored\n";
 }
 
-my $node = make_node('node', wal_level => 'logical', log_statement => 'none',
+my $node = make_node('node', 'llm_audit.databases' => 'audit, restored',
+	wal_level => 'logical', log_statement => 'none',
 	'llm_audit.masking' => 'on');
 $node->start;
 make_database($node, 'audit');
