@@ -11,6 +11,7 @@
 #include "access/twophase.h"
 #include "fmgr.h"
 #include "ledger/ledger.h"
+#include "ledger/scope.h"
 #include "ledger/verify.h"
 #include "llm_audit.h"
 #include "miscadmin.h"
@@ -86,6 +87,7 @@ _PG_init(void)
 	preloaded = process_shared_preload_libraries_in_progress;
 	DefineSettings();
 	RegistryInit();
+	ScopeInit();
 	ChainInit();
 	VerifyShmemInit();
 	GuardInit();

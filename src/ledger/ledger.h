@@ -110,6 +110,7 @@ typedef struct LedgerAttrs
 	AttrNumber	erased;
 	AttrNumber	known_values;	/* InvalidAttrNumber if it has none */
 	AttrNumber	environment;	/* likewise; partitioned ledgers have it */
+	AttrNumber	organization_id;	/* likewise */
 } LedgerAttrs;
 
 /*
@@ -126,6 +127,7 @@ typedef struct Segment
 	NameData	ledger_name;
 	uint8		ledger_id[LEDGER_ID_SIZE];
 	LedgerRole	role;
+	bool		builtin;		/* made by setup() */
 	uint32		number;
 	SegmentState state;
 	bool		is_default;		/* holds what no other segment covers */

@@ -55,6 +55,7 @@ PG_FUNCTION_INFO_V1(llm_audit_config_changed);
 #define LEDGER_SCHEMA_ATT			2
 #define LEDGER_RELATION_ATT			3
 #define LEDGER_ROLE_ATT				4
+#define LEDGER_BUILTIN_ATT			5
 #define LEDGER_RETENTION_ATT		7
 #define COLUMN_LEDGER_ATT			1
 #define COLUMN_NUMBER_ATT			2
@@ -79,7 +80,7 @@ PG_FUNCTION_INFO_V1(llm_audit_config_changed);
 static const char *const config_tables[] = {
 	"environment", "ledger", "ledger_environment", "ledger_column",
 	"ledger_segment", "action_type", "content_recording", "call_source",
-	"field_policy", "original_recipient", "sensitive_relation"
+	"field_policy", "original_recipient", "sensitive_relation", "role_scope"
 };
 
 typedef struct SegmentEntry
@@ -399,6 +400,7 @@ LedgerRowRead(HeapTuple tuple, TupleDesc desc, void *arg)
 		if (strcmp(role_names[i].name, role) == 0)
 			seg->role = role_names[i].role;
 	}
+	seg->builtin = DatumGetBool(ConfigAttr(tuple, desc, LEDGER_BUILTIN_ATT));
 	retention = heap_getattr(tuple, LEDGER_RETENTION_ATT, desc, &isnull);
 	seg->has_retention = !isnull;
 	if (!isnull)
@@ -582,6 +584,10 @@ SegmentMatchLedgerAttrs(Segment *seg, TupleDesc desc)
 	if (NameStr(seg->environment)[0] != '\0' &&
 		seg->attrs.environment == InvalidAttrNumber)
 		namestrcpy(&seg->mismatch, "environment");
+	seg->attrs.organization_id = AttrByName(desc, "organization_id");
+	if (seg->attrs.organization_id != InvalidAttrNumber &&
+		TupleDescAttr(desc, seg->attrs.organization_id - 1)->atttypid != TEXTOID)
+		seg->attrs.organization_id = InvalidAttrNumber;
 	if (seg->role != ROLE_PLAIN)
 	{
 		for (int i = 0; i < ROLE_ATTR_COUNT; i++)

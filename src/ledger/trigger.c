@@ -14,6 +14,7 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "ledger/ledger.h"
+#include "ledger/scope.h"
 #include "ledger/validate.h"
 #include "miscadmin.h"
 #include "policy/policy.h"
@@ -494,7 +495,8 @@ CheckTriggerCall(FunctionCallInfo fcinfo)
 /*
  * llm_audit.ledger_insert(): trigger
  *		Validates, masks, stamps and chains a new row of a ledger.  Errors:
- *		42501 for columns that only we set, 22023 for an unknown environment,
+ *		42501 for columns that only we set and for what is outside the
+ *		writer's scope, 22023 for an unknown environment,
  *		23502 for a required column without a value, 55000 for a leaf that
  *		takes no rows, 53300 if all lanes are in use, and those of RowValidate
  *		and PolicyApply.
@@ -528,6 +530,7 @@ llm_audit_ledger_insert(PG_FUNCTION_ARGS)
 						RelationGetRelationName(leaf))));
 
 	CheckSupplied(seg, values, nulls);
+	ScopeCheckWriter(seg, values, nulls);
 	RowValidate(seg, values, nulls);
 	PolicyApply(seg, values, nulls);
 	StampRow(seg, values, nulls);

@@ -221,7 +221,7 @@ static const char *const configuration_sql =
 "  ELSE 'has a trigger llm_audit_config that was changed' END)"
 " FROM unnest(ARRAY['environment', 'ledger', 'ledger_environment',"
 "  'ledger_column', 'ledger_segment', 'action_type', 'content_recording',"
-"  'call_source', 'field_policy', 'original_recipient', 'sensitive_relation']) w (name)"
+"  'call_source', 'field_policy', 'original_recipient', 'sensitive_relation', 'role_scope']) w (name)"
 " JOIN pg_class c ON c.relname = w.name"
 "  AND c.relnamespace = to_regnamespace('llm_audit')"
 " LEFT JOIN pg_trigger t ON t.tgrelid = c.oid"
