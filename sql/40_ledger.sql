@@ -785,6 +785,7 @@ BEGIN
 			USING ERRCODE = 'undefined_object';
 	END IF;
 	PERFORM llm_audit.record_own_event('extension.uninstalled', 'extension', 'llm_audit', reason);
+	PERFORM llm_audit.drop_views();
 	FOR l IN SELECT * FROM llm_audit.ledger ORDER BY builtin, schema_name, relation_name LOOP
 		relation := to_regclass(format('%I.%I', l.schema_name, l.relation_name));
 		IF relation IS NULL THEN

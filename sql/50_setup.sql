@@ -64,6 +64,7 @@ BEGIN
 			RETURN QUERY SELECT 'ledger ' || r.name, made || ' segments made';
 		END IF;
 	END LOOP;
+	RETURN QUERY SELECT * FROM llm_audit.install_access();
 	IF llm_audit.setting('masking')::boolean THEN
 		problem := llm_audit.key_problem();
 		IF problem IS NOT NULL THEN

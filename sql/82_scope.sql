@@ -30,18 +30,18 @@ CREATE TRIGGER llm_audit_config AFTER INSERT OR UPDATE OR DELETE
 ALTER TABLE llm_audit.role_scope ENABLE ALWAYS TRIGGER llm_audit_config;
 SELECT pg_catalog.pg_extension_config_dump('llm_audit.role_scope', '');
 
-CREATE FUNCTION llm_audit.scope(dimension text, task name DEFAULT NULL)
+CREATE FUNCTION llm_audit.scope(dimension text, tasks name[] DEFAULT NULL)
 	RETURNS text[]
 	LANGUAGE c STABLE PARALLEL RESTRICTED
 	AS 'MODULE_PATHNAME', 'llm_audit_scope';
-COMMENT ON FUNCTION llm_audit.scope(text, name) IS
-	'what the caller may reach of organizations, environments, services or actor_ids, by a role such as llm_audit_security or by any of them; {} for nothing; 42501 if scopes of several roles apply that cannot be combined';
+COMMENT ON FUNCTION llm_audit.scope(text, name[]) IS
+	'what the caller may reach of organizations, environments, services or actor_ids, by roles such as llm_audit_security or by any of them; {} for nothing; 42501 if scopes of several roles apply that cannot be combined';
 
-CREATE FUNCTION llm_audit.scope_is_all(dimension text, task name DEFAULT NULL)
+CREATE FUNCTION llm_audit.scope_is_all(dimension text, tasks name[] DEFAULT NULL)
 	RETURNS boolean
 	LANGUAGE c STABLE PARALLEL RESTRICTED
 	AS 'MODULE_PATHNAME', 'llm_audit_scope_is_all';
-COMMENT ON FUNCTION llm_audit.scope_is_all(text, name) IS
+COMMENT ON FUNCTION llm_audit.scope_is_all(text, name[]) IS
 	'whether the caller may reach all organizations, environments, services or actor_ids; errors as scope()';
 
 CREATE FUNCTION llm_audit.caller() RETURNS name
@@ -55,6 +55,33 @@ CREATE FUNCTION llm_audit.is_member(member name, of name) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'llm_audit_is_member';
 COMMENT ON FUNCTION llm_audit.is_member(name, name) IS
 	'whether the first role was granted the second, directly or not, or is it; a superuser is no member by being one';
+
+-- Who is behind a login, as the organization's own records say.
+CREATE TABLE llm_audit.staff_roster (
+	login name PRIMARY KEY,
+	person text NOT NULL,
+	kind text NOT NULL DEFAULT 'person'
+		CHECK (kind IN ('person', 'shared', 'service')),
+	unit text,
+	active boolean NOT NULL DEFAULT true,
+	left_on date,
+	roles text[],
+	loaded_at timestamptz NOT NULL
+);
+COMMENT ON TABLE llm_audit.staff_roster IS
+	'logins of staff, as load_staff_roster() was given them';
+COMMENT ON COLUMN llm_audit.staff_roster.login IS 'login in this server';
+COMMENT ON COLUMN llm_audit.staff_roster.person IS
+	'who that is, e.g. a personnel number; one person may have several logins';
+COMMENT ON COLUMN llm_audit.staff_roster.kind IS
+	'person; shared by several; or of a service';
+COMMENT ON COLUMN llm_audit.staff_roster.unit IS 'department';
+COMMENT ON COLUMN llm_audit.staff_roster.active IS 'false: on leave or suspended';
+COMMENT ON COLUMN llm_audit.staff_roster.left_on IS 'last day; NULL: none is set';
+COMMENT ON COLUMN llm_audit.staff_roster.roles IS
+	'roles of llm_audit that the job needs; NULL: not said';
+COMMENT ON COLUMN llm_audit.staff_roster.loaded_at IS 'when the roster was loaded';
+SELECT pg_catalog.pg_extension_config_dump('llm_audit.staff_roster', '');
 
 -- An event about access, with more to say than record_own_event() takes.
 CREATE TYPE llm_audit.access_event AS (
@@ -211,7 +238,7 @@ GRANT EXECUTE ON FUNCTION llm_audit.set_scope(regrole, text[], text[], text[], t
 
 -- The condition of a scope, as policies and views have it: sub-selects that
 -- do not depend on the row, so that each is evaluated once per statement.
-CREATE FUNCTION llm_audit.scope_condition(ledger name, task name)
+CREATE FUNCTION llm_audit.scope_condition(ledger name, tasks name[])
 	RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
@@ -219,18 +246,19 @@ AS $$
 	SELECT string_agg(format(CASE WHEN d.dimension = 'environments'
 			THEN '%1$I = ANY ((SELECT llm_audit.scope(%2$L%3$s))::text[])'
 			ELSE '(%1$I = ANY ((SELECT llm_audit.scope(%2$L%3$s))::text[]) OR (SELECT llm_audit.scope_is_all(%2$L%3$s)))'
-			END, d.column_name, d.dimension, coalesce(', ' || quote_literal(task), '')),
+			END, d.column_name, d.dimension, coalesce(format(', %L', tasks), '')),
 			' AND ' ORDER BY d.n)
 		FROM (VALUES (1, 'environment'::name, 'environments'),
 				(2, 'organization_id', 'organizations'),
 				(3, 'service_name', 'services')) AS d (n, column_name, dimension)
 		JOIN pg_catalog.pg_attribute a ON a.attname = d.column_name
-			AND a.attrelid = to_regclass(format('llm_audit.%I', ledger))
+			AND a.attrelid = (SELECT c.oid FROM pg_catalog.pg_class c
+				WHERE c.relname = ledger AND c.relnamespace = to_regnamespace('llm_audit'))
 			AND NOT a.attisdropped
 $$;
-COMMENT ON FUNCTION llm_audit.scope_condition(name, name) IS
-	'SQL condition that a row of a built-in ledger is in the caller''s scope for a task, or for any if task is NULL; part of setup()';
-REVOKE EXECUTE ON FUNCTION llm_audit.scope_condition(name, name) FROM PUBLIC;
+COMMENT ON FUNCTION llm_audit.scope_condition(name, name[]) IS
+	'SQL condition that a row of a built-in ledger is in the caller''s scope for tasks, or for any if tasks is NULL; part of setup()';
+REVOKE EXECUTE ON FUNCTION llm_audit.scope_condition(name, name[]) FROM PUBLIC;
 
 -- The policies of the built-in ledgers.  Nobody reads these tables but the
 -- views, as llm_audit_view_owner, and functions of ours; everybody may insert

@@ -8,6 +8,7 @@
 #include <limits.h>
 
 #include "access/access.h"
+#include "access/disclosure.h"
 #include "access/twophase.h"
 #include "fmgr.h"
 #include "ledger/ledger.h"
@@ -88,6 +89,7 @@ _PG_init(void)
 	DefineSettings();
 	RegistryInit();
 	ScopeInit();
+	DisclosureInit();
 	ChainInit();
 	VerifyShmemInit();
 	GuardInit();

@@ -70,12 +70,12 @@ typedef struct Scope
 	ScopeSet	sets[DIM_COUNT];
 } Scope;
 
-/* A user's combined scope for a task. */
+/* A user's combined scope for some tasks. */
 typedef struct ScopeEntry
 {
 	Oid			user;
 	Oid			session_user;
-	Oid			task;			/* InvalidOid: any */
+	List	   *tasks;			/* of Oid; NIL: any */
 	bool		ambiguous;
 	Scope		scope;
 } ScopeEntry;
@@ -288,17 +288,24 @@ Caller(void)
 }
 
 /*
- * True if a row of role_scope counts for the user and the task.  A login that
+ * True if a row of role_scope counts for the user and the tasks.  A login that
  * has taken on a role by SET ROLE keeps the row of its own name.
  */
 static bool
-RowCounts(Oid role, Oid user, Oid task)
+RowCounts(Oid role, Oid user, List *tasks)
 {
+	ListCell   *lc;
+
 	if (!is_member_of_role_nosuper(user, role) &&
 		!(role == GetSessionUserId() && user == GetOuterUserId() &&
 		  is_member_of_role_nosuper(role, user)))
 		return false;
-	return !OidIsValid(task) || is_member_of_role_nosuper(role, task);
+	foreach(lc, tasks)
+	{
+		if (is_member_of_role_nosuper(role, lfirst_oid(lc)))
+			return true;
+	}
+	return tasks == NIL;
 }
 
 /* Everything, for superusers: nothing that they ask by is hidden anyway. */
@@ -324,7 +331,7 @@ ScopeCombine(ScopeEntry *entry)
 	{
 		const Scope *row = lfirst(lc);
 
-		if (RowCounts(row->role, entry->user, entry->task))
+		if (RowCounts(row->role, entry->user, entry->tasks))
 		{
 			Scope	   *copy = palloc(sizeof(Scope));
 
@@ -348,7 +355,7 @@ ScopeCombine(ScopeEntry *entry)
 	}
 
 	/* without a task, the least that covers all: the views are exact */
-	entry->ambiguous = OidIsValid(entry->task) && list_length(parts) > 1;
+	entry->ambiguous = entry->tasks != NIL && list_length(parts) > 1;
 	foreach(lc, parts)
 	{
 		const Scope *part = lfirst(lc);
@@ -358,9 +365,9 @@ ScopeCombine(ScopeEntry *entry)
 	}
 }
 
-/* The user's scope for a task, cached. */
+/* The user's scope for tasks, cached. */
 static ScopeEntry *
-ScopeFor(Oid user, Oid task)
+ScopeFor(Oid user, List *tasks)
 {
 	ScopeEntry *entry;
 	ListCell   *lc;
@@ -370,7 +377,7 @@ ScopeFor(Oid user, Oid task)
 	foreach(lc, entries)
 	{
 		entry = lfirst(lc);
-		if (entry->user == user && entry->task == task &&
+		if (entry->user == user && equal(entry->tasks, tasks) &&
 			entry->session_user == GetSessionUserId())
 			return entry;
 	}
@@ -378,7 +385,7 @@ ScopeFor(Oid user, Oid task)
 	entry = palloc0(sizeof(ScopeEntry));
 	entry->user = user;
 	entry->session_user = GetSessionUserId();
-	entry->task = task;
+	entry->tasks = list_copy(tasks);
 	if (superuser_arg(user))
 		entry->scope = ScopeOfEverything();
 	else
@@ -390,12 +397,33 @@ ScopeFor(Oid user, Oid task)
 
 /* ---------------- SQL functions ---------------- */
 
-/* The caller's scope for the task that the call names, and the dimension. */
+/* The roles that an argument of type name[] names. */
+static List *
+TasksOf(Datum value)
+{
+	List	   *tasks = NIL;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(value), NAMEOID, NAMEDATALEN, false,
+					  TYPALIGN_CHAR, &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (!nulls[i])
+			tasks = lappend_oid(tasks,
+								get_role_oid(NameStr(*DatumGetName(elements[i])),
+											 false));
+	}
+	return tasks;
+}
+
+/* The caller's scope for the tasks that the call names, and the dimension. */
 static ScopeSet *
 ScopeOfCall(FunctionCallInfo fcinfo, ScopeDim *dim)
 {
 	char	   *wanted = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	Oid			task = InvalidOid;
+	List	   *tasks = NIL;
 	ScopeEntry *entry;
 
 	for (*dim = 0; *dim < DIM_COUNT; (*dim)++)
@@ -408,8 +436,8 @@ ScopeOfCall(FunctionCallInfo fcinfo, ScopeDim *dim)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a scope has organizations, environments, services and actor_ids")));
 	if (!PG_ARGISNULL(1))
-		task = get_role_oid(NameStr(*PG_GETARG_NAME(1)), false);
-	entry = ScopeFor(Caller(), task);
+		tasks = TasksOf(PG_GETARG_DATUM(1));
+	entry = ScopeFor(Caller(), tasks);
 	if (entry->ambiguous)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -448,8 +476,8 @@ EnvironmentRead(HeapTuple tuple, TupleDesc desc, void *arg)
 }
 
 /*
- * llm_audit.scope(dimension text, task name) → text[]
- *		What the caller may reach in a dimension by a task, or by any; every
+ * llm_audit.scope(dimension text, tasks name[]) → text[]
+ *		What the caller may reach in a dimension by some tasks, or by any; every
  *		environment by its name, so that a plan can leave out the others.
  *		Errors: 22023 for an unknown dimension, 42704 for an unknown role,
  *		42501 if several scopes apply that cannot be combined.
@@ -480,7 +508,7 @@ llm_audit_scope(PG_FUNCTION_ARGS)
 }
 
 /*
- * llm_audit.scope_is_all(dimension text, task name) → boolean
+ * llm_audit.scope_is_all(dimension text, tasks name[]) → boolean
  *		Whether the caller may reach everything in a dimension.  Errors: as
  *		scope().
  */
@@ -561,7 +589,7 @@ Accept(const Segment *seg, const char *organization, size_t len)
  * own roles, or a writer for whom no scope was set.
  */
 static bool
-WriterIsUnlimited(Oid user, Oid task)
+WriterIsUnlimited(Oid user, List *tasks)
 {
 	ListCell   *lc;
 
@@ -571,7 +599,7 @@ WriterIsUnlimited(Oid user, Oid task)
 		return true;
 	foreach(lc, all_rows)
 	{
-		if (RowCounts(((const Scope *) lfirst(lc))->role, user, task))
+		if (RowCounts(((const Scope *) lfirst(lc))->role, user, tasks))
 			return false;
 	}
 	return true;
@@ -594,7 +622,7 @@ ScopeCheckWriter(const Segment *seg, const Datum *values, const bool *nulls)
 {
 	AttrNumber	attnum = seg->attrs.organization_id;
 	Oid			user = GetUserId();
-	Oid			task;
+	List	   *tasks;
 	text	   *organization;
 	char	   *name;
 	size_t		len;
@@ -610,8 +638,8 @@ ScopeCheckWriter(const Segment *seg, const Datum *values, const bool *nulls)
 		return;
 
 	ScopeRead();
-	task = get_role_oid("llm_audit_writer", true);
-	if (WriterIsUnlimited(user, task))
+	tasks = list_make1_oid(get_role_oid("llm_audit_writer", true));
+	if (WriterIsUnlimited(user, tasks))
 	{
 		Accept(seg, NULL, 0);
 		return;
@@ -620,7 +648,7 @@ ScopeCheckWriter(const Segment *seg, const Datum *values, const bool *nulls)
 	{
 		const Scope *row = lfirst(lc);
 
-		if (!RowCounts(row->role, user, task) ||
+		if (!RowCounts(row->role, user, tasks) ||
 			!SetHas(&row->sets[DIM_ORGANIZATIONS], name, len))
 			continue;
 		organization_known = true;
