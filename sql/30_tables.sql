@@ -787,6 +787,15 @@ VALUES
 		'finds the attempts and tool calls of a request'),
 	('llm_call', 'llm_call_occurred_at_idx', '(occurred_at)',
 		'finds the calls of a time'),
+	('llm_call', 'llm_call_end_user_id_idx', 'USING hash (end_user_id)',
+		'finds the calls on behalf of a person'),
+	('llm_call', 'llm_call_customer_key_idx', 'USING hash (customer_key)',
+		'finds the calls about a customer'),
+	('llm_call', 'llm_call_operation_number_idx', 'USING hash (operation_number)',
+		'finds the calls of a business operation'),
+	('llm_call', 'llm_call_actor_id_idx',
+		'USING hash (actor_id) WHERE actor_type = ''human''',
+		'finds the calls that a person made; services have too many each'),
 	('llm_content', 'llm_content_call_id_idx', '(call_id)',
 		'finds the text of an attempt'),
 	('llm_content', 'llm_content_request_id_idx', '(request_id)',
@@ -820,7 +829,7 @@ VALUES
 		'finds the life of a segment')
 $$;
 COMMENT ON FUNCTION llm_audit.builtin_indexes() IS
-	'indexes of the built-in ledgers; few, since each one slows every insert down, and none on a column that can be erased';
+	'indexes of the built-in ledgers; few, since each one slows every insert down; those on columns that can be erased hold hash codes of 32 bits, not values';
 REVOKE EXECUTE ON FUNCTION llm_audit.builtin_indexes() FROM PUBLIC;
 
 -- Makes one built-in ledger's table.  Erasable columns get no statistics,

@@ -237,7 +237,8 @@ GRANT EXECUTE ON FUNCTION llm_audit.set_scope(regrole, text[], text[], text[], t
 	TO llm_audit_admin;
 
 -- The condition of a scope, as policies and views have it: sub-selects that
--- do not depend on the row, so that each is evaluated once per statement.
+-- do not depend on the row, so that each is evaluated once per statement.  CASE
+-- and not OR, for which the planner would look for indexes in every segment.
 CREATE FUNCTION llm_audit.scope_condition(ledger name, tasks name[])
 	RETURNS text
 LANGUAGE sql STABLE
@@ -245,7 +246,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT string_agg(format(CASE WHEN d.dimension = 'environments'
 			THEN '%1$I = ANY ((SELECT llm_audit.scope(%2$L%3$s))::text[])'
-			ELSE '(%1$I = ANY ((SELECT llm_audit.scope(%2$L%3$s))::text[]) OR (SELECT llm_audit.scope_is_all(%2$L%3$s)))'
+			ELSE 'CASE WHEN (SELECT llm_audit.scope_is_all(%2$L%3$s)) THEN true ELSE %1$I = ANY ((SELECT llm_audit.scope(%2$L%3$s))::text[]) END'
 			END, d.column_name, d.dimension, coalesce(format(', %L', tasks), '')),
 			' AND ' ORDER BY d.n)
 		FROM (VALUES (1, 'environment'::name, 'environments'),

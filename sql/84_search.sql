@@ -88,102 +88,62 @@ COMMENT ON FUNCTION llm_audit.known_as(text, text) IS
 	'what a hashed column of that name may hold for a value; part of find_calls()';
 REVOKE EXECUTE ON FUNCTION llm_audit.known_as(text, text) FROM PUBLIC;
 
--- The conditions of a filter on search_calls c, $1 being the filter.  Each
--- key that an index serves stands alone, so that the planner can use it.
-CREATE FUNCTION llm_audit.filter_conditions(wanted llm_audit.call_filter)
-	RETURNS text
-LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT concat_ws(' AND ', 'true',
-		CASE WHEN wanted.request_ids IS NOT NULL THEN 'c.request_id = ANY ($1)' END,
-		CASE WHEN wanted.end_users IS NOT NULL THEN 'c.end_user_id = ANY ($3)' END,
-		CASE WHEN wanted.operations IS NOT NULL THEN 'c.operation_number = ANY ($6)' END,
-		CASE WHEN wanted.organization_id IS NOT NULL THEN 'c.organization_id = $7' END,
-		CASE WHEN wanted.environment IS NOT NULL THEN 'c.environment = $8' END,
-		CASE WHEN wanted.service_name IS NOT NULL THEN 'c.service_name = $9' END,
-		CASE WHEN wanted.occurred_from IS NOT NULL
-			THEN 'c.occurred_at >= $10 AND c.recorded_at >= $10 - $12' END,
-		CASE WHEN wanted.occurred_to IS NOT NULL
-			THEN 'c.occurred_at < $11 AND c.recorded_at < $11 + $12' END,
-		CASE WHEN coalesce(wanted.actors, wanted.end_users, wanted.customers,
-				wanted.tokens, wanted.operations) IS NOT NULL THEN 'c.may_search' END)
+-- One statement for each way to a call, so that each has one plan, made once
+-- per session and kept: planning sixty segments takes longer than looking
+-- into them.  A way drives by keys that an index serves; the other elements
+-- of the filter are conditions beside it.
+DO $do$
+DECLARE
+	statement text := $$
+		RETURN QUERY SELECT c.found, c.subject FROM llm_audit.search_calls c
+			WHERE {key}
+				AND c.occurred_at >= coalesce(wanted.occurred_from, '-infinity')
+				AND c.occurred_at < coalesce(wanted.occurred_to, 'infinity')
+				AND c.recorded_at >= coalesce(wanted.occurred_from - wanted.max_lag, '-infinity')
+				AND c.recorded_at <= coalesce(wanted.occurred_to + wanted.max_lag, 'infinity')
+				AND (wanted.organization_id IS NULL OR c.organization_id = wanted.organization_id)
+				AND (wanted.environment IS NULL OR c.environment = wanted.environment)
+				AND (wanted.service_name IS NULL OR c.service_name = wanted.service_name)
+				AND (wanted.request_ids IS NULL OR c.request_id = ANY (wanted.request_ids))
+				AND (wanted.end_users IS NULL OR c.end_user_id = ANY (wanted.end_users))
+				AND (wanted.operations IS NULL OR c.operation_number = ANY (wanted.operations))
+				AND (wanted.actors IS NULL OR c.actor_id = ANY (wanted.actors))
+				AND (wanted.customers IS NULL OR {customer})
+				AND (c.may_search OR num_nonnulls(wanted.actors, wanted.end_users,
+					wanted.customers, wanted.operations) = 0)
+			ORDER BY c.occurred_at DESC, c.recorded_at LIMIT wanted.max_rows;
 $$;
-COMMENT ON FUNCTION llm_audit.filter_conditions(llm_audit.call_filter) IS
-	'SQL condition for a filter; part of select_calls()';
-REVOKE EXECUTE ON FUNCTION llm_audit.filter_conditions(llm_audit.call_filter) FROM PUBLIC;
-
--- Ways to a call by a person: each is a query of its own, since an OR over
--- tables or columns would read every segment.
-CREATE FUNCTION llm_audit.filter_query(wanted llm_audit.call_filter)
-	RETURNS text
-LANGUAGE sql IMMUTABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	WITH base (conditions) AS (SELECT llm_audit.filter_conditions(wanted)),
-	actor (condition) AS (
-		SELECT 'true' WHERE wanted.actors IS NULL
-		UNION ALL
-		SELECT c FROM unnest(ARRAY[
-			'c.actor_type = ''human'' AND c.actor_id = ANY ($2)',
-			'c.actor_type <> ''human'' AND c.actor_id = ANY ($2)']) AS c
-			WHERE wanted.actors IS NOT NULL),
-	customer (source, condition) AS (
-		SELECT '', 'true' WHERE wanted.customers IS NULL AND wanted.tokens IS NULL
-		UNION ALL
-		SELECT '', c FROM unnest(ARRAY['c.customer_key = ANY ($4)',
-			'c.end_user_id = ANY ($4)']) AS c WHERE wanted.customers IS NOT NULL
-		UNION ALL
-		SELECT 'llm_audit.search_tokens t JOIN ', 't.token = ANY ($5)'
-			WHERE cardinality(wanted.tokens) > 0)
-	SELECT string_agg(format('(SELECT c.* FROM %sllm_audit.search_calls c%s WHERE %s AND %s AND %s ORDER BY c.occurred_at DESC LIMIT $13)',
-			customer.source,
-			CASE WHEN customer.source <> '' THEN ' ON c.id = t.call_id
-				AND c.environment = t.environment
-				AND c.recorded_at >= t.recorded_at - interval ''1 day''
-				AND c.recorded_at <= t.recorded_at + interval ''1 day''' ELSE '' END,
-			base.conditions, actor.condition, customer.condition), ' UNION ALL ')
-		FROM base, actor, customer
-$$;
-COMMENT ON FUNCTION llm_audit.filter_query(llm_audit.call_filter) IS
-	'SQL query for a filter; part of select_calls()';
-REVOKE EXECUTE ON FUNCTION llm_audit.filter_query(llm_audit.call_filter) FROM PUBLIC;
-
+	customer text := $$(c.customer_key = ANY (wanted.customers)
+					OR c.end_user_id = ANY (wanted.customers)
+					OR c.id = ANY (ARRAY(SELECT t.call_id FROM llm_audit.search_tokens t
+						WHERE t.token = ANY (wanted.tokens)
+							AND t.recorded_at >= coalesce(wanted.occurred_from - wanted.max_lag - interval '1 day', '-infinity')
+							AND t.recorded_at <= coalesce(wanted.occurred_to + wanted.max_lag + interval '1 day', 'infinity'))))$$;
+BEGIN
+	EXECUTE format($f$
 CREATE FUNCTION llm_audit.select_calls(wanted llm_audit.call_filter)
-	RETURNS SETOF llm_audit.found_call
+	RETURNS TABLE (found llm_audit.found_call, subject text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
 AS $$
+#variable_conflict use_column
 BEGIN
-	RETURN QUERY EXECUTE format($q$
-		SELECT DISTINCT ON (f.occurred_at, f.id) f.id, f.request_id, f.trace_id,
-			f.correlation_id, f.environment, f.organization_id, f.service_name,
-			f.channel, f.recorded_at, f.occurred_at, f.local_time, f.operation_name,
-			f.provider_name, f.request_model, f.response_model, f.route_id,
-			f.route_version, f.prompt_id, f.prompt_version, f.attempt, f.attempt_kind,
-			f.is_final, f.status, f.http_status, f.error_code, f.error_type,
-			f.error_message, f.duration_ms::numeric, f.input_tokens, f.output_tokens,
-			f.cost::numeric, f.currency::text, f.masking_status, f.pii_found,
-			f.data_class,
-			CASE WHEN f.shows_session THEN f.session_id END,
-			CASE WHEN f.shows_session THEN f.actor_type END,
-			CASE WHEN f.shows_identity THEN f.actor_id END,
-			CASE WHEN f.shows_identity THEN f.end_user_id END,
-			CASE WHEN f.shows_identity THEN f.customer_key END,
-			CASE WHEN f.shows_identity THEN f.operation_number END,
-			CASE WHEN f.shows_identity THEN f.api_key_id END,
-			CASE WHEN f.shows_identity THEN f.client_address END
-		FROM (%s) AS f
-		ORDER BY f.occurred_at DESC, f.id, f.recorded_at LIMIT $13
-		$q$, llm_audit.filter_query(wanted))
-		USING wanted.request_ids, wanted.actors, wanted.end_users, wanted.customers,
-			wanted.tokens, wanted.operations, wanted.organization_id,
-			wanted.environment, wanted.service_name, wanted.occurred_from,
-			wanted.occurred_to, wanted.max_lag, wanted.max_rows;
+	IF wanted.request_ids IS NOT NULL THEN%s	ELSIF wanted.operations IS NOT NULL THEN%s	ELSIF wanted.customers IS NOT NULL THEN%s	ELSIF wanted.end_users IS NOT NULL THEN%s	ELSIF wanted.actors IS NOT NULL THEN%s		IF NOT FOUND THEN%s		END IF;
+	ELSE%s	END IF;
 END
-$$;
+$$$f$,
+		replace(replace(statement, '{key}', 'c.request_id = ANY (wanted.request_ids)'), '{customer}', customer),
+		replace(replace(statement, '{key}', 'c.operation_number = ANY (wanted.operations)'), '{customer}', customer),
+		replace(replace(statement, '{key}', customer), '{customer}', 'true'),
+		replace(replace(statement, '{key}', 'c.end_user_id = ANY (wanted.end_users)'), '{customer}', 'true'),
+		replace(replace(statement, '{key}', 'c.actor_type = ''human'' AND c.actor_id = ANY (wanted.actors)'), '{customer}', 'true'),
+		replace(replace(statement, '{key}', 'c.actor_type <> ''human'' AND c.actor_id = ANY (wanted.actors)'), '{customer}', 'true'),
+		replace(replace(statement, '{key}', 'true'), '{customer}', 'true'));
+END
+$do$;
 COMMENT ON FUNCTION llm_audit.select_calls(llm_audit.call_filter) IS
-	'calls of a filter in the caller''s scope, with the columns that the caller may see; part of find_calls() and request_disclosure()';
+	'calls of a filter in the caller''s scope, with the columns that the caller may see and the person whom each concerns; part of find_calls() and request_disclosure()';
 REVOKE EXECUTE ON FUNCTION llm_audit.select_calls(llm_audit.call_filter) FROM PUBLIC;
 
 -- The arguments are on one line each way: a search that reads everything is
@@ -241,7 +201,11 @@ BEGIN
 	wanted.occurred_to := occurred_to;
 	wanted.max_lag := max_lag;
 	wanted.max_rows := max_rows;
-	RETURN QUERY SELECT * FROM llm_audit.select_calls(wanted);
+	-- a retry that was recorded twice is shown once
+	RETURN QUERY SELECT (f.found).* FROM (
+		SELECT DISTINCT ON ((s.found).occurred_at, (s.found).id) s.found
+			FROM llm_audit.select_calls(wanted) s
+			ORDER BY (s.found).occurred_at DESC, (s.found).id, (s.found).recorded_at) AS f;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.find_calls(text, timestamptz, timestamptz, text, text, text, interval, int) IS

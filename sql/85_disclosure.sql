@@ -343,20 +343,13 @@ DECLARE
 	result llm_audit.disclosure_extent;
 	fragments int;
 BEGIN
-	EXECUTE format($q$
-		SELECT array_agg(f.id), array_agg(f.environment),
+	SELECT array_agg(f.id), array_agg(f.environment),
 			array_agg(DISTINCT f.organization_id), array_agg(DISTINCT f.environment),
-			array_agg(DISTINCT f.service_name), count(*),
-			count(DISTINCT coalesce(f.end_user_id, f.customer_key,
-				CASE WHEN f.actor_type = 'human' THEN f.actor_id END)),
+			array_agg(DISTINCT f.service_name), count(*), count(DISTINCT f.subject),
 			max(llm_audit.class_rank(f.data_class))::text
-		FROM (SELECT DISTINCT ON (c.id) c.* FROM (%s) AS c ORDER BY c.id) AS f
-		$q$, llm_audit.filter_query(wanted))
 		INTO result
-		USING wanted.request_ids, wanted.actors, wanted.end_users, wanted.customers,
-			wanted.tokens, wanted.operations, wanted.organization_id,
-			wanted.environment, wanted.service_name, wanted.occurred_from,
-			wanted.occurred_to, wanted.max_lag, wanted.max_rows;
+		FROM (SELECT DISTINCT ON ((s.found).id) (s.found).*, s.subject
+			FROM llm_audit.select_calls(wanted) s ORDER BY (s.found).id) AS f;
 	SELECT max(llm_audit.class_rank(t.data_class)) INTO fragments
 		FROM llm_audit.search_fragments t WHERE t.call_id = ANY (result.calls);
 	result.data_class := ('{public,internal,personal,banking_secrecy}'::text[])

@@ -29,8 +29,7 @@ BEGIN
 	END LOOP;
 
 	FOREACH f IN ARRAY ARRAY[
-		'known_as(text, text)', 'filter_conditions(llm_audit.call_filter)',
-		'filter_query(llm_audit.call_filter)', 'may_search_persons()',
+		'known_as(text, text)', 'may_search_persons()',
 		'class_rank(text)', 'pseudonym(text, text)', 'match_token(text, text)']
 	LOOP
 		EXECUTE 'GRANT EXECUTE ON FUNCTION llm_audit.' || f || ' TO llm_audit_view_owner';
