@@ -539,6 +539,12 @@ BEGIN
 			EXECUTE format('DROP VIEW %s', v.present);
 		END IF;
 		PERFORM llm_audit.create_view(v.view_name, v.query, v.readers, v.description);
+		IF v.ledger IS NULL THEN
+			-- no table below it says that reads are recorded
+			INSERT INTO llm_audit.sensitive_relation
+				VALUES ('llm_audit', v.view_name, true, v.needs_reason)
+				ON CONFLICT DO NOTHING;
+		END IF;
 		INSERT INTO llm_audit.installed_view
 			SELECT v.view_name, v.made_from,
 				llm_audit.view_digest(format('llm_audit.%I', v.view_name)::regclass), major
