@@ -313,6 +313,8 @@ BEGIN
 				WHEN 'llm_audit_own' THEN 'functions of llm_audit reach every row'
 				WHEN 'llm_audit_write' THEN 'who may insert is for GRANT and the insert trigger to say'
 				ELSE 'views show what is in the caller''s scope' END);
+		PERFORM llm_audit.note_object('policy', p.relation_name || ' ' || p.policy_name,
+			p.command || p.roles || p.condition);
 		made := made + 1;
 	END LOOP;
 	RETURN made;

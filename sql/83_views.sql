@@ -226,11 +226,15 @@ FROM (VALUES
 		p.changed_by
 		FROM llm_audit.ledger l JOIN llm_audit.ledger_column c USING (ledger_id)
 		LEFT JOIN llm_audit.field_policy p USING (ledger_id, column_name)
-		WHERE {guard}',
+		WHERE {guard} AND (SELECT cardinality(llm_audit.scope(''environments'',
+			''{llm_audit_compliance,llm_audit_auditor}'')) > 0)',
 		'For compliance and auditors: how each column is masked and kept, and who changed that last.'),
 	('compliance_recording', NULL, '{llm_audit_compliance,llm_audit_auditor}', NULL, false,
 		'r.environment, r.service_name, r.enabled FROM llm_audit.content_recording r
-		WHERE {guard}',
+		WHERE {guard} AND (SELECT cardinality(llm_audit.scope(''environments'',
+			''{llm_audit_compliance,llm_audit_auditor}'')) > 0)
+		AND (r.environment = ''*'' OR r.environment = ANY (
+			(SELECT llm_audit.scope(''environments'', ''{llm_audit_compliance,llm_audit_auditor}''))::text[]))',
 		'For compliance and auditors: where the text of calls is stored.'),
 	('compliance_calls', 'llm_call', '{llm_audit_compliance}', NULL, false,
 		'id, request_id, environment, organization_id, service_name, recorded_at,
@@ -375,35 +379,68 @@ COMMENT ON FUNCTION llm_audit.view_query(text, name, name, name[], boolean) IS
 REVOKE EXECUTE ON FUNCTION llm_audit.view_query(text, name, name, name[], boolean)
 	FROM PUBLIC;
 
-CREATE TABLE llm_audit.installed_view (
-	view_name name PRIMARY KEY,
+CREATE TABLE llm_audit.installed_object (
+	kind text NOT NULL,
+	object_name text NOT NULL,
 	made_from bytea NOT NULL,
 	definition bytea NOT NULL,
-	server_version int NOT NULL
+	server_version int NOT NULL,
+	PRIMARY KEY (kind, object_name)
 );
-COMMENT ON TABLE llm_audit.installed_view IS
-	'views as setup() made them; verify() reports any that differ';
-COMMENT ON COLUMN llm_audit.installed_view.view_name IS 'name of the view';
-COMMENT ON COLUMN llm_audit.installed_view.made_from IS
-	'SHA-256 of what builtin_views() said';
-COMMENT ON COLUMN llm_audit.installed_view.definition IS
+COMMENT ON TABLE llm_audit.installed_object IS
+	'views and policies as setup() made them; verify() reports any that differ';
+COMMENT ON COLUMN llm_audit.installed_object.kind IS 'view or policy';
+COMMENT ON COLUMN llm_audit.installed_object.object_name IS
+	'name of the view, or of the table and the policy';
+COMMENT ON COLUMN llm_audit.installed_object.made_from IS
+	'SHA-256 of what it was made of';
+COMMENT ON COLUMN llm_audit.installed_object.definition IS
 	'SHA-256 of the definition as the catalogs show it';
-COMMENT ON COLUMN llm_audit.installed_view.server_version IS
+COMMENT ON COLUMN llm_audit.installed_object.server_version IS
 	'major version of the server that showed it so';
-SELECT pg_catalog.pg_extension_config_dump('llm_audit.installed_view', '');
+SELECT pg_catalog.pg_extension_config_dump('llm_audit.installed_object', '');
 
-CREATE FUNCTION llm_audit.view_digest(view regclass) RETURNS bytea
+CREATE FUNCTION llm_audit.current_object()
+	RETURNS TABLE (kind text, object_name text, definition bytea)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 SET quote_all_identifiers = off
 AS $$
-	SELECT sha256(convert_to(jsonb_build_array(pg_get_viewdef(c.oid),
-			c.reloptions, pg_get_userbyid(c.relowner))::text, 'UTF8'))
-		FROM pg_class c WHERE c.oid = view
+	SELECT 'view', c.relname::text, sha256(convert_to(jsonb_build_array(
+			pg_get_viewdef(c.oid), c.reloptions, pg_get_userbyid(c.relowner))::text, 'UTF8'))
+		FROM pg_class c
+		WHERE c.relkind = 'v' AND c.relnamespace = to_regnamespace('llm_audit')
+			AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+				AND d.objid = c.oid AND d.deptype = 'e')
+	UNION ALL
+	SELECT 'policy', format('%s %s', c.relname, p.polname), sha256(convert_to(
+			jsonb_build_array(p.polcmd, p.polpermissive,
+				ARRAY(SELECT CASE r WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(r) END
+					FROM unnest(p.polroles) AS r ORDER BY 1),
+				pg_get_expr(p.polqual, p.polrelid),
+				pg_get_expr(p.polwithcheck, p.polrelid))::text, 'UTF8'))
+		FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+		WHERE c.relnamespace = to_regnamespace('llm_audit')
 $$;
-COMMENT ON FUNCTION llm_audit.view_digest(regclass) IS
-	'SHA-256 of a view''s definition, options and owner';
-REVOKE EXECUTE ON FUNCTION llm_audit.view_digest(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION llm_audit.current_object() IS
+	'views and policies in schema llm_audit as they are now, with a digest of all that decides what they let through';
+REVOKE EXECUTE ON FUNCTION llm_audit.current_object() FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.note_object(what text, which text, query text) RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	INSERT INTO llm_audit.installed_object
+		SELECT o.kind, o.object_name, sha256(convert_to(query, 'UTF8')), o.definition,
+			current_setting('server_version_num')::int / 10000
+		FROM llm_audit.current_object() o WHERE o.kind = what AND o.object_name = which
+		ON CONFLICT ON CONSTRAINT installed_object_pkey DO UPDATE
+		SET made_from = EXCLUDED.made_from, definition = EXCLUDED.definition,
+			server_version = EXCLUDED.server_version
+$$;
+COMMENT ON FUNCTION llm_audit.note_object(text, text, text) IS
+	'notes a view or policy as setup() has just made it';
+REVOKE EXECUTE ON FUNCTION llm_audit.note_object(text, text, text) FROM PUBLIC;
 
 -- Columns are described as those of the ledgers that they come from.
 CREATE FUNCTION llm_audit.describe_view(view regclass, description text)
@@ -416,7 +453,7 @@ DECLARE
 BEGIN
 	EXECUTE format('COMMENT ON VIEW %s IS %L', view, description);
 	FOR c IN
-		SELECT a.attname, coalesce(d.description, b.description) AS description
+		SELECT a.attname, coalesce(b.description, d.description) AS description
 		FROM pg_catalog.pg_attribute a
 		LEFT JOIN llm_audit.view_column_descriptions() d ON d.column_name = a.attname
 		LEFT JOIN LATERAL (SELECT x.description FROM llm_audit.builtin_columns() x
@@ -469,6 +506,13 @@ VALUES
 	('changed_at', 'when the policy was last changed'),
 	('changed_by', 'who changed it'),
 	('enabled', 'whether the text of calls is stored'),
+	('reason', 'why, masked'),
+	('ticket', 'ticket under which it was done'),
+	('environment', 'environment, e.g. prod, pilot or test'),
+	('service_name', 'a service; * stands for all'),
+	('found', 'the call, with the columns that the caller may see'),
+	('subject', 'pseudonym of the person whom the call concerns'),
+	('may_search', 'the caller may look for persons among calls like this'),
 	('state', 'pending, approved_once, granted, expired, denied or revoked'),
 	('requested_at', 'when it was asked for'),
 	('requester', 'login that asked'),
@@ -521,36 +565,33 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	v record;
-	major int := current_setting('server_version_num')::int / 10000;
-	known llm_audit.installed_view;
+	source text;
 BEGIN
 	FOR v IN
-		SELECT b.*, q.query, sha256(convert_to(q.query || b.readers::text || b.description, 'UTF8')) AS made_from,
-			to_regclass(format('llm_audit.%I', b.view_name)) AS present
+		SELECT b.*, q.query, to_regclass(format('llm_audit.%I', b.view_name)) AS present
 		FROM llm_audit.builtin_views() b
 		CROSS JOIN LATERAL llm_audit.view_query(b.body, b.view_name, b.ledger,
 			b.tasks, b.needs_reason) AS q (query)
 	LOOP
-		SELECT * INTO known FROM llm_audit.installed_view i
-			WHERE i.view_name = v.view_name;
-		CONTINUE WHEN v.present IS NOT NULL AND known.made_from = v.made_from
-			AND known.server_version = major;
+		source := v.query || v.readers::text || v.description;
+		CONTINUE WHEN v.present IS NOT NULL AND EXISTS (
+			SELECT FROM llm_audit.installed_object i
+			WHERE i.kind = 'view' AND i.object_name = v.view_name
+				AND i.made_from = sha256(convert_to(source, 'UTF8'))
+				AND i.server_version = current_setting('server_version_num')::int / 10000);
 		IF v.present IS NOT NULL THEN
 			EXECUTE format('DROP VIEW %s', v.present);
 		END IF;
 		PERFORM llm_audit.create_view(v.view_name, v.query, v.readers, v.description);
-		IF v.ledger IS NULL THEN
+		IF v.ledger IS NULL OR EXISTS (SELECT FROM llm_audit.sensitive_relation r
+			WHERE r.schema_name = 'llm_audit' AND r.relation_name = v.ledger AND NOT r.sensitive)
+		THEN
 			-- no table below it says that reads are recorded
 			INSERT INTO llm_audit.sensitive_relation
 				VALUES ('llm_audit', v.view_name, true, v.needs_reason)
 				ON CONFLICT DO NOTHING;
 		END IF;
-		INSERT INTO llm_audit.installed_view
-			SELECT v.view_name, v.made_from,
-				llm_audit.view_digest(format('llm_audit.%I', v.view_name)::regclass), major
-			ON CONFLICT ON CONSTRAINT installed_view_pkey DO UPDATE
-			SET made_from = EXCLUDED.made_from, definition = EXCLUDED.definition,
-				server_version = EXCLUDED.server_version;
+		PERFORM llm_audit.note_object('view', v.view_name, source);
 		RETURN NEXT v.view_name;
 	END LOOP;
 END
@@ -566,14 +607,17 @@ AS $$
 DECLARE
 	v record;
 BEGIN
-	FOR v IN SELECT i.view_name FROM llm_audit.installed_view i
-		WHERE to_regclass(format('llm_audit.%I', i.view_name)) IS NOT NULL
+	FOR v IN SELECT i.object_name FROM llm_audit.installed_object i
+		WHERE i.kind = 'view' AND to_regclass(format('llm_audit.%I', i.object_name)) IS NOT NULL
 	LOOP
-		EXECUTE format('DROP VIEW llm_audit.%I', v.view_name);
+		EXECUTE format('DROP VIEW llm_audit.%I', v.object_name);
 	END LOOP;
-	DELETE FROM llm_audit.installed_view;
+	DELETE FROM llm_audit.installed_object;
+	DELETE FROM llm_audit.disclosure_call;
+	DELETE FROM llm_audit.disclosure_decision;
+	DELETE FROM llm_audit.disclosure;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.drop_views() IS
-	'drops the views that setup() made; part of uninstall()';
+	'drops the views that setup() made and forgets disclosures; part of uninstall()';
 REVOKE EXECUTE ON FUNCTION llm_audit.drop_views() FROM PUBLIC;

@@ -90,7 +90,8 @@ REVOKE EXECUTE ON FUNCTION llm_audit.known_as(text, text) FROM PUBLIC;
 
 -- One statement for each way to a call, so that each has one plan, made once
 -- per session and kept: planning sixty segments takes longer than looking
--- into them.  A way drives by keys that an index serves; the other elements
+-- into them.  Erasable columns have no statistics, so the planner is told that
+-- an index is right.  A way drives by keys that an index serves; the other elements
 -- of the filter are conditions beside it.
 DO $do$
 DECLARE
@@ -126,6 +127,8 @@ CREATE FUNCTION llm_audit.select_calls(wanted llm_audit.call_filter)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET max_parallel_workers_per_gather = 0
 AS $$
 #variable_conflict use_column
 BEGIN

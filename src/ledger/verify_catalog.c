@@ -235,6 +235,43 @@ static const char *const configuration_sql =
 "  AND evtevent = 'ddl_command_end'"
 "  AND evtfoid = to_regprocedure('llm_audit.on_ddl_end()'))";
 
+/*
+ * Row security and views, which decide who sees whose rows.  What setup()
+ * made them of and how the catalogs showed them then is in installed_object;
+ * another major version of the server may show them differently.
+ */
+static const char *const access_sql =
+" SELECT c.oid, NULL, format('row security of llm_audit.%I is not enabled and forced',"
+"  b.relation_name)"
+" FROM llm_audit.builtin_ledgers() b"
+" JOIN pg_class c ON c.relname = b.relation_name"
+"  AND c.relnamespace = to_regnamespace('llm_audit')"
+" WHERE NOT (c.relrowsecurity AND c.relforcerowsecurity)"
+" UNION ALL"
+" SELECT NULL, NULL, format('%s %s', coalesce(o.kind || ' ' || o.object_name,"
+"   i.kind || ' ' || i.object_name),"
+"  CASE WHEN o.object_name IS NULL THEN 'is gone'"
+"  WHEN i.object_name IS NULL THEN 'was not made by llm_audit'"
+"  ELSE 'is not what llm_audit made' END)"
+" FROM llm_audit.current_object() o"
+" FULL JOIN llm_audit.installed_object i USING (kind, object_name)"
+" WHERE i.object_name IS NULL OR o.object_name IS NULL"
+" OR (i.definition <> o.definition"
+"  AND i.server_version = current_setting('server_version_num')::int / 10000)"
+" UNION ALL"
+" SELECT NULL, NULL, format('%s on view %s is granted to %s', x.privilege_type,"
+"  b.view_name, CASE WHEN x.grantee = 0 THEN 'PUBLIC'"
+"  ELSE quote_ident(pg_get_userbyid(x.grantee)) END)"
+" FROM llm_audit.builtin_views() b"
+" JOIN pg_class c ON c.relname = b.view_name"
+"  AND c.relnamespace = to_regnamespace('llm_audit')"
+" CROSS JOIN LATERAL (SELECT g.grantee, g.privilege_type"
+"  FROM aclexplode(c.relacl) g UNION"
+"  SELECT g.grantee, g.privilege_type FROM pg_attribute a"
+"  CROSS JOIN LATERAL aclexplode(a.attacl) g WHERE a.attrelid = c.oid) x"
+" WHERE x.grantee <> c.relowner AND (x.privilege_type <> 'SELECT'"
+"  OR x.grantee = 0 OR pg_get_userbyid(x.grantee) <> ALL (b.readers))";
+
 /* Functions against what the extension script installed. */
 static const char *const functions_sql =
 " SELECT NULL, NULL, format('%s llm_audit.%s %s',"
@@ -285,6 +322,8 @@ VerifyCatalog(VerifyRun *run)
 	static const char *const checks[] = {
 		triggers_sql, relations_sql, columns_sql, copies_sql, grants_sql,
 		configuration_sql, functions_sql
+		triggers_sql, relations_sql, columns_sql, grants_sql,
+		configuration_sql, access_sql, functions_sql
 	};
 
 	for (int i = 0; i < lengthof(checks); i++)
