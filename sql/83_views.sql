@@ -311,8 +311,8 @@ FROM (VALUES
 		FROM llm_audit.match_token WHERE {guard} AND {scope}',
 		'Behind find_calls() and request_disclosure(); read by nobody directly.'),
 	('search_fragments', 'llm_content', '{}', llm_audit.searching_tasks(), false,
-		'id, call_id, environment, organization_id, service_name, recorded_at, kind,
-		data_class FROM llm_audit.llm_content WHERE {guard} AND {scope}',
+		'id, call_id, request_id, environment, organization_id, service_name, recorded_at,
+		kind, data_class FROM llm_audit.llm_content WHERE {guard} AND {scope}',
 		'Behind request_disclosure(); read by nobody directly.'),
 
 	('disclosed_content', 'llm_content',

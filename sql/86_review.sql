@@ -1,21 +1,44 @@
 -- Who has seen a record, and whether those who may see records should.
 
+-- Fragments of a request in the caller's scope.
+CREATE FUNCTION llm_audit.fragment_ids(request_id text) RETURNS uuid[]
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT array_agg(f.id) FROM llm_audit.search_fragments f
+		WHERE f.request_id = ANY (llm_audit.known_as(fragment_ids.request_id, 'request_id'))
+$$;
+COMMENT ON FUNCTION llm_audit.fragment_ids(text) IS
+	'ids of the texts of a request that are in the caller''s scope; part of who_saw()';
+REVOKE EXECUTE ON FUNCTION llm_audit.fragment_ids(text) FROM PUBLIC;
+
+-- The records are found by the texts, not by the readers' organization: who
+-- answers for a text has to see every reader of it.
 CREATE FUNCTION llm_audit.who_saw(request_id text)
 	RETURNS TABLE (seen_at timestamptz, login name, authn_id text,
 		asserted_user text, reason text, ticket text, disclosure_id uuid,
 		columns text[], exported boolean)
-LANGUAGE sql VOLATILE SECURITY DEFINER
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
+DECLARE
+	fragments uuid[] := llm_audit.fragment_ids(who_saw.request_id);
+BEGIN
+	RETURN QUERY
 	SELECT r.occurred_at, r.login::name, r.authentication_id, r.asserted_reader,
 		h.reason, h.ticket, h.disclosure_ids[1], h.columns_read,
-		r.exported OR coalesce(h.exported, false)
-	FROM llm_audit.access_records r
-	LEFT JOIN llm_audit.access_history h ON h.statement_id = r.statement_id
+		r.exported OR coalesce(h.exported, false) OR coalesce(o.exported, false)
+	FROM llm_audit.access_record r
+	LEFT JOIN llm_audit.access_log h ON h.id = r.statement_id
 		AND h.recorded_at >= r.recorded_at - interval '31 days'
 		AND h.recorded_at <= r.recorded_at + interval '1 hour'
-	WHERE r.request_id = who_saw.request_id
-	ORDER BY r.occurred_at, r.id
+	LEFT JOIN llm_audit.access_log o ON o.statement_id = r.statement_id
+		AND o.recorded_at >= r.recorded_at - interval '1 hour'
+		AND o.recorded_at <= r.recorded_at + interval '31 days'
+	WHERE r.row_id = ANY (fragments)
+	ORDER BY r.occurred_at, r.id;
+END
 $$;
 COMMENT ON FUNCTION llm_audit.who_saw(text) IS
 	'who has seen text of a request, one row for each fragment and time, with the reason and the disclosure; needs llm_audit.reason, is recorded, for security, compliance and auditors';

@@ -15,6 +15,7 @@ BEGIN
 		EXECUTE format('GRANT SELECT ON %s TO llm_audit_view_owner', l.name);
 	END LOOP;
 	GRANT SELECT, INSERT ON llm_audit.admin_event TO llm_audit_definer;
+	GRANT SELECT ON llm_audit.access_log, llm_audit.access_record TO llm_audit_definer;
 
 	made := llm_audit.install_policies();
 	IF made > 0 THEN

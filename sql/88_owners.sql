@@ -12,7 +12,7 @@ BEGIN
 		'find_calls(text, timestamptz, timestamptz, text, text, text, interval, int)',
 		'search_content(text, uuid, int)',
 		'measure_disclosure(llm_audit.call_filter)',
-		'who_saw(text)', 'last_uses()', 'approval_events()']
+		'fragment_ids(text)', 'last_uses()', 'approval_events()']
 	LOOP
 		EXECUTE 'ALTER FUNCTION llm_audit.' || f || ' OWNER TO llm_audit_view_owner';
 	END LOOP;
@@ -23,7 +23,7 @@ BEGIN
 		'deny_disclosure(uuid, text)', 'revoke_disclosure(uuid, text)',
 		'expire_disclosures()', 'live_disclosures()', 'require_disclosure(uuid)',
 		'load_staff_roster(text)', 'access_review(timestamptz)',
-		'attest_access_review(daterange, jsonb, text)']
+		'attest_access_review(daterange, jsonb, text)', 'who_saw(text)']
 	LOOP
 		EXECUTE 'ALTER FUNCTION llm_audit.' || f || ' OWNER TO llm_audit_definer';
 	END LOOP;
@@ -48,7 +48,7 @@ BEGIN
 		'disclosure_to_decide(uuid, text[])', 'require_approver(llm_audit.disclosure)',
 		'require_other_eyes(llm_audit.disclosure)',
 		'add_decision(llm_audit.disclosure, text, text)', 'check_roster(jsonb)',
-		'memberships()', 'last_uses()', 'approval_events()', 'searching_tasks()',
+		'memberships()', 'last_uses()', 'fragment_ids(text)', 'approval_events()', 'searching_tasks()',
 		'review_findings(name, name, llm_audit.staff_roster, timestamptz, timestamptz)']
 	LOOP
 		EXECUTE 'GRANT EXECUTE ON FUNCTION llm_audit.' || f || ' TO llm_audit_definer';
