@@ -196,6 +196,7 @@ typedef enum LogField
 	LOG_EVENT = 0,
 	LOG_STATEMENT_ID,
 	LOG_OCCURRED_AT,
+	LOG_ORGANIZATION_ID,
 	LOG_LOGIN,
 	LOG_EFFECTIVE_ROLE,
 	LOG_ROLES,
@@ -242,6 +243,7 @@ typedef enum RowsField
 	ROWS_AUTHENTICATION_ID,
 	ROWS_ASSERTED_READER,
 	ROWS_EXPORTED,
+	ROWS_ORGANIZATION_ID,
 	ROWS_FIELD_COUNT
 } RowsField;
 
@@ -348,6 +350,7 @@ typedef struct AccessStatement
 	pg_uuid_t	id;				/* of the record */
 	char	   *login;			/* as recorded: an outcome may come when */
 	char	   *reader;			/* catalogs can't be read any more */
+	char	   *organization;
 	TimestampTz started;
 	uint64		rows;
 	int			error;			/* SQLSTATE, 0 if none */

@@ -29,6 +29,7 @@ static const struct
 	[LOG_EVENT] = {"event", "text"},
 	[LOG_STATEMENT_ID] = {"statement_id", "uuid"},
 	[LOG_OCCURRED_AT] = {"occurred_at", "timestamptz"},
+	[LOG_ORGANIZATION_ID] = {"organization_id", "text"},
 	[LOG_LOGIN] = {"login", "text"},
 	[LOG_EFFECTIVE_ROLE] = {"effective_role", "text"},
 	[LOG_ROLES] = {"roles", "text[]"},
@@ -188,7 +189,7 @@ static SPIPlanPtr
 RowsPlan(void)
 {
 	static Oid	types[ROWS_FIELD_COUNT + 6] = {
-		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+		TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
 		UUIDOID, UUIDOID, INT8OID, UUIDARRAYOID, UUIDARRAYOID, TEXTARRAYOID
 	};
 
@@ -196,16 +197,16 @@ RowsPlan(void)
 		rows_plan = Prepare("INSERT INTO llm_audit.access_record"
 							" (statement_id, occurred_at, login,"
 							" authentication_id, asserted_reader, exported,"
-							" boot_id, boot_ticket, environment,"
+							" organization_id, boot_id, boot_ticket, environment,"
 							" id, row_id, request_id)"
 							" SELECT $1::pg_catalog.uuid,"
 							" $2::pg_catalog.timestamptz, $3, $4, $5,"
-							" $6::pg_catalog.bool, $8, $9, " ENVIRONMENT_SQL ","
+							" $6::pg_catalog.bool, $7, $9, $10, " ENVIRONMENT_SQL ","
 							" r.id, r.row_id, r.request_id"
-							" FROM ROWS FROM (pg_catalog.unnest($10),"
-							" pg_catalog.unnest($11), pg_catalog.unnest($12))"
+							" FROM ROWS FROM (pg_catalog.unnest($11),"
+							" pg_catalog.unnest($12), pg_catalog.unnest($13))"
 							" AS r (id, row_id, request_id)"
-							" WHERE $7 IS NOT NULL",
+							" WHERE $8 IS NOT NULL",
 							lengthof(types), types);
 	return rows_plan;
 }

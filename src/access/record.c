@@ -15,6 +15,7 @@
 #include "catalog/pg_type.h"
 #include "common/ip.h"
 #include "mb/pg_wchar.h"
+#include "ledger/scope.h"
 #include "miscadmin.h"
 #include "nodes/params.h"
 #include "pgtime.h"
@@ -429,6 +430,7 @@ PackStatement(StringInfo buf, const AccessStatement *statement,
 	uint64		query_id = statement->plan ? statement->plan->queryId : 0;
 
 	values[LOG_EVENT] = why == NULL ? "read" : "refused";
+	values[LOG_ORGANIZATION_ID] = ScopeOrganization(GetSessionUserId());
 	values[LOG_OCCURRED_AT] = TimeText(statement->started);
 	DescribeSession(values);
 	DescribeConnection(values);
@@ -462,6 +464,7 @@ PackOutcome(StringInfo buf, const AccessStatement *statement)
 	values[LOG_EVENT] = "outcome";
 	values[LOG_STATEMENT_ID] = UuidText(&statement->id);
 	values[LOG_OCCURRED_AT] = TimeText(now);
+	values[LOG_ORGANIZATION_ID] = statement->organization;
 	values[LOG_LOGIN] = statement->login;
 	values[LOG_BACKEND_PID] = psprintf("%d", MyProcPid);
 	values[LOG_COMMAND] = unconstify(char *, statement->command);
@@ -487,6 +490,7 @@ PackSeen(StringInfo buf, const AccessStatement *statement, int first,
 	values[ROWS_AUTHENTICATION_ID] = SessionIdentity();
 	values[ROWS_ASSERTED_READER] = statement->reader;
 	values[ROWS_EXPORTED] = BoolText(statement->exported);
+	values[ROWS_ORGANIZATION_ID] = statement->organization;
 	PackFields(buf, values, ROWS_FIELD_COUNT);
 	for (int i = first; i < first + count; i++)
 	{

@@ -16,6 +16,7 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "ledger/scope.h"
 #include "miscadmin.h"
 #include "replication/walsender.h"
 #include "tcop/tcopprot.h"
@@ -222,6 +223,7 @@ RememberReader(AccessStatement *statement)
 	const char *reader = ReaderSettingGet(READER_READER);
 
 	statement->login = GetUserNameFromId(GetSessionUserId(), false);
+	statement->organization = ScopeOrganization(GetSessionUserId());
 	statement->reader = reader ? pstrdup(reader) : NULL;
 	MemoryContextSwitchTo(old);
 }

@@ -395,6 +395,16 @@ ScopeFor(Oid user, List *tasks)
 	return entry;
 }
 
+char *
+ScopeOrganization(Oid user)
+{
+	const ScopeSet *set = &ScopeFor(user, NIL)->scope.sets[DIM_ORGANIZATIONS];
+
+	if (set->all || list_length(set->names) != 1)
+		return pstrdup("default");
+	return pstrdup(linitial(set->names));
+}
+
 /* ---------------- SQL functions ---------------- */
 
 /* The roles that an argument of type name[] names. */

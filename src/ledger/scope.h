@@ -17,6 +17,12 @@
 extern void ScopeCheckWriter(const Segment *seg, const Datum *values,
 							 const bool *nulls);
 
+/*
+ * ScopeOrganization: the one organization that a user is restricted to, or
+ * "default" if there are none or several; palloc'd.
+ */
+extern char *ScopeOrganization(Oid user);
+
 /* Registers for invalidations; called once when the library is loaded. */
 extern void ScopeInit(void);
 
