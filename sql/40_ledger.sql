@@ -564,7 +564,7 @@ BEGIN
 		EXECUTE format('GRANT SELECT, INSERT ON %s TO %I', relation, pg_get_userbyid(c.relowner));
 	END IF;
 	IF c.relnamespace <> 'llm_audit'::regnamespace
-		OR c.relname NOT IN ('access_log', 'access_record')
+		OR c.relname NOT IN ('access_log', 'access_record', 'segment_event')
 	THEN
 		EXECUTE format('GRANT INSERT ON %s TO llm_audit_writer', relation);
 		IF c.relnamespace = 'llm_audit'::regnamespace THEN

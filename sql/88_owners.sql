@@ -12,7 +12,8 @@ BEGIN
 		'find_calls(text, timestamptz, timestamptz, text, text, text, interval, int)',
 		'search_content(text, uuid, int)',
 		'measure_disclosure(llm_audit.call_filter)',
-		'fragment_ids(text)', 'last_uses()', 'approval_events()']
+		'fragment_ids(text)', 'last_uses()', 'approval_events()',
+		'gap_report(timestamptz, timestamptz)', 'masking_report(timestamptz, timestamptz)']
 	LOOP
 		EXECUTE 'ALTER FUNCTION llm_audit.' || f || ' OWNER TO llm_audit_view_owner';
 	END LOOP;
@@ -23,7 +24,11 @@ BEGIN
 		'deny_disclosure(uuid, text)', 'revoke_disclosure(uuid, text)',
 		'expire_disclosures()', 'live_disclosures()', 'require_disclosure(uuid)',
 		'load_staff_roster(text)', 'access_review(timestamptz)',
-		'attest_access_review(daterange, jsonb, text)', 'who_saw(text)']
+		'attest_access_review(daterange, jsonb, text)', 'who_saw(text)',
+		'match_token(text, text)',
+		'set_content_recording(text, text, boolean, text)',
+		'register_source(text, text, text, text, interval)',
+		'set_field_policy(regclass, name, text, interval, boolean, text, text, text)']
 	LOOP
 		EXECUTE 'ALTER FUNCTION llm_audit.' || f || ' OWNER TO llm_audit_definer';
 	END LOOP;
@@ -35,6 +40,10 @@ BEGIN
 		EXECUTE 'GRANT EXECUTE ON FUNCTION llm_audit.' || f || ' TO llm_audit_view_owner';
 	END LOOP;
 	FOREACH f IN ARRAY ARRAY[
+		'record_own_event(text, text, text, text, jsonb)',
+		'check_field_policy(regclass, llm_audit.field_policy, boolean)',
+		'policy_weakens(llm_audit.field_policy, llm_audit.field_policy)',
+		'policy_strength(text)', 'pattern_exists(text)',
 		'record_access_event(llm_audit.access_event)',
 		'record_disclosure_event(text, llm_audit.disclosure, text, jsonb)',
 		'check_scope_list(text, text[], boolean)', 'known_as(text, text)',
@@ -58,10 +67,14 @@ $$;
 
 GRANT SELECT ON llm_audit.environment, llm_audit.ledger, llm_audit.ledger_environment,
 	llm_audit.ledger_column, llm_audit.ledger_segment, llm_audit.field_policy,
-	llm_audit.content_recording, llm_audit.disclosure, llm_audit.disclosure_decision,
+	llm_audit.content_recording, llm_audit.call_source, llm_audit.disclosure, llm_audit.disclosure_decision,
 	llm_audit.disclosure_call
 	TO llm_audit_view_owner;
 GRANT SELECT ON llm_audit.environment, llm_audit.ledger TO llm_audit_definer;
+-- not to be changed, but to be locked: FOR UPDATE asks for this
+GRANT UPDATE (created_at) ON llm_audit.ledger TO llm_audit_definer;
+GRANT SELECT, INSERT, UPDATE ON llm_audit.content_recording, llm_audit.call_source,
+	llm_audit.field_policy TO llm_audit_definer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON llm_audit.role_scope, llm_audit.staff_roster,
 	llm_audit.disclosure_call TO llm_audit_definer;
 GRANT SELECT, INSERT, UPDATE ON llm_audit.disclosure TO llm_audit_definer;

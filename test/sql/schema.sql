@@ -107,7 +107,10 @@ SELECT i.indexrelid::regclass, a.attname
 	FROM builtin AS b CROSS JOIN pg_partition_tree(b.root) AS t
 	JOIN pg_index AS i ON i.indrelid = t.relid
 	JOIN pg_attribute AS a ON a.attrelid = i.indexrelid
-	WHERE a.attname = ANY (b.erasable);
+	JOIN pg_class AS c ON c.oid = i.indexrelid
+	WHERE a.attname = ANY (b.erasable)
+		-- which hold hash codes, not values
+		AND c.relam <> (SELECT oid FROM pg_am WHERE amname = 'hash');
 -- The indexes; each costs every insert.
 SELECT b.relation_name, d.definition
 	FROM builtin AS b JOIN pg_index AS i ON i.indrelid = b.root
