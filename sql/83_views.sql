@@ -583,14 +583,6 @@ BEGIN
 			EXECUTE format('DROP VIEW %s', v.present);
 		END IF;
 		PERFORM llm_audit.create_view(v.view_name, v.query, v.readers, v.description);
-		IF v.ledger IS NULL OR EXISTS (SELECT FROM llm_audit.sensitive_relation r
-			WHERE r.schema_name = 'llm_audit' AND r.relation_name = v.ledger AND NOT r.sensitive)
-		THEN
-			-- no table below it says that reads are recorded
-			INSERT INTO llm_audit.sensitive_relation
-				VALUES ('llm_audit', v.view_name, true, v.needs_reason)
-				ON CONFLICT DO NOTHING;
-		END IF;
 		PERFORM llm_audit.note_object('view', v.view_name, source);
 		RETURN NEXT v.view_name;
 	END LOOP;

@@ -347,3 +347,75 @@ COMMENT ON FUNCTION llm_audit.attest_access_review(daterange, jsonb, text) IS
 REVOKE EXECUTE ON FUNCTION llm_audit.attest_access_review(daterange, jsonb, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.attest_access_review(daterange, jsonb, text)
 	TO llm_audit_security, llm_audit_compliance, llm_audit_auditor;
+
+-- ---------------- who may ----------------
+
+-- What each role sees of a call in its scope; its views say it in columns.
+CREATE FUNCTION llm_audit.sight_of_roles()
+	RETURNS TABLE (role_name name, may_see text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+VALUES ('llm_audit_oncall'::name, 'metadata, errors, lengths and classes of text'),
+	('llm_audit_developer', 'technical fields, traces, timings'),
+	('llm_audit_service_owner', 'metadata, errors'),
+	('llm_audit_security', 'metadata, identities, addresses'),
+	('llm_audit_compliance', 'masking, class, place, retention'),
+	('llm_audit_auditor', 'metadata, place in the chain')
+$$;
+COMMENT ON FUNCTION llm_audit.sight_of_roles() IS
+	'what each role sees of a call in its scope, in words; part of who_may_see()';
+REVOKE EXECUTE ON FUNCTION llm_audit.sight_of_roles() FROM PUBLIC;
+
+-- Calls of a request in the caller's scope: where they belong.
+CREATE FUNCTION llm_audit.places_of_request(request_id text)
+	RETURNS TABLE (call_id uuid, environment text, organization_id text,
+		service_name text, data_class text)
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT c.id, c.environment, c.organization_id, c.service_name, (c.found).data_class
+		FROM llm_audit.search_calls c
+		WHERE c.request_id = ANY (llm_audit.known_as(places_of_request.request_id, 'request_id'))
+$$;
+COMMENT ON FUNCTION llm_audit.places_of_request(text) IS
+	'calls of a request in the caller''s scope, with what scopes are made of; part of who_may_see()';
+REVOKE EXECUTE ON FUNCTION llm_audit.places_of_request(text) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.who_may_see(request_id text)
+	RETURNS TABLE (login name, role_name name, may_see text, until timestamptz,
+		approved_by text[])
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
+	WITH place AS MATERIALIZED (
+		SELECT * FROM llm_audit.places_of_request(who_may_see.request_id))
+	SELECT DISTINCT m.login, m.role_name, s.may_see, NULL::timestamptz, NULL::text[]
+	FROM llm_audit.memberships() m
+	JOIN llm_audit.sight_of_roles() s ON s.role_name = m.role_name
+	WHERE m.can_login AND EXISTS (
+		SELECT FROM place p, llm_audit.role_scope c
+		WHERE llm_audit.is_member(m.login, c.role_name)
+			AND llm_audit.is_member(c.role_name, m.role_name)
+			AND (p.organization_id = ANY (c.organizations) OR '*' = ANY (c.organizations))
+			AND (p.environment = ANY (c.environments) OR '*' = ANY (c.environments))
+			AND (p.service_name = ANY (c.services) OR '*' = ANY (c.services)))
+	UNION ALL
+	SELECT DISTINCT d.requester, NULL::name, 'text', d.expires_at,
+		ARRAY(SELECT x.decided_by::text FROM llm_audit.disclosure_decision x
+			WHERE x.disclosure_id = d.id AND x.decision = 'approved' ORDER BY x.n)
+	FROM place p JOIN llm_audit.disclosure_call c ON c.call_id = p.call_id
+	JOIN llm_audit.disclosure d ON d.id = c.disclosure_id
+	WHERE d.state = 'granted' AND d.expires_at > clock_timestamp()
+	ORDER BY 4 NULLS FIRST, 2, 1;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.who_may_see(text) IS
+	'who has the right to see a request in the caller''s scope, and what of it: logins by their roles and scopes, and those with a live disclosure of its text, until when and by whose approval; for every role that reads calls; recorded';
+REVOKE EXECUTE ON FUNCTION llm_audit.who_may_see(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.who_may_see(text)
+	TO llm_audit_oncall, llm_audit_developer, llm_audit_service_owner,
+		llm_audit_security, llm_audit_compliance, llm_audit_auditor;

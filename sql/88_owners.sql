@@ -12,7 +12,7 @@ BEGIN
 		'find_calls(text, timestamptz, timestamptz, text, text, text, interval, int)',
 		'search_content(text, uuid, int)',
 		'measure_disclosure(llm_audit.call_filter)',
-		'fragment_ids(text)', 'last_uses()', 'approval_events()',
+		'fragment_ids(text)', 'places_of_request(text)', 'last_uses()', 'approval_events()',
 		'gap_report(timestamptz, timestamptz)', 'masking_report(timestamptz, timestamptz)']
 	LOOP
 		EXECUTE 'ALTER FUNCTION llm_audit.' || f || ' OWNER TO llm_audit_view_owner';
@@ -24,7 +24,7 @@ BEGIN
 		'deny_disclosure(uuid, text)', 'revoke_disclosure(uuid, text)',
 		'expire_disclosures()', 'live_disclosures()', 'require_disclosure(uuid)',
 		'load_staff_roster(text)', 'access_review(timestamptz)',
-		'attest_access_review(daterange, jsonb, text)', 'who_saw(text)',
+		'attest_access_review(daterange, jsonb, text)', 'who_saw(text)', 'who_may_see(text)',
 		'match_token(text, text)',
 		'set_content_recording(text, text, boolean, text)',
 		'register_source(text, text, text, text, interval)',
@@ -57,7 +57,8 @@ BEGIN
 		'disclosure_to_decide(uuid, text[])', 'require_approver(llm_audit.disclosure)',
 		'require_other_eyes(llm_audit.disclosure)',
 		'add_decision(llm_audit.disclosure, text, text)', 'check_roster(jsonb)',
-		'memberships()', 'last_uses()', 'fragment_ids(text)', 'approval_events()', 'searching_tasks()',
+		'memberships()', 'last_uses()', 'fragment_ids(text)',
+		'sight_of_roles()', 'places_of_request(text)', 'approval_events()', 'searching_tasks()',
 		'review_findings(name, name, llm_audit.staff_roster, timestamptz, timestamptz)']
 	LOOP
 		EXECUTE 'GRANT EXECUTE ON FUNCTION llm_audit.' || f || ' TO llm_audit_definer';
