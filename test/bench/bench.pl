@@ -8,8 +8,8 @@ use strict;
 use warnings;
 use Time::HiRes qw(time usleep);
 
-my $work = $ENV{LA_WORK} or die "started by test/bench/run only\n";
-my $quick = grep { $_ eq '--quick' } @ARGV;
+our $work = $ENV{LA_WORK} or die "started by test/bench/run only\n";
+our $quick = grep { $_ eq '--quick' } @ARGV;
 my %wanted = map { $_ => 1 } grep { !/^--/ } @ARGV;
 my $seconds = $quick ? 2 : 6;
 my $rounds = $quick ? 3 : 5;
@@ -809,6 +809,8 @@ sub bench_unprotected
 	return;
 }
 
+require './test/bench/views.pl';
+
 # ---------------- main ----------------
 
 my @benches = (
@@ -821,7 +823,8 @@ my @benches = (
 	[ record_calls => \&bench_record_calls ],
 	[ rollback => \&bench_rollback ],
 	[ segments => \&bench_segments ],
-	[ access => \&bench_access ]);
+	[ access => \&bench_access ],
+	[ views => \&bench_views ]);
 
 if ($wanted{list})
 {
