@@ -67,7 +67,10 @@ REVOKE EXECUTE ON FUNCTION llm_audit.searching_tasks() FROM PUBLIC;
 CREATE FUNCTION llm_audit.body_expression() RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
-AS $$ SELECT 'c.body' $$;
+AS $$
+	SELECT 'CASE WHEN c.body_encrypted IS NULL THEN c.body
+		ELSE llm_audit.disclosed_text(c.segment, c.id, c.call_id, c.body_encrypted) END'
+$$;
 COMMENT ON FUNCTION llm_audit.body_expression() IS
 	'SQL expression for the readable text of a row c of llm_content; part of setup()';
 REVOKE EXECUTE ON FUNCTION llm_audit.body_expression() FROM PUBLIC;
@@ -93,7 +96,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT 'FROM llm_audit.disclosure g
 		JOIN llm_audit.disclosure_call d ON d.disclosure_id = g.id
-		JOIN (SELECT * FROM llm_audit.llm_content WHERE {scope}) AS c
+		JOIN (SELECT *, tableoid::regclass AS segment FROM llm_audit.llm_content WHERE {scope}) AS c
 			ON c.call_id = d.call_id AND c.environment = d.environment
 		WHERE {guard} AND (SELECT llm_audit.require_disclosure())
 		AND g.id = ANY ((SELECT llm_audit.live_disclosures())::uuid[])
@@ -150,7 +153,7 @@ FROM (VALUES
 	('oncall_fragments', 'llm_content', '{llm_audit_oncall}', NULL, false,
 		'id, call_id, request_id, environment, organization_id, service_name,
 		recorded_at, occurred_at, ordinal, message_index, role, kind, content_type,
-		tool_call_id, body_bytes, pii_counts, data_class, body IS NOT NULL AS is_stored
+		tool_call_id, body_bytes, pii_counts, data_class, body IS NOT NULL OR body_encrypted IS NOT NULL AS is_stored
 		FROM llm_audit.llm_content WHERE {guard} AND {scope}',
 		'For on-call: which fragments of text a call had, how long they were and what masking found in them, without the text.'),
 	('developer_calls', 'llm_call', '{llm_audit_developer}', NULL, false,
@@ -334,8 +337,7 @@ FROM (VALUES
 		'Behind access_review(); read by nobody directly.'),
 
 	('search_texts', 'llm_content', '{}', llm_audit.searching_tasks(), true,
-		llm_audit.disclosed_columns() || ', ' || llm_audit.body_expression()
-		|| ' AS body ' || llm_audit.disclosed_from(),
+		llm_audit.disclosed_columns() || ', c.body ' || llm_audit.disclosed_from(),
 		'Behind search_content(); read by nobody directly.'),
 	('compliance_disclosures', NULL, '{llm_audit_compliance,llm_audit_auditor}', NULL, true,
 		llm_audit.disclosure_columns() || '

@@ -744,6 +744,28 @@ $$;
 COMMENT ON FUNCTION llm_audit.require_disclosure(uuid) IS
 	'raises 42501, saying why, unless this session has a live disclosure, or that one; part of disclosed_content';
 
+-- Views run functions as the reader, so that everybody may call this one; it
+-- decrypts for whoever has a live disclosure of the call.
+CREATE FUNCTION llm_audit.disclosed_text(segment regclass, id uuid, call_id uuid,
+		body_encrypted bytea) RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED COST 1000
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+	IF NOT EXISTS (SELECT FROM llm_audit.disclosure_call c WHERE c.call_id = call_id
+		AND c.disclosure_id = ANY (llm_audit.live_disclosures()))
+	THEN
+		RAISE EXCEPTION 'no disclosure of this text was granted to you'
+			USING ERRCODE = 'insufficient_privilege',
+				HINT = 'Ask with llm_audit.request_disclosure(); another person approves.';
+	END IF;
+	RETURN llm_audit.decrypt_value(segment, 'body_encrypted', id, body_encrypted);
+END
+$$;
+COMMENT ON FUNCTION llm_audit.disclosed_text(regclass, uuid, uuid, bytea) IS
+	'the text of a fragment that is stored encrypted, for a session with a live disclosure of its call; errors as decrypt_value(); part of disclosed_content';
+
 DO $$
 BEGIN
 	GRANT EXECUTE ON FUNCTION

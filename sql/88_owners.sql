@@ -9,6 +9,7 @@ DECLARE
 BEGIN
 	FOREACH f IN ARRAY ARRAY[
 		'select_calls(llm_audit.call_filter)',
+		'disclosed_text(regclass, uuid, uuid, bytea)',
 		'find_calls(text, timestamptz, timestamptz, text, text, text, interval, int)',
 		'search_content(text, uuid, int)',
 		'measure_disclosure(llm_audit.call_filter)',
@@ -27,23 +28,20 @@ BEGIN
 		'attest_access_review(daterange, jsonb, text)', 'who_saw(text)', 'who_may_see(text)',
 		'match_token(text, text)',
 		'set_content_recording(text, text, boolean, text)',
-		'register_source(text, text, text, text, interval)',
-		'set_field_policy(regclass, name, text, interval, boolean, text, text, text)']
+		'register_source(text, text, text, text, interval)']
 	LOOP
 		EXECUTE 'ALTER FUNCTION llm_audit.' || f || ' OWNER TO llm_audit_definer';
 	END LOOP;
 
 	FOREACH f IN ARRAY ARRAY[
-		'known_as(text, text)', 'may_search_persons()',
+		'known_as(text, text)', 'may_search_persons()', 'setting(text)',
 		'class_rank(text)', 'pseudonym(text, text)', 'match_token(text, text)']
 	LOOP
 		EXECUTE 'GRANT EXECUTE ON FUNCTION llm_audit.' || f || ' TO llm_audit_view_owner';
 	END LOOP;
 	FOREACH f IN ARRAY ARRAY[
 		'record_own_event(text, text, text, text, jsonb)',
-		'check_field_policy(regclass, llm_audit.field_policy, boolean)',
-		'policy_weakens(llm_audit.field_policy, llm_audit.field_policy)',
-		'policy_strength(text)', 'pattern_exists(text)',
+		'setting(text)',
 		'record_access_event(llm_audit.access_event)',
 		'record_disclosure_event(text, llm_audit.disclosure, text, jsonb)',
 		'check_scope_list(text, text[], boolean)', 'known_as(text, text)',
@@ -72,10 +70,8 @@ GRANT SELECT ON llm_audit.environment, llm_audit.ledger, llm_audit.ledger_enviro
 	llm_audit.disclosure_call
 	TO llm_audit_view_owner;
 GRANT SELECT ON llm_audit.environment, llm_audit.ledger TO llm_audit_definer;
--- not to be changed, but to be locked: FOR UPDATE asks for this
-GRANT UPDATE (created_at) ON llm_audit.ledger TO llm_audit_definer;
-GRANT SELECT, INSERT, UPDATE ON llm_audit.content_recording, llm_audit.call_source,
-	llm_audit.field_policy TO llm_audit_definer;
+GRANT SELECT, INSERT, UPDATE ON llm_audit.content_recording, llm_audit.call_source
+	TO llm_audit_definer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON llm_audit.role_scope, llm_audit.staff_roster,
 	llm_audit.disclosure_call TO llm_audit_definer;
 GRANT SELECT, INSERT, UPDATE ON llm_audit.disclosure TO llm_audit_definer;

@@ -45,15 +45,15 @@ is( $node->safe_psql(
 	SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
 	WHERE p.pronamespace = 'llm_audit'::regnamespace AND p.prosecdef AND r.rolsuper
 		AND p.proname NOT LIKE 'readiness%'
-		AND p.proname NOT IN ('on_ddl_end', 'register_columns')}),
+		AND p.proname NOT IN ('on_ddl_end', 'register_columns', 'set_field_policy')}),
 	'',
-	'none runs as a superuser but readiness() and what follows DDL');
+	'none runs as a superuser but readiness() and what changes tables');
 is( $node->safe_psql(
 		'postgres', q{
 	SELECT p.oid::regprocedure FROM pg_proc p
 	WHERE p.pronamespace = 'llm_audit'::regnamespace AND p.prosecdef
 		AND has_function_privilege('public', p.oid, 'EXECUTE')
-		AND p.proname NOT IN ('live_disclosures', 'require_disclosure')}),
+		AND p.proname NOT IN ('live_disclosures', 'require_disclosure', 'disclosed_text')}),
 	'',
 	'none is for everybody but those that a view asks who may read');
 is( $node->safe_psql(
