@@ -406,7 +406,14 @@ CREATE FUNCTION llm_audit.current_object()
 	RETURNS TABLE (kind text, object_name text, definition bytea)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+-- constants are shown by these
+SET DateStyle = 'ISO'
+SET IntervalStyle = 'postgres'
+SET TimeZone = 'UTC'
+SET bytea_output = 'hex'
+SET extra_float_digits = 1
 SET quote_all_identifiers = off
+SET standard_conforming_strings = on
 AS $$
 	SELECT 'view', c.relname::text, sha256(convert_to(jsonb_build_array(
 			pg_get_viewdef(c.oid), c.reloptions, pg_get_userbyid(c.relowner))::text, 'UTF8'))

@@ -96,7 +96,7 @@ static struct
 	char	   *organization;	/* in TopMemoryContext, or NULL */
 	size_t		organization_len;
 	NameData	environment;
-}			accepted;
+} accepted;
 
 /* Syscache callback: a role or a membership has changed. */
 static void
@@ -261,7 +261,8 @@ ScopeRead(void)
 	all_rows = NIL;
 	entries = NIL;
 	read_generation = 0;
-	accepted.user = InvalidOid;
+	accepted.	user = InvalidOid;
+
 	MemoryContextReset(scope_context);
 	memberships_changed = false;
 	old = MemoryContextSwitchTo(scope_context);
@@ -570,8 +571,8 @@ LikeAccepted(const Segment *seg, const char *organization, size_t len)
 	if (accepted.unlimited)
 		return true;
 	return accepted.organization_len == len &&
-		memcmp(accepted.organization, organization, len) == 0 &&
-		strcmp(NameStr(accepted.environment), NameStr(seg->environment)) == 0;
+	memcmp(accepted.organization, organization, len) == 0 &&
+	strcmp(NameStr(accepted.environment), NameStr(seg->environment)) == 0;
 }
 
 /* Remembers what was accepted; organization NULL: the user is not limited. */
@@ -580,18 +581,20 @@ Accept(const Segment *seg, const char *organization, size_t len)
 {
 	if (organization != NULL)
 	{
-		accepted.user = InvalidOid;
+		accepted.	user = InvalidOid;
+
 		if (accepted.organization != NULL)
 			pfree(accepted.organization);
-		accepted.organization = NULL;
-		accepted.organization = MemoryContextAlloc(TopMemoryContext, len + 1);
+		accepted.	organization = NULL;
+		accepted.	organization = MemoryContextAlloc(TopMemoryContext, len + 1);
+
 		memcpy(accepted.organization, organization, len);
-		accepted.organization_len = len;
-		accepted.environment = seg->environment;
+		accepted.	organization_len = len;
+		accepted.	environment = seg->environment;
 	}
-	accepted.unlimited = (organization == NULL);
-	accepted.generation = read_generation;
-	accepted.user = GetUserId();
+	accepted.	unlimited = (organization == NULL);
+	accepted.	generation = read_generation;
+	accepted.	user = GetUserId();
 }
 
 /*

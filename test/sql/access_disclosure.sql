@@ -1,5 +1,6 @@
 -- Disclosure: full text only by request, four eyes, an end; searching; who saw.
 \set ON_ERROR_STOP 1
+\set origin :DBNAME
 SET client_min_messages = warning;
 CREATE DATABASE access_disclosure TEMPLATE template0 ENCODING 'UTF8';
 \c access_disclosure
@@ -282,3 +283,8 @@ SET SESSION AUTHORIZATION ld_comp;
 SELECT login, findings FROM llm_audit.access_review() WHERE 'disclosure_without_event' = ANY (findings);
 RESET SESSION AUTHORIZATION;
 SELECT finding, detail FROM llm_audit.verify();
+
+\c :origin
+SET client_min_messages = warning;
+DROP DATABASE access_disclosure WITH (FORCE);
+SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE rolname LIKE 'ld\_%' \gexec

@@ -1,5 +1,6 @@
 -- Roles, scopes and views: who sees what, with two organizations present.
 \set ON_ERROR_STOP 1
+\set origin :DBNAME
 SET client_min_messages = warning;
 CREATE DATABASE access_roles TEMPLATE template0 ENCODING 'UTF8';
 \c access_roles
@@ -273,3 +274,8 @@ DROP VIEW llm_audit.auditor_usage;
 SELECT finding, detail FROM llm_audit.verify() ORDER BY 2;
 SELECT * FROM llm_audit.setup();
 SELECT finding, detail FROM llm_audit.verify() ORDER BY 2;
+
+\c :origin
+SET client_min_messages = warning;
+DROP DATABASE access_roles WITH (FORCE);
+SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE rolname LIKE 'la\_%' \gexec

@@ -345,6 +345,7 @@ SELECT llm_audit.record_call(format('{"request_id": "rep-%s", "environment": "pi
 	i, p)) IS NOT NULL AS recorded
 FROM (VALUES (1, 'ИИН 870419301123 и a.b@bank.kz'), (2, 'a.b@bank.kz, c.d@bank.kz'), (3, 'good morning'))
 	AS v (i, p);
+SELECT llm_audit.set_scope('llm_audit_compliance', '{*}', '{*}');
 SET ROLE llm_audit_compliance;
 SELECT * FROM llm_audit.masking_report('2026-02-01', '2026-02-02');
 SELECT * FROM llm_audit.masking_report('2026-02-02', '2026-02-03');
