@@ -92,7 +92,9 @@ REVOKE EXECUTE ON FUNCTION llm_audit.known_as(text, text) FROM PUBLIC;
 -- per session and kept: planning sixty segments takes longer than looking
 -- into them.  Erasable columns have no statistics, so the planner is told that
 -- an index is right.  A way drives by keys that an index serves; the other elements
--- of the filter are conditions beside it.
+-- of the filter are conditions beside it.  With a time from and to it is the
+-- other way round: a plan of its own has the few segments of that time only,
+-- and a kept one would lock all of them first.
 DO $do$
 DECLARE
 	statement text := $$
@@ -120,13 +122,15 @@ $$;
 						WHERE t.token = ANY (wanted.tokens)
 							AND t.recorded_at >= coalesce(wanted.occurred_from - wanted.max_lag - interval '1 day', '-infinity')
 							AND t.recorded_at <= coalesce(wanted.occurred_to + wanted.max_lag + interval '1 day', 'infinity'))))$$;
+	variant text[];
 BEGIN
-	EXECUTE format($f$
-CREATE FUNCTION llm_audit.select_calls(wanted llm_audit.call_filter)
+	FOREACH variant SLICE 1 IN ARRAY '{{select_calls,force_generic_plan},{select_calls_between,force_custom_plan}}'::text[] LOOP
+		EXECUTE format($f$
+CREATE FUNCTION llm_audit.%I(wanted llm_audit.call_filter)
 	RETURNS TABLE (found llm_audit.found_call, subject text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET plan_cache_mode = force_generic_plan
+SET plan_cache_mode = %s
 SET enable_seqscan = off
 SET max_parallel_workers_per_gather = 0
 SET jit = off
@@ -136,7 +140,7 @@ BEGIN
 	IF wanted.request_ids IS NOT NULL THEN%s	ELSIF wanted.operations IS NOT NULL THEN%s	ELSIF wanted.customers IS NOT NULL THEN%s	ELSIF wanted.end_users IS NOT NULL THEN%s	ELSIF wanted.actors IS NOT NULL THEN%s		IF NOT FOUND THEN%s		END IF;
 	ELSE%s	END IF;
 END
-$$$f$,
+$$$f$, variant[1], variant[2],
 		replace(replace(statement, '{key}', 'c.request_id = ANY (wanted.request_ids)'), '{customer}', customer),
 		replace(replace(statement, '{key}', 'c.operation_number = ANY (wanted.operations)'), '{customer}', customer),
 		replace(replace(statement, '{key}', customer), '{customer}', 'true'),
@@ -144,11 +148,15 @@ $$$f$,
 		replace(replace(statement, '{key}', 'c.actor_type = ''human'' AND c.actor_id = ANY (wanted.actors)'), '{customer}', 'true'),
 		replace(replace(statement, '{key}', 'c.actor_type <> ''human'' AND c.actor_id = ANY (wanted.actors)'), '{customer}', 'true'),
 		replace(replace(statement, '{key}', 'true'), '{customer}', 'true'));
+	END LOOP;
 END
 $do$;
 COMMENT ON FUNCTION llm_audit.select_calls(llm_audit.call_filter) IS
 	'calls of a filter in the caller''s scope, with the columns that the caller may see and the person whom each concerns; part of find_calls() and request_disclosure()';
 REVOKE EXECUTE ON FUNCTION llm_audit.select_calls(llm_audit.call_filter) FROM PUBLIC;
+COMMENT ON FUNCTION llm_audit.select_calls_between(llm_audit.call_filter) IS
+	'select_calls() for filters with a time from and to';
+REVOKE EXECUTE ON FUNCTION llm_audit.select_calls_between(llm_audit.call_filter) FROM PUBLIC;
 
 -- The arguments are on one line each way: a search that reads everything is
 -- a mistake, and one that asks for a person is a read of identities.
@@ -208,7 +216,11 @@ BEGIN
 	-- a retry that was recorded twice is shown once
 	RETURN QUERY SELECT (f.found).* FROM (
 		SELECT DISTINCT ON ((s.found).occurred_at, (s.found).id) s.found
-			FROM llm_audit.select_calls(wanted) s
+			FROM (SELECT * FROM llm_audit.select_calls(wanted)
+					WHERE wanted.occurred_from IS NULL OR wanted.occurred_to IS NULL
+				UNION ALL
+				SELECT * FROM llm_audit.select_calls_between(wanted)
+					WHERE wanted.occurred_from IS NOT NULL AND wanted.occurred_to IS NOT NULL) AS s
 			ORDER BY (s.found).occurred_at DESC, (s.found).id, (s.found).recorded_at) AS f;
 END
 $$;

@@ -8,7 +8,7 @@ DECLARE
 	f text;
 BEGIN
 	FOREACH f IN ARRAY ARRAY[
-		'select_calls(llm_audit.call_filter)',
+		'select_calls(llm_audit.call_filter)', 'select_calls_between(llm_audit.call_filter)',
 		'disclosed_text(regclass, uuid, uuid, bytea)',
 		'find_calls(text, timestamptz, timestamptz, text, text, text, interval, int)',
 		'search_content(text, uuid, int)',
