@@ -102,8 +102,8 @@ DECLARE
 			WHERE {key}
 				AND c.occurred_at >= coalesce(wanted.occurred_from, '-infinity')
 				AND c.occurred_at < coalesce(wanted.occurred_to, 'infinity')
-				AND c.recorded_at >= coalesce(wanted.occurred_from - wanted.max_lag, '-infinity')
-				AND c.recorded_at <= coalesce(wanted.occurred_to + wanted.max_lag, 'infinity')
+				AND c.recorded_at >= first_call
+				AND c.recorded_at <= last_call
 				AND (wanted.organization_id IS NULL OR c.organization_id = wanted.organization_id)
 				AND (wanted.environment IS NULL OR c.environment = wanted.environment)
 				AND (wanted.service_name IS NULL OR c.service_name = wanted.service_name)
@@ -120,8 +120,8 @@ $$;
 					OR c.end_user_id = ANY (wanted.customers)
 					OR c.id = ANY (ARRAY(SELECT t.call_id FROM llm_audit.search_tokens t
 						WHERE t.token = ANY (wanted.tokens)
-							AND t.recorded_at >= coalesce(wanted.occurred_from - wanted.max_lag - interval '1 day', '-infinity')
-							AND t.recorded_at <= coalesce(wanted.occurred_to + wanted.max_lag + interval '1 day', 'infinity'))))$$;
+							AND t.recorded_at >= first_token
+							AND t.recorded_at <= last_token)))$$;
 	variant text[];
 BEGIN
 	FOREACH variant SLICE 1 IN ARRAY '{{select_calls,force_generic_plan},{select_calls_between,force_custom_plan}}'::text[] LOOP
@@ -136,6 +136,12 @@ SET max_parallel_workers_per_gather = 0
 SET jit = off
 AS $$
 #variable_conflict use_column
+DECLARE
+	-- values, which a plan can leave out segments by; sums of times are not
+	first_call timestamptz := coalesce(wanted.occurred_from - wanted.max_lag, '-infinity');
+	last_call timestamptz := coalesce(wanted.occurred_to + wanted.max_lag, 'infinity');
+	first_token timestamptz := first_call - interval '1 day';
+	last_token timestamptz := last_call + interval '1 day';
 BEGIN
 	IF wanted.request_ids IS NOT NULL THEN%s	ELSIF wanted.operations IS NOT NULL THEN%s	ELSIF wanted.customers IS NOT NULL THEN%s	ELSIF wanted.end_users IS NOT NULL THEN%s	ELSIF wanted.actors IS NOT NULL THEN%s		IF NOT FOUND THEN%s		END IF;
 	ELSE%s	END IF;
