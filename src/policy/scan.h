@@ -174,6 +174,8 @@ typedef struct LedgerPlan
 	LedgerColumn *columns;
 	OutcomeAttrs outcome;
 
+	bool		encrypts;		/* the policy of some column */
+
 	/* columns of llm_content that hold ciphertext only; NULL elsewhere */
 	const LedgerColumn *body_encrypted;
 	const LedgerColumn *original_encrypted;
