@@ -98,12 +98,12 @@ DetectDocument(MaskScan *scan, const MaskDetector *self, size_t pos)
 	int			most;
 
 	(void) self;
-	if (run->left == EDGE_BAD || run->total < 6)
-		return false;
-	most = DocumentGroups(run);
-	if (most < run->groups && scan->outer == 0 &&
-		pos > scan->context_last + DOCUMENT_REACH)
+	if (run->left == EDGE_BAD || run->total < 6 ||
+		(run->total > 20 && IsQuiet(scan, pos, DOCUMENT_REACH)))
 		return false;			/* no word before, digits after */
+	most = DocumentGroups(run);
+	if (most < run->groups && IsQuiet(scan, pos, DOCUMENT_REACH))
+		return false;
 	context = DocumentContext(scan, pos, most == run->groups ? run->end : 0);
 	if (context == CTX_COUNT)
 		return false;

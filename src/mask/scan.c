@@ -176,21 +176,31 @@ ContextAfter(MaskScan *scan, MaskContext context, size_t pos)
 #define TRIGGER_ROOM 24
 static const MaskDetector *asked[TRIGGER_WORD][TRIGGER_ROOM];
 
-/* Those of TRIGGER_NUMBER, by the length of a run's first group. */
-static const MaskDetector *asked_length[GROUP_DIGITS + 1][TRIGGER_ROOM];
+/*
+ * Those of TRIGGER_NUMBER, by the length of a run's first group and what
+ * follows it: '0' stands for nothing that joins, '*' for more than one sign.
+ */
+static const char joins[] = "0 -./()*";
+#define JOINS ((int) sizeof(joins) - 1)
+static const MaskDetector *asked_number[GROUP_DIGITS + 1][JOINS][TRIGGER_ROOM];
+static uint8_t join_index[256];
 
-/* Adds a detector of numbers to the lists of the lengths that it takes. */
+/* Adds a detector of numbers to the lists that it takes part in. */
 static void
 PrepareLengths(const MaskDetector *detector)
 {
-	for (int len = 0; len <= GROUP_DIGITS; len++)
+	for (int i = 0; i < (GROUP_DIGITS + 1) * JOINS; i++)
 	{
-		const MaskDetector **list = asked_length[len];
+		int			len = i / JOINS;
+		char		join = joins[i % JOINS];
+		const MaskDetector **list = asked_number[len][i % JOINS];
 		int			n = 0;
 
+		join_index[(unsigned char) join] = (uint8_t) (i % JOINS);
 		while (list[n] != NULL)
 			n++;
-		if ((detector->lengths >> len & 1) && n < TRIGGER_ROOM - 1)
+		if ((detector->lengths >> len & 1) && n < TRIGGER_ROOM - 1 &&
+			(detector->joins == NULL || strchr(detector->joins, join) != NULL))
 			list[n] = detector;
 	}
 }
@@ -216,7 +226,10 @@ PrepareTriggers(void)
 static bool
 OfferNumber(MaskScan *scan, size_t pos)
 {
-	const MaskDetector *const *d = asked_length[scan->run.group[0].len];
+	const DigitRun *run = &scan->run;
+	char		join = run->groups > 1 ? run->group[1].sep : '0';
+	const MaskDetector *const *d =
+	asked_number[run->group[0].len][join_index[(unsigned char) join]];
 
 	for (; *d != NULL; d++)
 		if ((*d)->detect(scan, *d, pos))
@@ -389,6 +402,10 @@ IsIdleNumber(MaskScan *scan, size_t pos)
 		if ((before == '.' || before == '-') &&
 			IsDigit(scan->text[pos - 2]))
 			scan->digits_done = end;
+		else if (end - pos <= 2 && InSet(before, SET_JOINS_DIGITS) &&
+				 before != ' ' && InSet(after, SET_JOINS_DIGITS) &&
+				 after != ' ' && after != '-')
+			scan->digits_done = end;	/* 1/1/1 */
 		else if (before != ' ' || after != ' ' || end - pos > 2 ||
 				 scan->outer != 0 || pos <= scan->context_last + 64 ||
 				 !IsDigit(ByteAt(scan, end + 1)) ||

@@ -141,6 +141,8 @@ struct MaskDetector
 	float		min_entropy;
 	/* TRIGGER_NUMBER: bit set of the first group's possible lengths */
 	uint32_t	lengths;
+	/* what may follow that group, as the run has it; NULL: anything */
+	const char *joins;
 };
 
 extern const MaskDetector DetectorTable[];
@@ -154,6 +156,13 @@ extern bool ContextNear(const MaskScan *scan, MaskContext context, size_t pos,
 extern bool ContextAfter(MaskScan *scan, MaskContext context, size_t pos);
 extern MaskContext ContextNearest(const MaskScan *scan, size_t pos,
 								  size_t distance);
+
+/* True if no word of any context is near before pos, nor outside the text. */
+static inline bool
+IsQuiet(const MaskScan *scan, size_t pos, size_t distance)
+{
+	return scan->outer == 0 && pos > scan->context_last + distance;
+}
 
 /* run.c */
 extern void ReadDigitRun(MaskScan *scan, size_t pos);

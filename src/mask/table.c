@@ -11,30 +11,34 @@
 /* A key with a prefix: the characters after it, how many, their entropy. */
 #define KEY(entity, words, charset, min, max, entropy) \
 	{entity, TRIGGER_WORD, DetectPrefixedKey, words, true, charset, min, max, \
-	 entropy, 0}
+	 entropy, 0, NULL}
 #define API(words, charset, min, max) \
 	KEY(MASK_API_KEY, words, charset, min, max, 2.5f)
 #define TOKEN(words, charset, min, max) \
 	KEY(MASK_ACCESS_TOKEN, words, charset, min, max, 2.5f)
 
 #define ON(entity, trigger, detect) \
-	{entity, trigger, detect, NULL, false, NULL, 0, 0, 0, 0}
+	{entity, trigger, detect, NULL, false, NULL, 0, 0, 0, 0, NULL}
 /* The lengths from one to another; a number's first group has one of them. */
 #define BITS(from, to) ((2u << (to)) - (1u << (from)))
 #define ON_NUMBER(entity, detect, lengths) \
-	{entity, TRIGGER_NUMBER, detect, NULL, false, NULL, 0, 0, 0, lengths}
+	{entity, TRIGGER_NUMBER, detect, NULL, false, NULL, 0, 0, 0, lengths, NULL}
+/* The same, if what follows the first group is one of the characters, or it
+ * stands alone ('0'). */
+#define ON_JOINED(entity, detect, lengths, joins) \
+	{entity, TRIGGER_NUMBER, detect, NULL, false, NULL, 0, 0, 0, lengths, joins}
 #define ON_WORD(entity, detect, words, exact, detail) \
-	{entity, TRIGGER_WORD, detect, words, exact, detail, 0, 0, 0, 0}
+	{entity, TRIGGER_WORD, detect, words, exact, detail, 0, 0, 0, 0, NULL}
 
 const MaskDetector DetectorTable[] =
 {
 	/* numbers, the surest first */
-	ON_NUMBER(MASK_ACCESS_TOKEN, DetectFacebook, BITS(15, 16)),
-	ON_NUMBER(MASK_IP_ADDRESS, DetectIpv4, BITS(1, 3)),
+	ON_JOINED(MASK_ACCESS_TOKEN, DetectFacebook, BITS(15, 16), "0"),
+	ON_JOINED(MASK_IP_ADDRESS, DetectIpv4, BITS(1, 3), "."),
 	ON_NUMBER(MASK_MAC_ADDRESS, DetectMacToken, BITS(2, 2) | BITS(4, 4)),
-	ON_NUMBER(MASK_DATE_OF_BIRTH, DetectDate, BITS(1, 2) | BITS(4, 4)),
-	ON_NUMBER(MASK_KZ_IIN, DetectTwelve,
-			  BITS(1, 4) | BITS(6, 6) | BITS(12, 12)),
+	ON_JOINED(MASK_DATE_OF_BIRTH, DetectDate, BITS(1, 2) | BITS(4, 4), "-./0*"),
+	ON_JOINED(MASK_KZ_IIN, DetectTwelve, BITS(1, 4) | BITS(6, 6), " -."),
+	ON_NUMBER(MASK_KZ_IIN, DetectTwelve, BITS(12, 12)),
 	ON_NUMBER(MASK_US_SSN, DetectSsn,
 			  BITS(3, 3) | BITS(5, 5) | BITS(9, 9)),
 	ON_NUMBER(MASK_RU_SNILS, DetectSnils, BITS(3, 3) | BITS(11, 11)),
