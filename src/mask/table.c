@@ -84,8 +84,8 @@ const MaskDetector DetectorTable[] =
 	ON_WORD(MASK_AUTHORIZATION, DetectBearer, "bearer$|basic$", false, NULL),
 	ON_WORD(MASK_PASSWORD, DetectCurlUser, "curl$", false, NULL),
 	ON_WORD(MASK_SECRET, DetectPin,
-			"cvv|cvc|pin$|pin code|pincode$|pin number|otp$|one time code|"
-			"one time password|security code|verification code|" LEX_PIN,
+			"cvv|cvc|pin$|pin code|pincode$|pin number|otp$|"
+			"security code|verification code|" LEX_PIN,
 			false, NULL),
 	ON_WORD(MASK_CRYPTO, DetectBech32, "bc1", false, NULL),
 	ON_WORD(MASK_JWT, DetectJwt, "ey|ZXlK", true, NULL),
