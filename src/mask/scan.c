@@ -121,9 +121,12 @@ static uint32_t
 ContextsOfWord(const MaskScan *scan, size_t pos, size_t limit)
 {
 	WordMatch	match[6];
-	int			found = WordsMatch(scan->text, scan->len, pos, match, 6);
+	int			found;
 	uint32_t	set = 0;
 
+	if (pos + 4 <= scan->len && !WordPasses(WordsFilter(), scan->text +pos))
+		return 0;
+	found = WordsMatch(scan->text, scan->len, pos, match, 6);
 	for (int i = 0; i < found; i++)
 	{
 		size_t		end = match[i].end;
@@ -234,6 +237,27 @@ OfferNumber(MaskScan *scan, size_t pos)
 	for (; *d != NULL; d++)
 		if ((*d)->detect(scan, *d, pos))
 			return true;
+	return false;
+}
+
+/* Offers a token of letters and digits to those that it may fit. */
+static bool
+OfferToken(MaskScan *scan, size_t pos)
+{
+	size_t		len = scan->run.token_end - scan->run.token_start;
+	uint64_t	length = len < 64 ? UINT64_C(1) << len : 0;
+	unsigned char next = ByteAt(scan, scan->run.token_end);
+
+	for (const MaskDetector *const *d = asked[TRIGGER_TOKEN]; *d != NULL; d++)
+	{
+		if ((*d)->lengths != 0 && ((*d)->lengths & length) == 0)
+			continue;
+		if ((*d)->joins != NULL &&
+			(next == 0 || strchr((*d)->joins, next) == NULL))
+			continue;
+		if ((*d)->detect(scan, *d, pos))
+			return true;
+	}
 	return false;
 }
 
@@ -438,7 +462,7 @@ DigitEvent(MaskScan *scan, size_t pos)
 		run->token_start = scan->done;
 	mixed = run->token_start < pos ||
 		(run->groups > 0 && RunEnd(run, 1) < run->token_end);
-	if (mixed && OfferTrigger(scan, TRIGGER_TOKEN, pos))
+	if (mixed && OfferToken(scan, pos))
 		return;
 	if (run->groups == 0)
 	{
@@ -494,21 +518,8 @@ FilterWords(const unsigned char *block, uint64_t starts,
 	while (starts != 0)
 	{
 		int			i = __builtin_ctzll(starts);
-		uint32_t	key;
-		uint32_t	four;
-		uint32_t	three;
-		uint32_t	two;
-		uint32_t	bit;
 
-		memcpy(&key, block + i, 4);
-		key |= 0x20202020;
-		four = WordsSlot4(key);
-		three = WordsSlot3(key);
-		two = key & 0xFFFF;
-		bit = filter->four[four >> 3] >> (four & 7) |
-			filter->three[three >> 3] >> (three & 7) |
-			filter->two[two >> 3] >> (two & 7);
-		pass |= (uint64_t) (bit & 1) << i;
+		pass |= (uint64_t) WordPasses(filter, block + i) << i;
 		starts &= starts - 1;
 	}
 	return pass;

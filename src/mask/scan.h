@@ -14,6 +14,8 @@
 #ifndef LLM_AUDIT_MASK_SCAN_H
 #define LLM_AUDIT_MASK_SCAN_H
 
+#include <string.h>
+
 #include "mask/mask.h"
 
 /* What a context word speaks of. */
@@ -139,9 +141,17 @@ struct MaskDetector
 	int			min_len;
 	int			max_len;
 	float		min_entropy;
-	/* TRIGGER_NUMBER: bit set of the first group's possible lengths */
-	uint32_t	lengths;
-	/* what may follow that group, as the run has it; NULL: anything */
+
+	/*
+	 * TRIGGER_NUMBER: bit set of the first group's possible lengths;
+	 * TRIGGER_TOKEN: of the token's, 0 for any
+	 */
+	uint64_t	lengths;
+
+	/*
+	 * what may follow the group, as the run has it, or the token; NULL:
+	 * anything
+	 */
 	const char *joins;
 };
 
@@ -226,6 +236,25 @@ static inline uint32_t
 WordsSlot3(uint32_t three)
 {
 	return ((three & 0xFFFFFF) * 0x85EBCA6Bu) >> 16;
+}
+
+/* True if a word may begin with these four bytes. */
+static inline bool
+WordPasses(const WordFilter *filter, const unsigned char *text)
+{
+	uint32_t	key;
+	uint32_t	four;
+	uint32_t	three;
+	uint32_t	two;
+
+	memcpy(&key, text, 4);
+	key |= 0x20202020;
+	four = WordsSlot4(key);
+	three = WordsSlot3(key);
+	two = key & 0xFFFF;
+	return (filter->four[four >> 3] >> (four & 7) |
+			filter->three[three >> 3] >> (three & 7) |
+			filter->two[two >> 3] >> (two & 7)) & 1;
 }
 
 /* classify.c */

@@ -20,13 +20,15 @@
 #define ON(entity, trigger, detect) \
 	{entity, trigger, detect, NULL, false, NULL, 0, 0, 0, 0, NULL}
 /* The lengths from one to another; a number's first group has one of them. */
-#define BITS(from, to) ((2u << (to)) - (1u << (from)))
+#define BITS(from, to) ((UINT64_C(2) << (to)) - (UINT64_C(1) << (from)))
 #define ON_NUMBER(entity, detect, lengths) \
 	{entity, TRIGGER_NUMBER, detect, NULL, false, NULL, 0, 0, 0, lengths, NULL}
 /* The same, if what follows the first group is one of the characters, or it
  * stands alone ('0'). */
 #define ON_JOINED(entity, detect, lengths, joins) \
 	{entity, TRIGGER_NUMBER, detect, NULL, false, NULL, 0, 0, 0, lengths, joins}
+#define ON_TOKEN(entity, detect, lengths, joins) \
+	{entity, TRIGGER_TOKEN, detect, NULL, false, NULL, 0, 0, 0, lengths, joins}
 #define ON_WORD(entity, detect, words, exact, detail) \
 	{entity, TRIGGER_WORD, detect, words, exact, detail, 0, 0, 0, 0, NULL}
 
@@ -49,14 +51,15 @@ const MaskDetector DetectorTable[] =
 	ON_NUMBER(MASK_PHONE_NUMBER, DetectPhone, BITS(1, 15)),
 
 	/* tokens of letters and digits */
-	ON(MASK_IBAN_CODE, TRIGGER_TOKEN, DetectIban),
-	ON(MASK_CRYPTO, TRIGGER_TOKEN, DetectBitcoin),
-	ON(MASK_CRYPTO, TRIGGER_TOKEN, DetectEthereum),
-	ON(MASK_MAC_ADDRESS, TRIGGER_TOKEN, DetectMacToken),
-	ON(MASK_ACCESS_TOKEN, TRIGGER_TOKEN, DetectAzureSecret),
-	ON(MASK_ACCESS_TOKEN, TRIGGER_TOKEN, DetectMailchimp),
-	ON(MASK_ACCESS_TOKEN, TRIGGER_TOKEN, DetectFixedToken),
-	ON(MASK_NATIONAL_ID, TRIGGER_TOKEN, DetectDocumentToken),
+	ON_TOKEN(MASK_IBAN_CODE, DetectIban, BITS(3, 40), NULL),
+	ON_TOKEN(MASK_CRYPTO, DetectBitcoin, BITS(26, 35), NULL),
+	ON_TOKEN(MASK_CRYPTO, DetectEthereum, BITS(42, 42), NULL),
+	ON_TOKEN(MASK_MAC_ADDRESS, DetectMacToken, BITS(2, 2) | BITS(4, 4), "-."),
+	ON_TOKEN(MASK_ACCESS_TOKEN, DetectAzureSecret, 0, "~"),
+	ON_TOKEN(MASK_ACCESS_TOKEN, DetectMailchimp, BITS(32, 32), "-"),
+	ON_TOKEN(MASK_ACCESS_TOKEN, DetectFixedToken, BITS(14, 14) | BITS(42, 42),
+			 NULL),
+	ON_TOKEN(MASK_NATIONAL_ID, DetectDocumentToken, BITS(6, 19), NULL),
 
 	/* signs */
 	ON(MASK_EMAIL_ADDRESS, TRIGGER_AT, DetectEmail),
