@@ -694,6 +694,7 @@ AS $$
 	DELETE FROM llm_audit.ledger_column WHERE ledger_id = for_ledger;
 	DELETE FROM llm_audit.ledger_environment WHERE ledger_id = for_ledger;
 	DELETE FROM llm_audit.field_policy WHERE ledger_id = for_ledger;
+	DELETE FROM llm_audit.mask_rule WHERE ledger_id = for_ledger;
 	DELETE FROM llm_audit.ledger WHERE ledger_id = for_ledger;
 $$;
 COMMENT ON FUNCTION llm_audit.forget_ledger(uuid) IS

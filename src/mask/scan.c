@@ -607,6 +607,24 @@ ScanContext(MaskScan *scan, const char *context, size_t len)
 	}
 }
 
+/* Asks one of the caller's finders, and merges what it has found. */
+static MaskStatus
+AskFinder(MaskScan *scan, const MaskFinder *finder)
+{
+	MaskHit    *hits = NULL;
+	size_t		count = 0;
+	MaskStatus	status = finder->find(finder->arg, scan->options,
+									  (const char *) scan->text, scan->len,
+									  &hits, &count);
+
+	if (status == MASK_NO_MEMORY)
+		scan->no_memory = true;
+	else if (status == MASK_MASKED)
+		MergeFound(scan, hits, count);
+	MaskRelease(scan->options, hits);
+	return status == MASK_WITHHELD ? status : MASK_CLEAN;
+}
+
 /*
  * MaskFind with known values that were prepared before (set may be NULL).
  */
@@ -642,6 +660,9 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	ScanText(&scan);
 	if (set != NULL && scan.len > 0 && !scan.no_memory)
 		KnownFind(&scan, set);
+	for (int i = 0; i < MASK_FINDERS && status == MASK_CLEAN; i++)
+		if (options->finders[i].find != NULL && scan.len > 0 && !scan.no_memory)
+			status = AskFinder(&scan, &options->finders[i]);
 	if (scan.no_memory)
 		status = MASK_NO_MEMORY;
 	if (status != MASK_CLEAN || scan.hit_count == 0)

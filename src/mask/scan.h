@@ -330,6 +330,20 @@ extern MaskStatus KnownPrepare(const MaskOptions *options, KnownSet **set);
 extern void KnownFind(MaskScan *scan, const KnownSet *set);
 extern void KnownFree(const MaskOptions *options, KnownSet *set);
 
+/* Merges findings, ordered by start, with the scan's. */
+extern void MergeFound(MaskScan *scan, MaskHit *more, size_t count);
+
+/* The length of a folded Cyrillic word without its final vowels. */
+extern size_t StemLength(const unsigned char *word, size_t len);
+
+/* A byte that continues a word. */
+static inline bool
+IsWordByte(unsigned char c)
+{
+	return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+		(c >= '0' && c <= '9') || c >= 0x80;
+}
+
 /* render.c: counts a finding in result, and tells the caller of it. */
 extern void NoteFound(const MaskOptions *options, MaskResult *result,
 					  MaskEntity entity, const char *value, size_t len);
