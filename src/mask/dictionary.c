@@ -14,6 +14,7 @@
  * Words are compared by their stems: Russian and Kazakh words without the
  * endings of declension, English ones without a plural's "s".
  */
+#include "mask/lexicon.h"
 #include "mask/scan.h"
 
 #include <stdlib.h>
@@ -64,16 +65,6 @@ typedef struct Search
 	bool		no_memory;		/* or the seal failed */
 } Search;
 
-/* Endings of declension, Russian and Kazakh, of up to four letters. */
-static const char endings[] =
-"а|у|е|ы|и|я|ю|о|ё|ь|й|ом|ем|ём|ым|им|ам|ям|ах|ях|ой|ей|ою|ею|ов|ев|ых|их|"
-"ую|юю|ая|яя|ое|ее|ые|ие|ый|ий|ью|ия|ии|ию|ого|его|ому|ему|ыми|ими|ами|ями|"
-"иям|иях|ией|"
-"ға|ге|қа|ке|на|не|ны|ні|ды|ді|ты|ті|да|де|та|те|ным|"
-"нда|нде|дан|ден|тан|тен|нан|нен|мен|бен|пен|ның|нің|дың|дің|тың|тің|"
-"ла�7|ле�7|да�7|де�7|та�7|те�7|"
-"дікі|нікі|тікі|ла�7ға|да�7ға|та�7ға|ы|і|сы|сі|сын|сін";
-
 #define ENDING_SLOTS 512
 static uint64_t ending_set[ENDING_SLOTS];
 
@@ -112,6 +103,7 @@ IsEnding(const unsigned char *ending, size_t len)
 static void
 PrepareEndings(void)
 {
+	static const char endings[] = LEX_ENDINGS;
 	const char *at = endings;
 
 	if (ending_set[EndingSlot(PackEnding((const unsigned char *) at, 2))] != 0)

@@ -74,11 +74,12 @@ static void
 SealInit(TermSeal *seal, const char *key_id)
 {
 	uint8		key[32];
+	char		id[17];
 
 	memset(seal, 0, sizeof(*seal));
 	if (key_id == NULL)
 		return;
-	if (!PolicyDeriveKey(key_id, SEAL_PURPOSE, key))
+	if (!PolicyDeriveKey(key_id, SEAL_PURPOSE, id, key))
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("terms of a dictionary are sealed under key \"%s\", which is not there",

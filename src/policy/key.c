@@ -238,21 +238,6 @@ KeyedHash(const PolicyKey *key, const HmacPiece *pieces, int count,
 				 errmsg("could not compute an HMAC")));
 }
 
-bool
-PolicyDeriveKey(const char *key_id, const char *purpose, uint8 *out)
-{
-	HmacPiece	piece = {purpose, strlen(purpose) + 1};
-
-	for (int i = 0; KeysReady() && i < key_count; i++)
-	{
-		if (strcmp(keys[i].id, key_id) != 0)
-			continue;
-		KeyedHash(&keys[i], &piece, 1, out);
-		return true;
-	}
-	return false;
-}
-
 /* "keyid:hash" of the pieces under a key, or NULL if there is no such key. */
 static char *
 KeyedName(int which, const HmacPiece *pieces, int count)

@@ -126,13 +126,6 @@ extern int	PolicyKeyCount(void);
 /* The id of a live key, or NULL if there are not that many. */
 extern const char *PolicyKeyId(int which);
 
-/*
- * PolicyDeriveKey: 32 bytes that follow from a live key and a purpose; false
- * if no live key has that id.
- */
-extern bool PolicyDeriveKey(const char *key_id, const char *purpose,
-							uint8 *out);
-
 /* True if the value is such a pseudonym already, under a live key. */
 extern bool PolicyIsPseudonym(const char *value, size_t len);
 

@@ -106,7 +106,7 @@ TestFinding(MaskDictionaryList *list)
 	Expect(list, "the long winding road home", "the <CODE_NAME> home");
 	Expect(list, "the long, winding road; long winding", "the <CODE_NAME>; <CODE_NAME>");
 	Expect(list, "long road", NULL);
-	Expect(list, "с Ивановым и Пет�35овой-Водкиной", "с <CODE_NAME> и <CODE_NAME>");
+	Expect(list, "с Ивановым и Кузнецовой-Водкиной", "с <CODE_NAME> и <CODE_NAME>");
 	Expect(list, "ивановский", NULL);
 	Expect(list, "{\"falcon\": [\"x\", \"\\u0066alcon\"]}", "{\"<CODE_NAME>\": [\"x\", \"<CODE_NAME>\"]}");
 	Expect(list, "x\xE2\x80\x8B fal\xE2\x80\x8B" "con", "x\xE2\x80\x8B <CODE_NAME>");
@@ -143,7 +143,8 @@ TestRandom(MaskDictionaryList *list)
 		found += masked != NULL;
 		free(masked);
 	}
-	Ok(found > 1000, "random text");
+
+	Ok(found > 200, "random text");
 }
 
 static void
@@ -174,7 +175,7 @@ main(void)
 {
 	static const char *const terms[] = {
 		"Falcon", "long winding", "Long Winding Road", "Иванов",
-		"Пет�63ова-Водкина", "KZ-77-81", NULL
+		"Кузнецова-Водкина", "KZ-77-81", NULL
 	};
 	unsigned char key[2] = {0xA5, 0x3C};
 	MaskSeal	seals[2] = {{Seal, &key[0]}, {Seal, &key[1]}};
