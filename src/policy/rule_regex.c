@@ -34,6 +34,7 @@ struct RuleRegex
 {
 	char	   *name;
 	regex_t		re;
+	MemoryContextCallback release;	/* PostgreSQL 15 has it from malloc */
 };
 
 /* CPU time of this process in nanoseconds. */
@@ -44,6 +45,13 @@ CpuTime(void)
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
 	return now.tv_sec * INT64CONST(1000000000) + now.tv_nsec;
+}
+
+/* Frees the expression with the context that it was compiled in. */
+static void
+FreeRegex(void *arg)
+{
+	pg_regfree(arg);
 }
 
 /* The error for an expression that cannot be used; the reason is a sentence. */
@@ -80,6 +88,9 @@ RuleRegexCompile(const char *name, const char *pattern)
 	result = pg_regcomp(&regex->re, wide, wide_len, REG_ADVANCED, C_COLLATION_OID);
 	if (result != REG_OKAY)
 		RefuseError(regex, result);
+	regex->release.func = FreeRegex;
+	regex->release.arg = &regex->re;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &regex->release);
 	pfree(wide);
 	return regex;
 }
@@ -259,7 +270,6 @@ llm_audit_check_mask_rule(PG_FUNCTION_ARGS)
 	if (MatchesNothing(regex))
 		RefuseRule(name, "It matches the empty text.");
 	worst = TimeProbes(regex, keyword, pattern);
-	pg_regfree(&regex->re);
 	if (worst > REGION_NS_MAX)
 		RefuseRule(name, psprintf("It is slow: %.1f ms for a text of %d bytes.",
 								  worst / 1e6, RULE_REGION));
