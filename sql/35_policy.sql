@@ -467,6 +467,14 @@ REVOKE EXECUTE ON FUNCTION llm_audit.set_field_policy(regclass, name, text, inte
 GRANT EXECUTE ON FUNCTION llm_audit.set_field_policy(regclass, name, text, interval, boolean, text, text, text)
 	TO llm_audit_admin;
 
+CREATE FUNCTION llm_audit.record_search(entity text, reason text, most int)
+	RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_record_search';
+COMMENT ON FUNCTION llm_audit.record_search(text, text, int) IS
+	'records a search by identifier in a transaction of its own; part of match_token()';
+REVOKE EXECUTE ON FUNCTION llm_audit.record_search(text, text, int) FROM PUBLIC;
+
 -- Whoever can compute tokens can test guesses, so each use is recorded and
 -- they are few.
 CREATE FUNCTION llm_audit.match_token(value text, entity text DEFAULT NULL)
@@ -476,7 +484,6 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	reason text := llm_audit.reader_setting('reason');
-	used bigint;
 	tokens text[];
 BEGIN
 	IF reason IS NULL THEN
@@ -484,17 +491,10 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value',
 				HINT = 'SET LOCAL llm_audit.reason = ''...'' in the same transaction.';
 	END IF;
-	SELECT count(*) INTO used FROM llm_audit.admin_event
-		WHERE occurred_at > clock_timestamp() - interval '1 hour'
-			AND action = 'token.matched' AND actor_id = session_user;
-	IF used >= llm_audit.setting('match_token_limit')::bigint THEN
-		RAISE EXCEPTION 'too many searches by identifier within an hour'
-			USING ERRCODE = 'insufficient_privilege',
-				HINT = 'The limit is "llm_audit.match_token_limit".';
-	END IF;
+	-- outside of this transaction: a ROLLBACK must not undo it
+	PERFORM llm_audit.record_search(entity, reason,
+		llm_audit.setting('match_token_limit')::int);
 	tokens := llm_audit.compute_tokens(value, entity);
-	PERFORM llm_audit.record_own_event('token.matched', 'match_token', entity, reason,
-		jsonb_build_object('tokens', cardinality(tokens)));
 	RETURN tokens;
 END
 $$;
@@ -505,29 +505,39 @@ GRANT EXECUTE ON FUNCTION llm_audit.match_token(text, text)
 	TO llm_audit_security, llm_audit_compliance, llm_audit_auditor;
 
 CREATE FUNCTION llm_audit.masking_report(since timestamptz, until timestamptz)
-	RETURNS TABLE (environment text, service_name text, masking_status text,
-		data_class text, entity text, calls bigint, found numeric)
+	RETURNS TABLE (day date, environment text, ledger name, service_name text,
+		masking_status text, data_class text, entity text, row_count bigint,
+		found numeric)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
 	RETURN QUERY
-	SELECT c.environment, c.service_name, c.masking_status, c.data_class,
-			e.entity, count(*), sum(e.found)
-		FROM llm_audit.llm_call AS c
+	SELECT (r.occurred_at AT TIME ZONE 'UTC')::date, r.environment, r.ledger,
+			r.service_name, r.masking_status, r.data_class, e.entity, count(*),
+			sum(e.found)
+		FROM (SELECT 'llm_call'::name AS ledger, c.occurred_at, c.environment,
+				c.service_name, c.masking_status, c.data_class, c.pii_counts
+			FROM llm_audit.llm_call AS c
+			WHERE c.occurred_at >= since AND c.occurred_at < until
+			UNION ALL
+			SELECT 'llm_content', coalesce(t.occurred_at, t.recorded_at), t.environment,
+				t.service_name, NULL, t.data_class, t.pii_counts
+			FROM llm_audit.llm_content AS t
+			WHERE coalesce(t.occurred_at, t.recorded_at) >= since
+				AND coalesce(t.occurred_at, t.recorded_at) < until) AS r
 		CROSS JOIN LATERAL (
 			SELECT NULL::text, NULL::numeric
 			UNION ALL
-			SELECT p.key, p.value::numeric FROM jsonb_each_text(c.pii_counts) AS p)
+			SELECT p.key, p.value::numeric FROM jsonb_each_text(r.pii_counts) AS p)
 			AS e (entity, found)
-		WHERE c.occurred_at >= since AND c.occurred_at < until
-		GROUP BY 1, 2, 3, 4, 5
-		ORDER BY 1, 2, 3, 4, 5 NULLS FIRST;
+		GROUP BY 1, 2, 3, 4, 5, 6, 7
+		ORDER BY 1, 2, 3, 4, 5, 6, 7 NULLS FIRST;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz) IS
-	'calls of a time (since inclusive, until exclusive) by environment, service, masking_status and data_class; a row with an entity says in how many of them it was found and how often';
+	'calls and stored fragments of a time (since inclusive, until exclusive) by day (UTC), environment, ledger, service, masking_status and data_class; a row with an entity says in how many of them it was found and how often';
 REVOKE EXECUTE ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz)

@@ -344,6 +344,8 @@ DECLARE
 	c record;
 	found text[];
 	missing text[] := '{}';
+	present text[] := ARRAY(SELECT concat_ws('-', k.ledger_id, k.segment, k.key_id)
+		FROM llm_audit.data_keys() k);
 BEGIN
 	FOR c IN SELECT s.ledger_id, s.segment, s.schema_name, s.relation_name, e.name
 		FROM llm_audit.ledger l
@@ -360,9 +362,7 @@ BEGIN
 			c.name, c.schema_name, c.relation_name) INTO found;
 		missing := missing || ARRAY(SELECT c.relation_name || ' ' || f
 			FROM unnest(found) AS f
-			WHERE NOT EXISTS (SELECT FROM llm_audit.data_keys() k
-				WHERE k.ledger_id = c.ledger_id AND k.segment = c.segment
-					AND k.key_id = f));
+			WHERE concat_ws('-', c.ledger_id, c.segment, f) <> ALL (present));
 	END LOOP;
 	RETURN missing;
 END

@@ -705,6 +705,7 @@ AS $$
 	DELETE FROM llm_audit.ledger_column WHERE ledger_id = for_ledger;
 	DELETE FROM llm_audit.ledger_environment WHERE ledger_id = for_ledger;
 	DELETE FROM llm_audit.field_policy WHERE ledger_id = for_ledger;
+	DELETE FROM llm_audit.mask_rule WHERE ledger_id = for_ledger;
 	DELETE FROM llm_audit.sensitive_relation s USING llm_audit.ledger l
 		WHERE l.ledger_id = for_ledger AND s.schema_name = l.schema_name
 			AND s.relation_name = l.relation_name;

@@ -171,7 +171,7 @@ IsOfInterest(const QueryDesc *query, int eflags)
 	return (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && AccessInForce() &&
 		!LedgerMayWriteAccessLog && PlanIsSensitive(stmt) &&
 		!IsWorkersPart(stmt) && !ReadIsExempt() && !IsReferentialCheck(stmt) &&
-		!IsRestoredCheck();
+		!IsRestoredCheck() && !(LedgerIsOwnWorker && run_depth == 0);
 }
 
 /* ---------------- the executor ---------------- */

@@ -12,10 +12,18 @@
 
 static EVP_MAC_CTX *mac_ctx = NULL;
 
-/* Fetches the algorithm and makes a context, the first time. */
+/*
+ * Fetches the algorithm and makes a context, the first time.  The context
+ * keeps its hash: naming it again for each MAC would fetch it again.
+ */
 static bool
 MacReady(void)
 {
+	char		digest[] = "SHA256";
+	OSSL_PARAM	params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end()
+	};
 	EVP_MAC    *mac;
 
 	if (mac_ctx != NULL)
@@ -25,22 +33,23 @@ MacReady(void)
 		return false;
 	mac_ctx = EVP_MAC_CTX_new(mac);
 	EVP_MAC_free(mac);
-	return mac_ctx != NULL;
+	if (mac_ctx == NULL)
+		return false;
+	if (EVP_MAC_CTX_set_params(mac_ctx, params) == 1)
+		return true;
+	EVP_MAC_CTX_free(mac_ctx);
+	mac_ctx = NULL;
+	return false;
 }
 
 bool
 HmacSha256(const HmacPiece *key, const HmacPiece *pieces, int count,
 		   uint8_t *out)
 {
-	char		digest[] = "SHA256";
-	OSSL_PARAM	params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-		OSSL_PARAM_construct_end()
-	};
 	size_t		len = 0;
 
 	if (!MacReady() ||
-		EVP_MAC_init(mac_ctx, key->data, key->len, params) != 1)
+		EVP_MAC_init(mac_ctx, key->data, key->len, NULL) != 1)
 		return false;
 	for (int i = 0; i < count; i++)
 	{

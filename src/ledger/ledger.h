@@ -337,6 +337,12 @@ extern void GuardInit(void);
 extern bool LedgerMayWriteAccessLog;
 
 /*
+ * True in a process that is one of our background workers: what its own
+ * queries read never leaves it, so it is not recorded.
+ */
+extern bool LedgerIsOwnWorker;
+
+/*
  * The role with whose rights a row is written: the current user, but in a
  * COPY that runs as llm_audit_copier the writer who asked for it, as
  * LedgerSetCopyWriter() has been told; that returns whom it replaces.

@@ -80,7 +80,8 @@ PG_FUNCTION_INFO_V1(llm_audit_config_changed);
 static const char *const config_tables[] = {
 	"environment", "ledger", "ledger_environment", "ledger_column",
 	"ledger_segment", "action_type", "content_recording", "call_source",
-	"field_policy", "original_recipient", "sensitive_relation", "role_scope"
+	"field_policy", "original_recipient", "mask_rule", "dictionary",
+	"sensitive_relation", "role_scope"
 };
 
 typedef struct SegmentEntry

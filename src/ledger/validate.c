@@ -94,6 +94,7 @@ ValidateAdminEvent(const Segment *seg, Datum *values, bool *nulls)
 }
 
 bool		LedgerMayWriteAccessLog = false;
+bool		LedgerIsOwnWorker = false;
 void		(*ledger_read_hook) (Oid root, const char *command) = NULL;
 
 static Oid	copy_writer = InvalidOid;

@@ -693,6 +693,9 @@ SpokenValue(const MaskScan *scan, size_t at)
 	size_t		limit = at + 24;
 
 	at = SkipWhite(scan, at, limit);
+	if (ByteAt(scan, at) == 0 ||
+		strchr("iIwWtT-=\xD1\xD0", ByteAt(scan, at)) == NULL)
+		return 0;
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
 	{
 		size_t		len = strlen(links[i]);
@@ -835,6 +838,18 @@ LooseFits(const MaskScan *scan, LooseForm form, KeyKind kind,
 		TextEntropy((const char *) scan->text +value->start, len) >= 3.0;
 }
 
+/* True if a value holds a digit and is as long as a password. */
+static bool
+HasDigit(const MaskScan *scan, const Value *value)
+{
+	if (value->end < value->start + 6)
+		return false;
+	for (size_t i = value->start; i < value->end; i++)
+		if (IsDigit(scan->text[i]))
+			return true;
+	return false;
+}
+
 /*
  * setProperty("X_TOKEN", "..."), <token>..., key="Password" value="...",
  * {"name": "x_token", "value": "..."}, --token ..., my password is ...
@@ -857,11 +872,13 @@ DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 	form = LooseValue(scan, start, pos, &at);
 	if (form == LOOSE_NONE || at < scan->sign_done || at >= scan->len)
 		return false;
+	value = ReadValue(scan, at);
+	if (form == LOOSE_BARE && !HasDigit(scan, &value))
+		return false;			/* as most that is said of tokens */
 	kind = KindOfKey(scan->text +start, NameTail(scan, pos) - start);
 	if (kind < KEY_VENDOR || (kind == KEY_VENDOR && form != LOOSE_FLAG &&
 							  form != LOOSE_SPOKEN))
 		return false;
-	value = ReadValue(scan, at);
 	if (!LooseFits(scan, form, kind, &value))
 		return false;
 	return OfferValue(scan, kind, value);

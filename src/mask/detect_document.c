@@ -98,12 +98,12 @@ DetectDocument(MaskScan *scan, const MaskDetector *self, size_t pos)
 	int			most;
 
 	(void) self;
-	if (run->left == EDGE_BAD || run->total < 6)
-		return false;
-	most = DocumentGroups(run);
-	if (most < run->groups && scan->outer == 0 &&
-		pos > scan->context_last + DOCUMENT_REACH)
+	if (run->left == EDGE_BAD || run->total < 6 ||
+		(run->total > 20 && IsQuiet(scan, pos, DOCUMENT_REACH)))
 		return false;			/* no word before, digits after */
+	most = DocumentGroups(run);
+	if (most < run->groups && IsQuiet(scan, pos, DOCUMENT_REACH))
+		return false;
 	context = DocumentContext(scan, pos, most == run->groups ? run->end : 0);
 	if (context == CTX_COUNT)
 		return false;
@@ -253,24 +253,27 @@ DetectDocumentToken(MaskScan *scan, const MaskDetector *self, size_t pos)
 	size_t		end = scan->run.token_end;
 	char		shape[24];
 	char		token[24];
-	int			len = TokenShape(scan, shape, token, 20);
+	int			len;
 	int			digits = 0;
 	MaskEntity	kind;
 
 	(void) self;
 	(void) pos;
+	for (size_t i = start; i < end; i++)
+		digits += IsDigit(scan->text[i]);
+	if (digits < 4)
+		return false;			/* no document has less */
+	len = TokenShape(scan, shape, token, 20);
 	if (len < 6 || ByteBefore(scan, start) == '_' ||
 		ByteAt(scan, end) == '_' || ByteBefore(scan, start) == '-' ||
 		ByteAt(scan, end) == '-')
 		return false;
 	for (size_t i = 0; i < sizeof(token_kinds) / sizeof(token_kinds[0]); i++)
-		if (strcmp(shape, token_kinds[i].shape) == 0 &&
+		if (shape[len - 1] == 'A' && strcmp(shape, token_kinds[i].shape) == 0 &&
 			token_kinds[i].check(token))
 			return HitSpan(scan, MASK_NATIONAL_ID, start, end,
 						   token_kinds[i].name[0] == 'c' ? "fiscal code" :
 						   token_kinds[i].name);
-	for (int i = 0; i < len; i++)
-		digits += shape[i] == '9';
 	kind = TokenKindOf(DocumentContext(scan, start, end), len, digits, shape);
 	if (kind == MASK_ENTITY_COUNT)
 		return false;

@@ -248,9 +248,9 @@ TwelveGroups(const DigitRun *run)
 
 	if (len == 12)
 		return 1;
-	if (run->total < 12 || 12 % len != 0)
+	if (run->total < 12)
 		return 0;
-	groups = 12 / len;
+	groups = len == 1 ? 12 : len == 2 ? 6 : len == 3 ? 4 : len == 4 ? 3 : 2;
 	if (groups > run->groups ||
 		(run->group[1].sep != ' ' && run->group[1].sep != '-' &&
 		 run->group[1].sep != '.') ||

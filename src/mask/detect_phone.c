@@ -237,10 +237,13 @@ InternationalGroups(const MaskScan *scan)
 static int
 NationalGroups(const DigitRun *run)
 {
-	int			groups = GroupsOfDigits(run, 11);
+	int			groups;
 	char		area = run->digits[1];
 
-	if (groups == 0 || (run->digits[0] != '8' && run->digits[0] != '7'))
+	if (run->digits[0] != '8' && run->digits[0] != '7')
+		return 0;
+	groups = GroupsOfDigits(run, 11);
+	if (groups == 0)
 		return 0;
 	if (groups == 1)
 		return area == '7' || area == '9' ||
@@ -348,8 +351,11 @@ SpokenGroups(MaskScan *scan)
 	const DigitRun *run = &scan->run;
 	size_t		start = run->group[0].pos;
 	MaskContext near;
-	int			most = PhoneGroups(run, 15, 0);
+	int			most;
 
+	if (run->total > 15 && IsQuiet(scan, start, 64))
+		return 0;
+	most = PhoneGroups(run, 15, 0);
 	if (most < run->groups && !ContextNear(scan, CTX_PHONE, start, 64))
 		return 0;				/* no word before, digits after */
 	if ((IsCompactDate(run) || ByteBefore(scan, start) == '_') &&

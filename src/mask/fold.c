@@ -80,6 +80,12 @@ FoldCopy(const unsigned char *text, size_t len, unsigned char *out)
 	return len;
 }
 
+void
+MaskFold(const char *text, size_t len, char *out)
+{
+	FoldCopy((const unsigned char *) text, len, (unsigned char *) out);
+}
+
 /*
  * Compares a folded pattern with the text at pos.  A space in the pattern
  * stands for up to three of " _-." or line breaks, or for nothing, so that

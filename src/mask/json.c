@@ -326,7 +326,7 @@ Count(JsonWalk *walk, const MaskResult *part)
 {
 	walk->found.entities |= part->entities;
 	walk->found.hit_count += part->hit_count;
-	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
 		walk->found.counts[i] += part->counts[i];
 }
 
@@ -339,8 +339,8 @@ ScanPart(JsonWalk *walk, const char *text, size_t len, MaskResult *part)
 	options.context = walk->context;
 	options.context_len = walk->context_len;
 	TextWithSet(&options, walk->set, text, len, part);
-	if (part->status == MASK_NO_MEMORY)
-		return Fail(walk, MASK_NO_MEMORY, NULL);
+	if (part->status == MASK_NO_MEMORY || part->status == MASK_WITHHELD)
+		return Fail(walk, part->status, part->reason);
 	return true;
 }
 
@@ -380,7 +380,8 @@ NestedPart(JsonWalk *walk, const char *text, size_t len, MaskResult *part)
 		return true;
 	}
 	MaskRelease(walk->options, inner.out);
-	if (inner.status == MASK_NO_MEMORY || inner.reason == too_deep)
+	if (inner.status == MASK_NO_MEMORY ||
+		(inner.status == MASK_WITHHELD && inner.reason != not_json))
 		return Fail(walk, inner.status, inner.reason);
 	return true;
 }
@@ -417,6 +418,7 @@ WholePart(JsonWalk *walk, KeyKind kind, const char *text, size_t len,
 	MaskRelease(walk->options, hits);
 	if (status == MASK_NO_MEMORY)
 		return Fail(walk, status, NULL);
+	/* of a value that no finder can be asked about nothing is shown */
 	part->text = MaskAlloc(walk->options, MASK_FORM_MAX);
 	if (part->text == NULL)
 		return Fail(walk, MASK_NO_MEMORY, NULL);
@@ -426,12 +428,23 @@ WholePart(JsonWalk *walk, KeyKind kind, const char *text, size_t len,
 	return true;
 }
 
-/* True if the whole text is one of our own forms: masked before. */
+/*
+ * True if the whole text is the form of a secret: masked before.  Nothing
+ * less will do, or a password in angle brackets would stay.
+ */
 static bool
 IsMaskedForm(const char *text, size_t len)
 {
-	return len > 2 && text[0] == '<' && text[len - 1] == '>' &&
-	IsUpper((unsigned char) text[1]) && memchr(text, ' ', len) == NULL;
+	for (int i = MASK_URL_CREDENTIALS; i < MASK_ENTITY_COUNT; i++)
+	{
+		const char *name = MaskEntityName((MaskEntity) i);
+		size_t		n = strlen(name);
+
+		if (len == n + 2 && text[0] == '<' && text[len - 1] == '>' &&
+			memcmp(text +1, name, n) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* What becomes of a decoded string. */

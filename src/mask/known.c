@@ -51,13 +51,6 @@ typedef struct KnownList
 	size_t		bytes;
 } KnownList;
 
-/* A byte that continues a word. */
-static bool
-IsWordByte(unsigned char c)
-{
-	return IsAlnum(c) || c >= 0x80;
-}
-
 /* Notes one text to search for; what is too short or too much is left out. */
 static void
 ListAdd(KnownList *list, const unsigned char *text, size_t len, bool stem)
@@ -76,7 +69,7 @@ ListAdd(KnownList *list, const unsigned char *text, size_t len, bool stem)
  * A Russian word without its ending: final vowels, "й" and "ь" fall, two of
  * them in adjectives.  The length of the stem, or of the whole word.
  */
-static size_t
+size_t
 StemLength(const unsigned char *word, size_t len)
 {
 	static const char endings[] = LEX_VOWELS;
@@ -278,14 +271,22 @@ KnownSearch(MaskScan *scan, const KnownSet *a, const unsigned char *folded)
 	}
 }
 
-/* Puts two ordered lists of findings together into the scan's. */
-static void
-MergeHits(MaskScan *scan, MaskHit *a, size_t a_count, MaskHit *b,
-		  size_t b_count)
+/*
+ * The scan's findings and b, both ordered, become one list.  No entity is
+ * disabled: who gave values or terms wants them found.
+ */
+void
+MergeFound(MaskScan *scan, MaskHit *b, size_t b_count)
 {
+	MaskOptions all = *scan->options;
+	const MaskOptions *options = scan->options;
+	MaskHit    *a = scan->hits;
+	size_t		a_count = scan->hit_count;
 	size_t		i = 0;
 	size_t		j = 0;
 
+	all.disabled = 0;
+	scan->options = &all;
 	scan->hits = NULL;
 	scan->hit_count = scan->hit_room = 0;
 	while ((i < a_count || j < b_count) && !scan->no_memory)
@@ -295,6 +296,8 @@ MergeHits(MaskScan *scan, MaskHit *a, size_t a_count, MaskHit *b,
 
 		MaskAddHit(scan, first ? a[i++] : b[j++]);
 	}
+	scan->options = options;
+	MaskRelease(options, a);
 }
 
 /* Builds the automaton of a list; false if memory is out. */
@@ -383,8 +386,6 @@ KnownFind(MaskScan *scan, const KnownSet *set)
 	const MaskOptions *options = scan->options;
 	unsigned char *folded = MaskAlloc(options, scan->len);
 	MaskScan	search = *scan;
-	MaskHit    *hits = scan->hits;
-	size_t		count = scan->hit_count;
 
 	if (folded == NULL)
 	{
@@ -398,8 +399,7 @@ KnownFind(MaskScan *scan, const KnownSet *set)
 	scan->no_memory |= search.no_memory;
 	if (search.hit_count > 0)
 	{
-		MergeHits(scan, hits, count, search.hits, search.hit_count);
-		MaskRelease(options, hits);
+		MergeFound(scan, search.hits, search.hit_count);
 		MaskRelease(options, search.hits);
 	}
 	MaskRelease(options, folded);

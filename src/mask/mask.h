@@ -57,6 +57,27 @@ typedef enum MaskEntity
 	MASK_ENTITY_COUNT
 } MaskEntity;
 
+/*
+ * Kinds from MASK_ENTITY_CUSTOM on are the caller's own: it numbers them,
+ * names them, and says how they are written.
+ */
+#define MASK_ENTITY_CUSTOM 48
+#define MASK_ENTITY_ROOM 64
+
+typedef enum MaskStyle
+{
+	MASK_STYLE_TAG = 0,			/* <NAME> */
+	MASK_STYLE_LAST2,			/* <NAME:**12> */
+	MASK_STYLE_LAST4,			/* <NAME:**3412> */
+	MASK_STYLE_ENDS				/* 4403****1298, of twelve or more */
+} MaskStyle;
+
+typedef struct MaskCustom
+{
+	const char *name;			/* capitals, digits and _, at most 40 */
+	MaskStyle	style;
+} MaskCustom;
+
 /* One finding; positions are bytes of the caller's text, end exclusive. */
 typedef struct MaskHit
 {
@@ -66,6 +87,7 @@ typedef struct MaskHit
 	float		score;			/* 0..1 */
 	const char *validator;		/* static: what convinced us */
 	uint8_t		keep;			/* leading bytes to show (key prefixes) */
+	const MaskCustom *custom;	/* how it is written; NULL: as its entity is */
 } MaskHit;
 
 typedef enum MaskStatus
@@ -91,7 +113,26 @@ typedef struct MaskValue
 	size_t		len;
 } MaskValue;
 
-typedef struct MaskOptions
+typedef struct MaskOptions MaskOptions;
+
+/*
+ * Looks for more than the detectors do, in each plain text and each string of
+ * JSON, as the scanner reads them.  *hits is allocated with the options'
+ * allocator, ordered by start.  Returns MASK_CLEAN, MASK_MASKED,
+ * MASK_WITHHELD to withhold the whole document, or MASK_NO_MEMORY.  What it
+ * finds is masked also where MaskOptions.disabled has the entity.
+ */
+typedef struct MaskFinder
+{
+	MaskStatus	(*find) (void *arg, const MaskOptions *options,
+						 const char *text, size_t len,
+						 MaskHit **hits, size_t *count);
+	void	   *arg;
+} MaskFinder;
+
+#define MASK_FINDERS 2
+
+struct MaskOptions
 {
 	MaskAllocator allocator;
 	/* Values to mask, compared case-folded; shorter than 2 are ignored. */
@@ -113,7 +154,8 @@ typedef struct MaskOptions
 	void		(*found) (void *arg, MaskEntity entity, const char *value,
 						  size_t len);
 	void	   *found_arg;
-} MaskOptions;
+	MaskFinder	finders[MASK_FINDERS];	/* those with a function are asked */
+};
 
 #define MASK_DEFAULT_DEPTH 256
 
@@ -125,7 +167,7 @@ typedef struct MaskResult
 	const char *reason;			/* static: why MASK_WITHHELD, else NULL */
 	uint64_t	entities;		/* bit set of what was found */
 	size_t		hit_count;
-	uint32_t	counts[MASK_ENTITY_COUNT];	/* findings of each kind */
+	uint32_t	counts[MASK_ENTITY_ROOM];	/* findings of each kind */
 } MaskResult;
 
 /* The version of rules and forms; rises when either changes. */
@@ -181,6 +223,68 @@ extern bool MaskKeyIsSensitive(const char *key, size_t len);
  */
 extern size_t MaskNormalize(MaskEntity entity, const char *value, size_t len,
 							char *out);
+
+/*
+ * A dictionary: terms of up to MASK_TERM_WORDS words, found without regard
+ * to case, as whole words, and with the endings of Russian and Kazakh, in
+ * any number of them at once.  What is kept of a term are hashes: 8 bytes
+ * for each of its words, which follow from all words up to it.
+ */
+#define MASK_TERM_WORDS 8
+#define MASK_TERM_BYTES 200
+#define MASK_TERM_HASH 8
+#define MASK_SEAL_BLOCK 16
+
+/*
+ * Turns blocks of 16 bytes into others that only who has a key can tell, in
+ * place.  A dictionary without it is made of plain hashes.  False: it cannot.
+ */
+typedef struct MaskSeal
+{
+	bool		(*seal) (void *arg, unsigned char *blocks, size_t count);
+	void	   *arg;
+} MaskSeal;
+
+typedef struct MaskDictionary MaskDictionary;
+
+/* An empty dictionary with room for words of terms; NULL without memory. */
+extern MaskDictionary *MaskDictionaryMake(const MaskAllocator *allocator,
+										  const MaskSeal *seal, size_t words);
+
+/*
+ * The hashes of a term into out (MASK_TERM_WORDS * MASK_TERM_HASH bytes);
+ * the number of its words, 0 if it cannot be a term: no letter or digit, too
+ * long, or one character only.
+ */
+extern int	MaskTermHashes(const MaskSeal *seal, const char *term, size_t len,
+						   unsigned char *out);
+
+/* Adds a term by its hashes; false if there is no room left. */
+extern bool MaskDictionaryAdd(MaskDictionary *dictionary,
+							  const unsigned char *hashes, int words,
+							  MaskEntity entity, const MaskCustom *custom);
+
+/* Bytes that the dictionary takes. */
+extern size_t MaskDictionarySize(const MaskDictionary *dictionary);
+
+/*
+ * The terms of several dictionaries in a text; *arg is a
+ * MaskDictionaryList.  For MaskOptions.finders.
+ */
+typedef struct MaskDictionaryList
+{
+	MaskDictionary **dictionaries;
+	int			count;
+} MaskDictionaryList;
+
+extern MaskStatus MaskDictionaryFind(void *arg, const MaskOptions *options,
+									 const char *text, size_t len,
+									 MaskHit **hits, size_t *count);
+
+/*
+ * Folds case as all comparisons of the scanner do; out gets len bytes.
+ */
+extern void MaskFold(const char *text, size_t len, char *out);
 
 /*
  * Turns byte positions of hits into positions in characters, in place.

@@ -104,6 +104,9 @@ MaskNormalize(MaskEntity entity, const char *value, size_t len, char *out)
 			FoldCopy((unsigned char *) out, n, (unsigned char *) out);
 			return SqueezeSpaces(out, n);
 		default:
-			return n;
+			if (entity < MASK_ENTITY_CUSTOM)
+				return n;
+			FoldCopy((unsigned char *) out, n, (unsigned char *) out);
+			return SqueezeSpaces(out, n);
 	}
 }

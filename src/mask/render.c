@@ -30,7 +30,10 @@ PlainText(const char *text, const MaskHit *hit, char *out, size_t room)
 
 	if (len > MASK_FORM_MAX)
 		len = MASK_FORM_MAX;
-	len = MaskNormalize(hit->entity, text +hit->start, len, form);
+	if (hit->custom != NULL)
+		memcpy(form, text +hit->start, len);
+	else
+		len = MaskNormalize(hit->entity, text +hit->start, len, form);
 	for (size_t i = 0; i < len && n < room; i++)
 		if (IsAlnum((unsigned char) form[i]))
 			out[n++] = form[i];
@@ -41,7 +44,8 @@ PlainText(const char *text, const MaskHit *hit, char *out, size_t room)
 static size_t
 FormTagged(const char *text, const MaskHit *hit, size_t last, char *out)
 {
-	const char *name = MaskEntityName(hit->entity);
+	const char *name = hit->custom != NULL ? hit->custom->name :
+	MaskEntityName(hit->entity);
 	char		plain[MASK_FORM_MAX];
 	size_t		len = last ? PlainText(text, hit, plain, sizeof(plain)) : 0;
 	size_t		n = Put(out, 0, "<", 1);
@@ -121,9 +125,28 @@ FormEmail(const char *text, const MaskHit *hit, char *out)
 	return Put(out, n, ">", 1);
 }
 
+/* The form of a kind that the caller has named. */
+static size_t
+FormCustom(const char *text, const MaskHit *hit, char *out)
+{
+	switch (hit->custom->style)
+	{
+		case MASK_STYLE_LAST2:
+			return FormTagged(text, hit, 2, out);
+		case MASK_STYLE_LAST4:
+			return FormTagged(text, hit, 4, out);
+		case MASK_STYLE_ENDS:
+			return FormEnds(text, hit, out);
+		default:
+			return FormTagged(text, hit, 0, out);
+	}
+}
+
 size_t
 MaskForm(const char *text, const MaskHit *hit, char *out)
 {
+	if (hit->custom != NULL)
+		return FormCustom(text, hit, out);
 	switch (hit->entity)
 	{
 		case MASK_CREDIT_CARD:
@@ -205,6 +228,8 @@ TextWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 
 	memset(result, 0, sizeof(*result));
 	result->status = FindWithSet(options, set, text, len, &hits, &count);
+	if (result->status == MASK_WITHHELD)
+		result->reason = "a search took too long";
 	if (result->status != MASK_MASKED)
 		return result->status;
 	result->status = RenderHits(options, text, len, hits, count, result);

@@ -121,9 +121,12 @@ static uint32_t
 ContextsOfWord(const MaskScan *scan, size_t pos, size_t limit)
 {
 	WordMatch	match[6];
-	int			found = WordsMatch(scan->text, scan->len, pos, match, 6);
+	int			found;
 	uint32_t	set = 0;
 
+	if (pos + 4 <= scan->len && !WordPasses(WordsFilter(), scan->text +pos))
+		return 0;
+	found = WordsMatch(scan->text, scan->len, pos, match, 6);
 	for (int i = 0; i < found; i++)
 	{
 		size_t		end = match[i].end;
@@ -176,21 +179,31 @@ ContextAfter(MaskScan *scan, MaskContext context, size_t pos)
 #define TRIGGER_ROOM 24
 static const MaskDetector *asked[TRIGGER_WORD][TRIGGER_ROOM];
 
-/* Those of TRIGGER_NUMBER, by the length of a run's first group. */
-static const MaskDetector *asked_length[GROUP_DIGITS + 1][TRIGGER_ROOM];
+/*
+ * Those of TRIGGER_NUMBER, by the length of a run's first group and what
+ * follows it: '0' stands for nothing that joins, '*' for more than one sign.
+ */
+static const char joins[] = "0 -./()*";
+#define JOINS ((int) sizeof(joins) - 1)
+static const MaskDetector *asked_number[GROUP_DIGITS + 1][JOINS][TRIGGER_ROOM];
+static uint8_t join_index[256];
 
-/* Adds a detector of numbers to the lists of the lengths that it takes. */
+/* Adds a detector of numbers to the lists that it takes part in. */
 static void
 PrepareLengths(const MaskDetector *detector)
 {
-	for (int len = 0; len <= GROUP_DIGITS; len++)
+	for (int i = 0; i < (GROUP_DIGITS + 1) * JOINS; i++)
 	{
-		const MaskDetector **list = asked_length[len];
+		int			len = i / JOINS;
+		char		join = joins[i % JOINS];
+		const MaskDetector **list = asked_number[len][i % JOINS];
 		int			n = 0;
 
+		join_index[(unsigned char) join] = (uint8_t) (i % JOINS);
 		while (list[n] != NULL)
 			n++;
-		if ((detector->lengths >> len & 1) && n < TRIGGER_ROOM - 1)
+		if ((detector->lengths >> len & 1) && n < TRIGGER_ROOM - 1 &&
+			(detector->joins == NULL || strchr(detector->joins, join) != NULL))
 			list[n] = detector;
 	}
 }
@@ -216,11 +229,35 @@ PrepareTriggers(void)
 static bool
 OfferNumber(MaskScan *scan, size_t pos)
 {
-	const MaskDetector *const *d = asked_length[scan->run.group[0].len];
+	const DigitRun *run = &scan->run;
+	char		join = run->groups > 1 ? run->group[1].sep : '0';
+	const MaskDetector *const *d =
+	asked_number[run->group[0].len][join_index[(unsigned char) join]];
 
 	for (; *d != NULL; d++)
 		if ((*d)->detect(scan, *d, pos))
 			return true;
+	return false;
+}
+
+/* Offers a token of letters and digits to those that it may fit. */
+static bool
+OfferToken(MaskScan *scan, size_t pos)
+{
+	size_t		len = scan->run.token_end - scan->run.token_start;
+	uint64_t	length = len < 64 ? UINT64_C(1) << len : 0;
+	unsigned char next = ByteAt(scan, scan->run.token_end);
+
+	for (const MaskDetector *const *d = asked[TRIGGER_TOKEN]; *d != NULL; d++)
+	{
+		if ((*d)->lengths != 0 && ((*d)->lengths & length) == 0)
+			continue;
+		if ((*d)->joins != NULL &&
+			(next == 0 || strchr((*d)->joins, next) == NULL))
+			continue;
+		if ((*d)->detect(scan, *d, pos))
+			return true;
+	}
 	return false;
 }
 
@@ -389,6 +426,10 @@ IsIdleNumber(MaskScan *scan, size_t pos)
 		if ((before == '.' || before == '-') &&
 			IsDigit(scan->text[pos - 2]))
 			scan->digits_done = end;
+		else if (end - pos <= 2 && InSet(before, SET_JOINS_DIGITS) &&
+				 before != ' ' && InSet(after, SET_JOINS_DIGITS) &&
+				 after != ' ' && after != '-')
+			scan->digits_done = end;	/* 1/1/1 */
 		else if (before != ' ' || after != ' ' || end - pos > 2 ||
 				 scan->outer != 0 || pos <= scan->context_last + 64 ||
 				 !IsDigit(ByteAt(scan, end + 1)) ||
@@ -421,7 +462,7 @@ DigitEvent(MaskScan *scan, size_t pos)
 		run->token_start = scan->done;
 	mixed = run->token_start < pos ||
 		(run->groups > 0 && RunEnd(run, 1) < run->token_end);
-	if (mixed && OfferTrigger(scan, TRIGGER_TOKEN, pos))
+	if (mixed && OfferToken(scan, pos))
 		return;
 	if (run->groups == 0)
 	{
@@ -477,21 +518,8 @@ FilterWords(const unsigned char *block, uint64_t starts,
 	while (starts != 0)
 	{
 		int			i = __builtin_ctzll(starts);
-		uint32_t	key;
-		uint32_t	four;
-		uint32_t	three;
-		uint32_t	two;
-		uint32_t	bit;
 
-		memcpy(&key, block + i, 4);
-		key |= 0x20202020;
-		four = WordsSlot4(key);
-		three = WordsSlot3(key);
-		two = key & 0xFFFF;
-		bit = filter->four[four >> 3] >> (four & 7) |
-			filter->three[three >> 3] >> (three & 7) |
-			filter->two[two >> 3] >> (two & 7);
-		pass |= (uint64_t) (bit & 1) << i;
+		pass |= (uint64_t) WordPasses(filter, block + i) << i;
 		starts &= starts - 1;
 	}
 	return pass;
@@ -579,6 +607,24 @@ ScanContext(MaskScan *scan, const char *context, size_t len)
 	}
 }
 
+/* Asks one of the caller's finders, and merges what it has found. */
+static MaskStatus
+AskFinder(MaskScan *scan, const MaskFinder *finder)
+{
+	MaskHit    *hits = NULL;
+	size_t		count = 0;
+	MaskStatus	status = finder->find(finder->arg, scan->options,
+									  (const char *) scan->text, scan->len,
+									  &hits, &count);
+
+	if (status == MASK_NO_MEMORY)
+		scan->no_memory = true;
+	else if (status == MASK_MASKED)
+		MergeFound(scan, hits, count);
+	MaskRelease(scan->options, hits);
+	return status == MASK_WITHHELD ? status : MASK_CLEAN;
+}
+
 /*
  * MaskFind with known values that were prepared before (set may be NULL).
  */
@@ -614,6 +660,9 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	ScanText(&scan);
 	if (set != NULL && scan.len > 0 && !scan.no_memory)
 		KnownFind(&scan, set);
+	for (int i = 0; i < MASK_FINDERS && status == MASK_CLEAN; i++)
+		if (options->finders[i].find != NULL && scan.len > 0 && !scan.no_memory)
+			status = AskFinder(&scan, &options->finders[i]);
 	if (scan.no_memory)
 		status = MASK_NO_MEMORY;
 	if (status != MASK_CLEAN || scan.hit_count == 0)

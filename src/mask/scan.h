@@ -14,6 +14,8 @@
 #ifndef LLM_AUDIT_MASK_SCAN_H
 #define LLM_AUDIT_MASK_SCAN_H
 
+#include <string.h>
+
 #include "mask/mask.h"
 
 /* What a context word speaks of. */
@@ -139,8 +141,18 @@ struct MaskDetector
 	int			min_len;
 	int			max_len;
 	float		min_entropy;
-	/* TRIGGER_NUMBER: bit set of the first group's possible lengths */
-	uint32_t	lengths;
+
+	/*
+	 * TRIGGER_NUMBER: bit set of the first group's possible lengths;
+	 * TRIGGER_TOKEN: of the token's, 0 for any
+	 */
+	uint64_t	lengths;
+
+	/*
+	 * what may follow the group, as the run has it, or the token; NULL:
+	 * anything
+	 */
+	const char *joins;
 };
 
 extern const MaskDetector DetectorTable[];
@@ -154,6 +166,13 @@ extern bool ContextNear(const MaskScan *scan, MaskContext context, size_t pos,
 extern bool ContextAfter(MaskScan *scan, MaskContext context, size_t pos);
 extern MaskContext ContextNearest(const MaskScan *scan, size_t pos,
 								  size_t distance);
+
+/* True if no word of any context is near before pos, nor outside the text. */
+static inline bool
+IsQuiet(const MaskScan *scan, size_t pos, size_t distance)
+{
+	return scan->outer == 0 && pos > scan->context_last + distance;
+}
 
 /* run.c */
 extern void ReadDigitRun(MaskScan *scan, size_t pos);
@@ -217,6 +236,25 @@ static inline uint32_t
 WordsSlot3(uint32_t three)
 {
 	return ((three & 0xFFFFFF) * 0x85EBCA6Bu) >> 16;
+}
+
+/* True if a word may begin with these four bytes. */
+static inline bool
+WordPasses(const WordFilter *filter, const unsigned char *text)
+{
+	uint32_t	key;
+	uint32_t	four;
+	uint32_t	three;
+	uint32_t	two;
+
+	memcpy(&key, text, 4);
+	key |= 0x20202020;
+	four = WordsSlot4(key);
+	three = WordsSlot3(key);
+	two = key & 0xFFFF;
+	return (filter->four[four >> 3] >> (four & 7) |
+			filter->three[three >> 3] >> (three & 7) |
+			filter->two[two >> 3] >> (two & 7)) & 1;
 }
 
 /* classify.c */
@@ -291,6 +329,20 @@ typedef struct KnownSet KnownSet;
 extern MaskStatus KnownPrepare(const MaskOptions *options, KnownSet **set);
 extern void KnownFind(MaskScan *scan, const KnownSet *set);
 extern void KnownFree(const MaskOptions *options, KnownSet *set);
+
+/* Merges findings, ordered by start, with the scan's. */
+extern void MergeFound(MaskScan *scan, MaskHit *more, size_t count);
+
+/* The length of a folded Cyrillic word without its final vowels. */
+extern size_t StemLength(const unsigned char *word, size_t len);
+
+/* A byte that continues a word. */
+static inline bool
+IsWordByte(unsigned char c)
+{
+	return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+		(c >= '0' && c <= '9') || c >= 0x80;
+}
 
 /* render.c: counts a finding in result, and tells the caller of it. */
 extern void NoteFound(const MaskOptions *options, MaskResult *result,

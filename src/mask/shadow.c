@@ -207,8 +207,12 @@ ReadEntity(const unsigned char *text, size_t left, size_t *n)
 	size_t		at = hex ? 3 : 2;
 	int			code = 0;
 
+	if (text[1] != '#' && !IsAlpha(text[1]))
+		return SHADOW_KEEP;
 	for (size_t i = 0; text[1] != '#' && i < sizeof(names) / sizeof(names[0]); i++)
 	{
+		if (names[i].name[1] != (char) text[1])
+			continue;
 		*n = strlen(names[i].name);
 		if (left >= *n && memcmp(text, names[i].name, *n) == 0)
 			return names[i].c;

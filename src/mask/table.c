@@ -11,30 +11,36 @@
 /* A key with a prefix: the characters after it, how many, their entropy. */
 #define KEY(entity, words, charset, min, max, entropy) \
 	{entity, TRIGGER_WORD, DetectPrefixedKey, words, true, charset, min, max, \
-	 entropy, 0}
+	 entropy, 0, NULL}
 #define API(words, charset, min, max) \
 	KEY(MASK_API_KEY, words, charset, min, max, 2.5f)
 #define TOKEN(words, charset, min, max) \
 	KEY(MASK_ACCESS_TOKEN, words, charset, min, max, 2.5f)
 
 #define ON(entity, trigger, detect) \
-	{entity, trigger, detect, NULL, false, NULL, 0, 0, 0, 0}
+	{entity, trigger, detect, NULL, false, NULL, 0, 0, 0, 0, NULL}
 /* The lengths from one to another; a number's first group has one of them. */
-#define BITS(from, to) ((2u << (to)) - (1u << (from)))
+#define BITS(from, to) ((UINT64_C(2) << (to)) - (UINT64_C(1) << (from)))
 #define ON_NUMBER(entity, detect, lengths) \
-	{entity, TRIGGER_NUMBER, detect, NULL, false, NULL, 0, 0, 0, lengths}
+	{entity, TRIGGER_NUMBER, detect, NULL, false, NULL, 0, 0, 0, lengths, NULL}
+/* The same, if what follows the first group is one of the characters, or it
+ * stands alone ('0'). */
+#define ON_JOINED(entity, detect, lengths, joins) \
+	{entity, TRIGGER_NUMBER, detect, NULL, false, NULL, 0, 0, 0, lengths, joins}
+#define ON_TOKEN(entity, detect, lengths, joins) \
+	{entity, TRIGGER_TOKEN, detect, NULL, false, NULL, 0, 0, 0, lengths, joins}
 #define ON_WORD(entity, detect, words, exact, detail) \
-	{entity, TRIGGER_WORD, detect, words, exact, detail, 0, 0, 0, 0}
+	{entity, TRIGGER_WORD, detect, words, exact, detail, 0, 0, 0, 0, NULL}
 
 const MaskDetector DetectorTable[] =
 {
 	/* numbers, the surest first */
-	ON_NUMBER(MASK_ACCESS_TOKEN, DetectFacebook, BITS(15, 16)),
-	ON_NUMBER(MASK_IP_ADDRESS, DetectIpv4, BITS(1, 3)),
+	ON_JOINED(MASK_ACCESS_TOKEN, DetectFacebook, BITS(15, 16), "0"),
+	ON_JOINED(MASK_IP_ADDRESS, DetectIpv4, BITS(1, 3), "."),
 	ON_NUMBER(MASK_MAC_ADDRESS, DetectMacToken, BITS(2, 2) | BITS(4, 4)),
-	ON_NUMBER(MASK_DATE_OF_BIRTH, DetectDate, BITS(1, 2) | BITS(4, 4)),
-	ON_NUMBER(MASK_KZ_IIN, DetectTwelve,
-			  BITS(1, 4) | BITS(6, 6) | BITS(12, 12)),
+	ON_JOINED(MASK_DATE_OF_BIRTH, DetectDate, BITS(1, 2) | BITS(4, 4), "-./0*"),
+	ON_JOINED(MASK_KZ_IIN, DetectTwelve, BITS(1, 4) | BITS(6, 6), " -."),
+	ON_NUMBER(MASK_KZ_IIN, DetectTwelve, BITS(12, 12)),
 	ON_NUMBER(MASK_US_SSN, DetectSsn,
 			  BITS(3, 3) | BITS(5, 5) | BITS(9, 9)),
 	ON_NUMBER(MASK_RU_SNILS, DetectSnils, BITS(3, 3) | BITS(11, 11)),
@@ -45,14 +51,15 @@ const MaskDetector DetectorTable[] =
 	ON_NUMBER(MASK_PHONE_NUMBER, DetectPhone, BITS(1, 15)),
 
 	/* tokens of letters and digits */
-	ON(MASK_IBAN_CODE, TRIGGER_TOKEN, DetectIban),
-	ON(MASK_CRYPTO, TRIGGER_TOKEN, DetectBitcoin),
-	ON(MASK_CRYPTO, TRIGGER_TOKEN, DetectEthereum),
-	ON(MASK_MAC_ADDRESS, TRIGGER_TOKEN, DetectMacToken),
-	ON(MASK_ACCESS_TOKEN, TRIGGER_TOKEN, DetectAzureSecret),
-	ON(MASK_ACCESS_TOKEN, TRIGGER_TOKEN, DetectMailchimp),
-	ON(MASK_ACCESS_TOKEN, TRIGGER_TOKEN, DetectFixedToken),
-	ON(MASK_NATIONAL_ID, TRIGGER_TOKEN, DetectDocumentToken),
+	ON_TOKEN(MASK_IBAN_CODE, DetectIban, BITS(3, 40), NULL),
+	ON_TOKEN(MASK_CRYPTO, DetectBitcoin, BITS(26, 35), NULL),
+	ON_TOKEN(MASK_CRYPTO, DetectEthereum, BITS(42, 42), NULL),
+	ON_TOKEN(MASK_MAC_ADDRESS, DetectMacToken, BITS(2, 2) | BITS(4, 4), "-."),
+	ON_TOKEN(MASK_ACCESS_TOKEN, DetectAzureSecret, 0, "~"),
+	ON_TOKEN(MASK_ACCESS_TOKEN, DetectMailchimp, BITS(32, 32), "-"),
+	ON_TOKEN(MASK_ACCESS_TOKEN, DetectFixedToken, BITS(14, 14) | BITS(42, 42),
+			 NULL),
+	ON_TOKEN(MASK_NATIONAL_ID, DetectDocumentToken, BITS(6, 19), NULL),
 
 	/* signs */
 	ON(MASK_EMAIL_ADDRESS, TRIGGER_AT, DetectEmail),
@@ -80,8 +87,8 @@ const MaskDetector DetectorTable[] =
 	ON_WORD(MASK_AUTHORIZATION, DetectBearer, "bearer$|basic$", false, NULL),
 	ON_WORD(MASK_PASSWORD, DetectCurlUser, "curl$", false, NULL),
 	ON_WORD(MASK_SECRET, DetectPin,
-			"cvv|cvc|pin$|pin code|pincode$|pin number|otp$|one time code|"
-			"one time password|security code|verification code|" LEX_PIN,
+			"cvv|cvc|pin$|pin code|pincode$|pin number|otp$|"
+			"security code|verification code|" LEX_PIN,
 			false, NULL),
 	ON_WORD(MASK_CRYPTO, DetectBech32, "bc1", false, NULL),
 	ON_WORD(MASK_JWT, DetectJwt, "ey|ZXlK", true, NULL),

@@ -146,16 +146,28 @@ IsTooLong(const FieldPlan *field, Datum value)
 		strlen(JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb))) > field->max_len;
 }
 
+/* What the scanner has to look for in the field, beside what it knows. */
+static void
+SetFieldOptions(const ApplyState *state, RuleSearch *search,
+				MaskOptions *options)
+{
+	const FieldPlan *field = state->field;
+
+	SetScanOptions(options, field->fixed ? NULL : state->known);
+	RulesWatch(search, state->plan->rules, field->rules, field->terms, options);
+}
+
 /* Masks a text, or JSON as text; returns value if nothing was found. */
 static Datum
 MaskString(ApplyState *state, Datum value, const MaskValue *string,
 		   bool *isnull)
 {
 	FieldPlan  *field = state->field;
+	RuleSearch	search;
 	MaskOptions options;
 	MaskResult	result = {0};
 
-	SetScanOptions(&options, field->fixed ? NULL : state->known);
+	SetFieldOptions(state, &search, &options);
 	FindingsWatch(state->findings, &options);
 	options.context = NameStr(field->name);
 	options.context_len = strlen(options.context);
@@ -257,14 +269,16 @@ static bool
 IsHarmless(ApplyState *state, const MaskValue *string)
 {
 	const FieldPlan *field = state->field;
+	RuleSearch	search;
 	MaskOptions options;
 	MaskResult	result = {0};
-	bool		has_known = state->known->count > 0 && !field->fixed;
+	bool		wanted = (state->known->count > 0 && !field->fixed) ||
+	field->rules != 0 || field->terms;
 
-	SetScanOptions(&options, field->fixed ? NULL : state->known);
+	SetFieldOptions(state, &search, &options);
 	if (field->pattern != NULL)
 		options.disabled = PatternDisabled(field->pattern, string->text, string->len);
-	if (options.disabled == ~UINT64CONST(0) && !has_known)
+	if (options.disabled == ~UINT64CONST(0) && !wanted)
 		return true;
 	options.disabled &= ~(UINT64CONST(1) << MASK_KNOWN_VALUE);
 	/* what is masked in consequence is counted then */

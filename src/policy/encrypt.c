@@ -58,14 +58,17 @@ SealedColumn(const LedgerColumn *columns, int ncolumns,
 void
 EncryptFind(LedgerPlan *plan, const Segment *seg)
 {
+	plan->encrypts = false;
 	plan->body_encrypted = plan->original_encrypted = NULL;
 	for (int i = 0; i < plan->nfields; i++)
 	{
 		FieldPlan  *field = &plan->fields[i];
 
-		if (field->encrypt)
-			field->sealed = SealedColumn(plan->columns, seg->ncolumns,
-										 field->column);
+		if (!field->encrypt)
+			continue;
+		plan->encrypts = true;
+		field->sealed = SealedColumn(plan->columns, seg->ncolumns,
+									 field->column);
 	}
 	if (seg->role != ROLE_LLM_CONTENT)
 		return;
@@ -94,7 +97,7 @@ EncryptCheck(const Segment *seg, const LedgerPlan *plan, const bool *nulls)
 {
 	RefuseSupplied(seg, plan->body_encrypted, nulls);
 	RefuseSupplied(seg, plan->original_encrypted, nulls);
-	for (int i = 0; i < plan->nfields; i++)
+	for (int i = 0; i < plan->nfields && plan->encrypts; i++)
 	{
 		const FieldPlan *field = &plan->fields[i];
 
@@ -177,7 +180,7 @@ EncryptRow(const Segment *seg, const LedgerPlan *plan, Datum *values,
 {
 	AttrNumber	id = seg->attrs.id;
 
-	for (int i = 0; i < plan->nfields; i++)
+	for (int i = 0; i < plan->nfields && plan->encrypts; i++)
 	{
 		const FieldPlan *field = &plan->fields[i];
 		const LedgerColumn *sealed = field->sealed;

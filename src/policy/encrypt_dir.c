@@ -25,7 +25,6 @@
 #include "storage/fd.h"
 #include "utils/builtins.h"
 #include "utils/uuid.h"
-#include "utils/wait_event.h"
 
 #define LOCK_NAME "llm_audit.lock"
 #define TEMPORARY_PREFIX "tmp."

@@ -139,48 +139,57 @@ CollectRef(const DataKeyRef *ref, const DataKeyFile *file, void *arg)
 	list->refs = lappend(list->refs, copy);
 }
 
-/* Puts a data key under the current wrapping key, in its file. */
+/* Puts an unwrapped data key under the current wrapping key, in its file. */
 static void
-WrapAgain(DataKeyFile *file)
+WrapAgain(DataKeyFile *file, uint8 *key)
 {
-	uint8		key[AEAD_KEY_SIZE];
-
-	UnwrapDataKey(file, key);
 	PG_TRY();
 	{
 		WrapDataKey(file, key);
 		KeyDirWrite(file, true);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
-		OPENSSL_cleanse(key, sizeof(key));
+		OPENSSL_cleanse(key, AEAD_KEY_SIZE);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	OPENSSL_cleanse(key, AEAD_KEY_SIZE);
 }
 
-/* Wraps one data key anew; false if there was no need. */
+/* Wraps one data key anew; false if there was no need, or it cannot be had. */
 static bool
 RewrapKey(const DataKeyRef *ref)
 {
 	DataKeyFile file;
-	struct stat st;
-	bool		needed;
+	uint8		key[AEAD_KEY_SIZE];
 	int			lock = KeyDirLock();
+	DataKeyRead read = KeyDirReadAny(ref, &file);
+	bool		needed = read == KEY_READ_OK && file.state == DATAKEY_LIVE &&
+	!WrappedUnderCurrent(&file);
+	bool		had = needed && TryUnwrapDataKey(&file, key);
 
-	needed = KeyDirRead(ref, &file, &st) && file.state == DATAKEY_LIVE &&
-		!WrappedUnderCurrent(&file);
-	if (needed)
-		WrapAgain(&file);
+	if (read == KEY_READ_DAMAGED || (needed && !had))
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIG_FILE_ERROR),
+				 errmsg("data key %08x of segment %u stays as it is",
+						ref->key_id, ref->segment),
+				 errdetail_internal("%s", had || read == KEY_READ_DAMAGED ?
+									"Its file is damaged." :
+									"The key that wraps it is not there.")));
+	if (had)
+		WrapAgain(&file, key);
 	KeyDirUnlock(lock);
-	return needed;
+	return had;
 }
 
 /*
  * llm_audit.wrap_data_keys() → int
  *		Wraps the data keys of the directory under the current wrapping key,
  *		where they are not yet; how many.  Each is replaced at once and for
- *		good, whatever becomes of the transaction.  Errors: F0000 for one that
- *		is damaged or cannot be unwrapped: those before it are done.
+ *		good, whatever becomes of the transaction.  A warning names each that
+ *		is damaged or cannot be unwrapped.  Errors: F0000 if there is no
+ *		directory or no wrapping key.
  */
 Datum
 llm_audit_wrap_data_keys(PG_FUNCTION_ARGS)

@@ -25,7 +25,7 @@
 #define RECIPIENT_SERVICE_ATT		2
 #define RECIPIENT_KEY_ATT			3
 
-#define OPENPGP_OPTIONS "cipher-algo=aes256, compress-algo=0, s2k-mode=3, unicode-mode=1"
+#define OPENPGP_OPTIONS "cipher-algo=aes256, compress-algo=0, unicode-mode=1"
 
 /* A row of original_recipient. */
 typedef struct Recipient

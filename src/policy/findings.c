@@ -82,7 +82,8 @@ SetScanOptions(MaskOptions *options, const KnownValues *known)
 bool
 EntityHasToken(MaskEntity entity)
 {
-	return (BIT(entity) & TOKEN_ENTITIES) != 0;
+	return entity >= MASK_ENTITY_CUSTOM ||
+		(BIT(entity) & TOKEN_ENTITIES) != 0;
 }
 
 char *
@@ -152,20 +153,24 @@ FindingsAdd(PolicyFindings *findings, const MaskValue *text,
 		findings->withheld = true;
 	if (result->status != MASK_MASKED)
 		return;
-	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
 		findings->counts[i] += result->counts[i];
 }
 
 void
-PolicyExamine(const char *data, size_t len, PolicyFindings *findings)
+PolicyExamine(const char *data, size_t len, const Datum *known_values,
+			  PolicyFindings *findings)
 {
+	const RuleSet *rules = RulesCurrent();
+	RuleSearch	search;
 	MaskOptions options;
 	MaskResult	result = {0};
 	MaskValue	value = {data, len};
 	KnownValues known;
 
-	KnownCollect(&known, NULL);
+	KnownCollect(&known, known_values);
 	SetScanOptions(&options, &known);
+	RulesWatch(&search, rules, RulesForContent(rules), true, &options);
 	FindingsWatch(findings, &options);
 	result.status = MaskDocument(&options, data, len, &result);
 	FindingsAdd(findings, &value, &result);
@@ -178,7 +183,7 @@ PolicyExamine(const char *data, size_t len, PolicyFindings *findings)
 bool
 FindingsAny(const PolicyFindings *findings)
 {
-	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
 	{
 		if (findings->counts[i] > 0)
 			return true;
@@ -193,7 +198,7 @@ FindingsMerge(PolicyFindings *findings, const PolicyFindings *more)
 
 	findings->examined |= more->examined;
 	findings->withheld |= more->withheld;
-	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
 		findings->counts[i] += more->counts[i];
 	foreach(lc, more->tokens)
 	{
@@ -210,38 +215,48 @@ FindingsToJsonb(const PolicyFindings *findings)
 
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
-	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
 	{
 		if (findings->counts[i] == 0)
 			continue;
 		if (buf.len > 1)
 			appendStringInfoChar(&buf, ',');
-		appendStringInfo(&buf, "\"%s\":%u", MaskEntityName(i),
+		appendStringInfo(&buf, "\"%s\":%u", EntityName(i),
 						 findings->counts[i]);
 	}
 	appendStringInfoChar(&buf, '}');
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data));
 }
 
-const char *
-FindingsDataClass(const PolicyFindings *findings, const char *data_class)
-{
-	static const char *const classes[] = {
-		"public", "internal", "personal", "banking_secrecy"
-	};
-	int			has = 0;
-	int			needs = 0;
+/* Data classes, from the least. */
+static const char *const classes[] = {
+	"public", "internal", "personal", "banking_secrecy"
+};
 
+int
+DataClassRank(const char *data_class)
+{
 	for (int i = 0; i < lengthof(classes); i++)
 	{
 		if (strcmp(classes[i], data_class) == 0)
-			has = i;
+			return i;
 	}
-	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+	return 0;
+}
+
+const char *
+FindingsDataClass(const PolicyFindings *findings, const char *data_class)
+{
+	int			has = DataClassRank(data_class);
+	int			needs = 0;
+
+	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
 	{
 		if (findings->counts[i] == 0)
 			continue;
-		if (BIT(i) & BANKING_ENTITIES)
+		if (i >= MASK_ENTITY_CUSTOM)
+			needs = Max(needs, EntityClass(i));
+		else if (BIT(i) & BANKING_ENTITIES)
 			needs = 3;
 		else if (BIT(i) & SECRET_ENTITIES)
 			needs = Max(needs, 1);
@@ -307,7 +322,7 @@ PolicyAttach(const pg_uuid_t *call_id, const PolicyFindings *findings)
 		memset(&entry->findings, 0, sizeof(entry->findings));
 	entry->findings.examined |= findings->examined;
 	entry->findings.withheld |= findings->withheld;
-	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
 		entry->findings.counts[i] = Max(entry->findings.counts[i],
 										findings->counts[i]);
 	tokens.tokens = findings->tokens;
@@ -384,6 +399,7 @@ llm_audit_set_known_values(PG_FUNCTION_ARGS)
 	MemoryContext old;
 
 	WatchTransaction();
+	LogHideStatement();
 	old = MemoryContextSwitchTo(TopTransactionContext);
 	transaction_known = KnownAppend(transaction_known, known);
 	MemoryContextSwitchTo(old);

@@ -9,7 +9,9 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "policy/encrypt.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -21,10 +23,34 @@ PG_FUNCTION_INFO_V1(llm_audit_pseudonym);
 PG_FUNCTION_INFO_V1(llm_audit_key_ids);
 PG_FUNCTION_INFO_V1(llm_audit_compute_tokens);
 PG_FUNCTION_INFO_V1(llm_audit_pattern_exists);
+PG_FUNCTION_INFO_V1(llm_audit_hide_statement);
 
 /* Read by SQL functions, as settings. */
 static char *llm_audit_reason = NULL;
 static int	llm_audit_match_token_limit = 100;
+
+/*
+ * Rules that are for any text, and terms for those who may know of them:
+ * others could find out who is in a dictionary by asking.
+ */
+static void
+WatchForCaller(RuleSearch *search, MaskOptions *options)
+{
+	static const char *const roles[] = {
+		"llm_audit_writer", "llm_audit_admin", "llm_audit_security",
+		"llm_audit_compliance", "llm_audit_auditor"
+	};
+	const RuleSet *rules = RulesCurrent();
+	bool		allowed = superuser();
+
+	for (int i = 0; i < lengthof(roles) && !allowed; i++)
+	{
+		Oid			role = get_role_oid(roles[i], true);
+
+		allowed = OidIsValid(role) && has_privs_of_role(GetUserId(), role);
+	}
+	RulesWatch(search, rules, RulesForAnything(rules), allowed, options);
+}
 
 /*
  * llm_audit.mask(value text) → text
@@ -39,10 +65,12 @@ llm_audit_mask(PG_FUNCTION_ARGS)
 	PolicyFindings findings = {0};
 	MaskOptions options;
 	MaskResult	result = {0};
+	RuleSearch	search;
 	KnownValues known;
 
 	KnownCollect(&known, NULL);
 	SetScanOptions(&options, &known);
+	WatchForCaller(&search, &options);
 	result.status = MaskDocument(&options, string.text, string.len, &result);
 	FindingsAdd(&findings, &string, &result);
 	if (result.status == MASK_WITHHELD)
@@ -62,7 +90,7 @@ PutHit(ReturnSetInfo *rsinfo, const char *text, const MaskHit *bytes,
 	Datum		values[5];
 	bool		nulls[5] = {false};
 
-	values[0] = CStringGetTextDatum(MaskEntityName(bytes->entity));
+	values[0] = CStringGetTextDatum(EntityName(bytes->entity));
 	values[1] = Int32GetDatum((int32) characters->start);
 	values[2] = Int32GetDatum((int32) characters->end);
 	values[3] = Float4GetDatum(bytes->score);
@@ -87,11 +115,13 @@ llm_audit_detect(PG_FUNCTION_ARGS)
 	MaskHit    *hits = NULL;
 	MaskHit    *characters;
 	size_t		count = 0;
+	RuleSearch	search;
 	KnownValues known;
 
 	InitMaterializedSRF(fcinfo, 0);
 	KnownCollect(&known, NULL);
 	SetScanOptions(&options, &known);
+	WatchForCaller(&search, &options);
 	status = MaskFind(&options, data, len, &hits, &count);
 	if (status == MASK_NO_MEMORY)
 		ereport(ERROR,
@@ -184,10 +214,12 @@ llm_audit_compute_tokens(PG_FUNCTION_ARGS)
 	string.text = VARDATA_ANY(value);
 	string.len = VARSIZE_ANY_EXHDR(value);
 	wanted = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	for (int i = 0; i < MASK_ENTITY_COUNT; i++)
+	RulesCurrent();
+	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
 	{
-		if (!EntityHasToken(i) ||
-			(wanted != NULL && strcmp(wanted, MaskEntityName(i)) != 0))
+		if ((i >= MASK_ENTITY_COUNT && i < MASK_ENTITY_CUSTOM) ||
+			!EntityHasToken(i) || *EntityName(i) == '\0' ||
+			(wanted != NULL && strcmp(wanted, EntityName(i)) != 0))
 			continue;
 		known = true;
 		result = AddTokens(result, i, &string);
@@ -199,6 +231,14 @@ llm_audit_compute_tokens(PG_FUNCTION_ARGS)
 	if (result == NULL)
 		PG_RETURN_ARRAYTYPE_P(construct_empty_array(TEXTOID));
 	PG_RETURN_DATUM(makeArrayResult(result, CurrentMemoryContext));
+}
+
+/* llm_audit.hide_statement(): the statement's text leaves pg_stat_activity. */
+Datum
+llm_audit_hide_statement(PG_FUNCTION_ARGS)
+{
+	LogHideStatement();
+	PG_RETURN_VOID();
 }
 
 /* llm_audit.pattern_exists(name text) → boolean: is it one of the named? */
@@ -254,5 +294,6 @@ PolicyInit(void)
 							NULL,
 							&llm_audit_match_token_limit, 100, 0, INT_MAX,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	RuleInit();
 	LogInit();
 }

@@ -230,6 +230,13 @@ HideActivity(void)
 }
 
 void
+LogHideStatement(void)
+{
+	if (llm_audit_masking)
+		HideActivity();
+}
+
+void
 LogStatementIsOnLedger(const Segment *seg)
 {
 	TimestampTz statement = GetCurrentStatementStartTimestamp();

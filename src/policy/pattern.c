@@ -127,37 +127,63 @@ PatternMatches(const PolicyPattern *pattern, const char *value, size_t len)
 }
 
 /*
+ * True for a value in one word that is too short for a key, assigns nothing
+ * and has fewer digits than the shortest number.
+ */
+static bool
+IsShortName(const char *value, size_t len)
+{
+	int			digits = 0;
+
+	if (len > 16)
+		return false;
+	for (size_t i = 0; i < len; i++)
+	{
+		if (value[i] == '=' || value[i] == ':' || value[i] == '@')
+			return false;
+		digits += value[i] >= '0' && value[i] <= '9';
+	}
+	return digits < 7;
+}
+
+/*
  * True for a UUID, or 16 or 32 hexadecimal digits, with at least one letter
  * among them: nothing but digits could be a card's number.
  */
 static bool
 IsHexIdentifier(const char *value, size_t len)
 {
-	bool		letter = false;
+	static uint8 kind[256];		/* 1: digit, 2: letter */
+	uint8		seen = 0;
+	bool		other = false;
 
 	if (len != 16 && len != 32 && len != 36)
 		return false;
+	if (kind['0'] == 0)
+	{
+		for (int c = 0; c < 10; c++)
+			kind['0' + c] = 1;
+		for (int c = 0; c < 6; c++)
+			kind['a' + c] = kind['A' + c] = 2;
+	}
 	for (size_t i = 0; i < len; i++)
 	{
-		unsigned char c = value[i];
+		uint8		k = kind[(unsigned char) value[i]];
 
 		if (len == 36 && (i == 8 || i == 13 || i == 18 || i == 23))
-		{
-			if (c != '-')
-				return false;
-		}
-		else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-			letter = true;
-		else if (c < '0' || c > '9')
-			return false;
+			other |= value[i] != '-';
+		else
+			other |= k == 0;
+		seen |= k;
 	}
-	return letter;
+	return !other && (seen & 2) != 0;
 }
 
 uint64
 PatternDisabled(const PolicyPattern *pattern, const char *value, size_t len)
 {
-	if (len < pattern->scan_from || IsHexIdentifier(value, len))
+	if (len < pattern->scan_from || IsHexIdentifier(value, len) ||
+		(strchr(pattern->signs, ' ') == NULL && IsShortName(value, len)))
 		return NOT_SCANNED;
 	return pattern->disabled;
 }

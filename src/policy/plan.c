@@ -128,6 +128,9 @@ PolicyRowRead(HeapTuple tuple, TupleDesc desc, void *arg)
 	if (pattern == NULL)
 		return;
 	field->pattern = PatternByName(pattern);
+	/* staff stay readable, though the dictionary may list them */
+	if (strcmp(pattern, "login") == 0)
+		field->terms = false;
 	if (field->pattern == NULL)
 		field->regex = cstring_to_text(psprintf("^(?:%s)$", pattern));
 }
@@ -250,6 +253,7 @@ FieldInit(FieldPlan *field, const Segment *seg, const LedgerColumn *col)
 	field->fixed = IsFixed(seg, NameStr(col->name));
 	field->sensitive = MaskKeyIsSensitive(NameStr(field->name),
 										  strlen(NameStr(field->name)));
+	field->terms = !field->fixed;
 	field->action = field->kind == KIND_INET ? FIELD_TRUNCATE_IP :
 		field->kind == KIND_BYTEA ? FIELD_KEEP : FIELD_MASK;
 	field->on_violation = FIELD_MASK;
@@ -319,6 +323,22 @@ MakeVersion(TimestampTz changed)
 	return psprintf("%d-%s", MASK_VERSION, when);
 }
 
+/* The rules and dictionaries that are for each field. */
+static void
+FindRules(LedgerPlan *plan, const Segment *seg)
+{
+	plan->rules = RulesCurrent();
+	for (int i = 0; i < plan->nfields; i++)
+	{
+		FieldPlan  *field = &plan->fields[i];
+
+		if (!field->fixed)
+			field->rules = RulesForColumn(plan->rules, seg->ledger_id,
+										  NameStr(field->name));
+		field->terms &= RulesHaveTerms(plan->rules);
+	}
+}
+
 /* Builds the plan in the current context. */
 static void
 PlanBuildFor(LedgerPlan *plan, const Segment *seg)
@@ -344,7 +364,8 @@ PlanBuildFor(LedgerPlan *plan, const Segment *seg)
 	ConfigScan("field_policy", &key, 1, PolicyRowRead, &build);
 	OutcomeInit(plan, seg);
 	EncryptFind(plan, seg);
-	plan->version = MakeVersion(build.changed);
+	FindRules(plan, seg);
+	plan->version = MakeVersion(Max(build.changed, RulesChanged(plan->rules)));
 }
 
 /* The cached plan of a leaf, made empty if there is none. */

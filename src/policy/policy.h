@@ -27,7 +27,7 @@ typedef struct PolicyFindings
 {
 	bool		examined;		/* some text was looked at */
 	bool		withheld;		/* some text could not be masked */
-	uint32		counts[MASK_ENTITY_COUNT];
+	uint32		counts[MASK_ENTITY_ROOM];
 	List	   *tokens;			/* FoundToken, at most FOUND_TOKENS_MAX */
 } PolicyFindings;
 
@@ -60,9 +60,11 @@ extern const char *FindingsDataClass(const PolicyFindings *findings,
 
 /*
  * PolicyExamine: looks through a text that will not be stored (where content
- * is not recorded) and adds what it finds to findings.
+ * is not recorded) and adds what it finds to findings.  known_values is what
+ * the writer knows of the call (a text[]), or NULL.
  */
 extern void PolicyExamine(const char *data, size_t len,
+						  const Datum *known_values,
 						  PolicyFindings *findings);
 
 /*

@@ -46,6 +46,107 @@ extern void KnownCollect(KnownValues *known, const Datum *column);
 extern bool PolicyAttached(const pg_uuid_t *call_id,
 						   PolicyFindings *findings);
 
+/* The rank of a data class: 0 for public, 3 for banking_secrecy. */
+extern int	DataClassRank(const char *data_class);
+
+/* ---------------- rule.c: what a DBA has searched for ---------------- */
+
+#define RULES_MAX 64
+
+/* Rules and dictionaries as configured; valid to the transaction's end. */
+typedef struct RuleSet RuleSet;
+
+extern const RuleSet *RulesCurrent(void);
+
+/* A bit for each rule that is for a column of a ledger. */
+extern uint64 RulesForColumn(const RuleSet *set, const uint8 *ledger_id,
+							 const char *column);
+
+/* Likewise for the body of llm_content, and for any text of nobody's. */
+extern uint64 RulesForContent(const RuleSet *set);
+extern uint64 RulesForAnything(const RuleSet *set);
+
+extern bool RulesHaveTerms(const RuleSet *set);
+
+/* When rules or dictionaries were last changed. */
+extern TimestampTz RulesChanged(const RuleSet *set);
+
+/* The search for one value: its rules, and what they may still cost. */
+typedef struct RuleSearch
+{
+	const RuleSet *set;
+	uint64		rules;
+	int64		started;		/* CPU time in ns; 0: not yet */
+} RuleSearch;
+
+/* Has the scanner search with these rules, and for terms. */
+extern void RulesWatch(RuleSearch *search, const RuleSet *set, uint64 rules,
+					   bool terms, MaskOptions *options);
+
+/* The name of a kind, built in or a rule's; its class as DataClassRank. */
+extern const char *EntityName(MaskEntity entity);
+extern int	EntityClass(MaskEntity entity);
+
+extern void RuleInit(void);
+
+/* ---------------- rule_regex.c: regular expressions in time -------- */
+
+typedef struct RuleRegex RuleRegex;
+
+/* Compiles in the current context; an error names the rule. */
+extern RuleRegex *RuleRegexCompile(const char *name, const char *pattern);
+
+/* Where a match is, in bytes of the text that was searched. */
+typedef struct RuleMatch
+{
+	size_t		start;
+	size_t		end;
+} RuleMatch;
+
+/*
+ * The next match from *at on (in characters of a region that was widened by
+ * RuleRegionWiden); false if there is none.
+ */
+typedef struct RuleRegion
+{
+	const char *text;
+	size_t		len;
+	unsigned int *wide;			/* pg_wchar */
+	int			wide_len;
+	int			at;				/* characters that are done */
+	int			seen;			/* characters and bytes that were counted */
+	size_t		seen_bytes;
+} RuleRegion;
+
+extern void RuleRegionWiden(RuleRegion *region, const char *text, size_t len);
+extern bool RuleRegexNext(const RuleRegex *regex, RuleRegion *region,
+						  RuleMatch *match);
+
+/* Bytes of a region at most. */
+#define RULE_REGION 1280
+
+/* ---------------- dictionary.c: terms ---------------- */
+
+/* Dictionaries in memory; NULL if there are no terms. */
+typedef struct TermSet
+{
+	MemoryContext context;
+	MaskDictionaryList list;
+	size_t		bytes;
+	int64		terms;
+} TermSet;
+
+/* A dictionary as configured, for the visitor of its terms. */
+typedef struct TermKind
+{
+	char	   *name;
+	MaskEntity	entity;
+	const MaskCustom *custom;
+} TermKind;
+
+/* Loads the terms of these dictionaries (TermKind) into a context. */
+extern TermSet *TermsLoad(List *kinds);
+
 /* ---------------- key.c ---------------- */
 
 /* Error F0000 with a message: there is no key, and how to make one. */
@@ -88,6 +189,9 @@ extern void TokensWrite(const TokenOwner *owner, List *tokens);
 /* The running statement inserts into the ledger: its text is not to be seen. */
 extern void LogStatementIsOnLedger(const Segment *seg);
 
+/* The running statement holds values in its text: it is not to be seen. */
+extern void LogHideStatement(void);
+
 extern void LogInit(void);
 
 /* ---------------- plan.c: a segment's field policies ---------------- */
@@ -128,6 +232,8 @@ typedef struct FieldPlan
 	bool		required;		/* withheld or not, there must be a value */
 	bool		sensitive;		/* its very name says that it holds secrets */
 	bool		fixed;			/* known values and the like don't touch it */
+	bool		terms;			/* the dictionaries are for it */
+	uint64		rules;			/* and these rules */
 	size_t		max_len;		/* masked text that is longer is withheld; 0:
 								 * any length */
 	bool		humans_only;
@@ -170,9 +276,12 @@ typedef struct LedgerPlan
 	int			natts;
 	int			nfields;
 	bool		humans_only;	/* some field's policy asks who the actor is */
+	const RuleSet *rules;
 	FieldPlan  *fields;
 	LedgerColumn *columns;
 	OutcomeAttrs outcome;
+
+	bool		encrypts;		/* the policy of some column */
 
 	/* columns of llm_content that hold ciphertext only; NULL elsewhere */
 	const LedgerColumn *body_encrypted;

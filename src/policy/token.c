@@ -103,7 +103,7 @@ InsertTokens(const TokenOwner *owner, List *tokens)
 
 		ids[i] = TokenId(owner->call_id, found->token);
 		names[i] = CStringGetTextDatum(found->token);
-		entities[i] = CStringGetTextDatum(MaskEntityName(found->entity));
+		entities[i] = CStringGetTextDatum(EntityName(found->entity));
 	}
 	values[0] = owner->environment;
 	values[1] = owner->organization_id;

@@ -382,14 +382,27 @@ CheckCall(Recording *rec, Line *line, RecordRow *row)
 	return true;
 }
 
+/* The known_values of the call, or NULL. */
+static const Datum *
+KnownValuesOf(const Recording *rec, const Line *line)
+{
+	const RecordSchema *schema = &rec->main->schema;
+	int			i = RecordColumnFind(schema, "known_values",
+									 strlen("known_values"));
+	int			p = i < 0 ? -1 : rec->main->columns[i].position;
+
+	return p < 0 || line->main->nulls[p] ? NULL : &line->main->values[p];
+}
+
 /*
  * Looks through the text of a call, stored or not, so that the call's row
  * says what is in it.
  */
 static void
-ExamineContent(const Line *line)
+ExamineContent(const Recording *rec, const Line *line)
 {
 	PolicyFindings findings = {0};
+	const Datum *known = KnownValuesOf(rec, line);
 
 	if (!llm_audit_masking)
 		return;
@@ -398,7 +411,7 @@ ExamineContent(const Line *line)
 		const JsonNode *body = RecordGet(row, "body");
 
 		if (body && body->type == JSON_STRING)
-			PolicyExamine(body->text, body->len, &findings);
+			PolicyExamine(body->text, body->len, known, &findings);
 	}
 	if (findings.examined)
 		PolicyAttach(&line->id, &findings);
@@ -420,7 +433,7 @@ PrepareCall(Recording *rec, Line *line)
 		!ConvertRows(rec, line, rec->token, &doc->tokens, &line->tokens) ||
 		!ConvertRows(rec, line, rec->usage, &doc->usage, &line->usage))
 		return false;
-	ExamineContent(line);
+	ExamineContent(rec, line);
 	if (ContentIsRecorded(RecordGet(doc->row, "environment"),
 						  RecordGet(doc->row, "service_name")))
 		return ConvertRows(rec, line, rec->content, &doc->content,

@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "record/record.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(llm_audit_record_rows);
@@ -55,7 +56,8 @@ llm_audit_record_rows(PG_FUNCTION_ARGS)
 				 errhint("It is part of llm_audit.record_calls().")));
 
 	old = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
-	store = tuplestore_begin_heap(false, false, work_mem);
+	/* in memory, where the rows are: not masked yet, they must not spill */
+	store = tuplestore_begin_heap(false, false, MAX_KILOBYTES);
 	for (int i = 0; i < stage->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -809,6 +809,127 @@ sub bench_unprotected
 	return;
 }
 
+# ---------------- masking ----------------
+
+# Milliseconds of a statement with masking and without, in turn within one
+# session; the median of the rounds' ratios and both medians.
+sub compare_masking
+{
+	my ($statement) = @_;
+	my $script = "$work/masking.sql";
+	my (@ratios, @on, @off);
+
+	# the disk's part differs too much from one commit to the next
+	spew($script, "SET synchronous_commit = off;\nSET llm_audit.masking = on;\n$statement\n"
+		  . "SET llm_audit.masking = off;\n$statement\n");
+	for my $round (1 .. $rounds)
+	{
+		my $out = `pgbench -n -r -h $work -p 5432 -c 1 -M prepared -T $seconds -f $script bench 2>&1`;
+		my ($on, $off) = $out =~ /^\s+([\d.]+)\s+\d+\s+INSERT/mg;
+		die "pgbench failed:\n$out" if $? || !$off || $out =~ /aborted/;
+		push @ratios, $on / $off;
+		push @on, $on;
+		push @off, $off;
+	}
+	return (median(@ratios), median(@on), median(@off));
+}
+
+# Prose of so many bytes.
+sub prose
+{
+	my ($bytes) = @_;
+	my @sentences = (
+		'Summarise the attached report in five points and keep it neutral. ',
+		'What is the difference between an annuity and a bullet loan? ',
+		'The user asked to block a card after a trip; explain the steps. ',
+		'Please rewrite this letter so that it sounds friendlier. ',
+		'The committee agreed that the migration should wait for the audit. ',
+		'Nobody expected the second proposal to be cheaper after taxes. ');
+	my $text = '';
+
+	$text .= $sentences[ rand @sentences ] while length $text < $bytes;
+	return substr($text, 0, $bytes);
+}
+
+# Inserts so many fragments of 4 kB each, with identifiers or without.
+sub content_statement
+{
+	my ($rows, $identifiers) = @_;
+	my @rows = map {
+		my $text = prose(4096 - length $identifiers) . $identifiers;
+		"('prod', 'retail', 'gateway', gen_random_uuid(), 'req-$_', $_, 'user', 'prompt', '$text', 4096)"
+	} 1 .. $rows;
+	return 'INSERT INTO llm_audit.llm_content (environment, organization_id,'
+	  . ' service_name, call_id, request_id, ordinal, role, kind, body, body_bytes) VALUES '
+	  . join(', ', @rows) . ';';
+}
+
+# The same findings by PostgreSQL's regular expressions, one for each kind.
+my @regexes = (
+	'[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}', '\m3[47][0-9]{13}\M',
+	'\m[A-Z]{2}[0-9]{2}[ ]?([A-Z0-9]{4}[ ]?){3,7}[A-Z0-9]{0,3}\M',
+	'\m[0-9]{12}\M', '\m[0-9]{3}-[0-9]{2}-[0-9]{4}\M',
+	'\m[0-9]{3}-[0-9]{3}-[0-9]{3} [0-9]{2}\M', '\m[0-9]{10}\M',
+	'[+][0-9][0-9 ()-]{7,18}[0-9]', '\m8 ?[(]?7[0-9]{2}[)]? ?[0-9]{3}-?[0-9]{2}-?[0-9]{2}\M',
+	'[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+[.][A-Za-z]{2,}',
+	'\m([0-9]{1,3}[.]){3}[0-9]{1,3}\M', '\m([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\M',
+	'\m([0-9A-F]{2}[:-]){5}[0-9A-F]{2}\M', '\m(bc1|[13])[a-zA-Z0-9]{25,39}\M',
+	'://[^/:@ ]+:[^/@ ]+@', '\msk-[A-Za-z0-9_-]{20,}', '\mgh[pousr]_[A-Za-z0-9]{36}',
+	'\mAKIA[A-Z0-9]{16}\M', '\mxox[bpars]-[A-Za-z0-9-]{10,}', '\mAIza[A-Za-z0-9_-]{35}',
+	'\meyJ[A-Za-z0-9_-]+[.]eyJ[A-Za-z0-9_-]+', '-----BEGIN [A-Z ]*PRIVATE KEY-----',
+	'[Bb]earer [A-Za-z0-9._-]{20,}', '(?i)(password|passwd|pwd|secret|token|api_?key)["]?\s*[:=]\s*\S+');
+
+# The scanner beside PostgreSQL's own regular expressions, on one text.
+sub bench_scanner
+{
+	my $kilobytes = $quick ? 100 : 400;
+	my $text = prose($kilobytes * 1024);
+	my (@ours, @theirs);
+
+	sql("CREATE TABLE texts (t text); INSERT INTO texts VALUES ('$text');"
+		  . " ALTER TABLE texts ALTER t SET STORAGE PLAIN;"
+		  . " CREATE TABLE regexes (r text); INSERT INTO regexes VALUES "
+		  . join(', ', map { my $r = s/'/''/gr; "('$r')" } @regexes));
+	for (1 .. 3)
+	{
+		push @ours, timed('SELECT count(llm_audit.mask(t)) FROM texts, generate_series(1, 1000)') / 1000;
+		push @theirs, timed('SELECT count(*) FROM texts, regexes, regexp_matches(t, r, \'g\')');
+	}
+	result('mask_to_regexes', median(@theirs) / median(@ours), 100,
+		sprintf('%.3f : %.4f GB/s, %d expressions', $kilobytes * 1024 / median(@ours) / 1e9,
+			$kilobytes * 1024 / median(@theirs) / 1e9, scalar @regexes));
+	sql('DROP TABLE texts, regexes');
+	return;
+}
+
+# What masking adds to an insert: of calls without text, of 4 kB of text
+# without findings, and with three identifiers, each of which is a row of
+# match_token too.
+sub bench_masking
+{
+	my $identifiers = ' My IIN is 871008401427, phone +7 777 123 4567, card 4403 1234 5678 1290.';
+
+	bench_scanner();
+	sql("SELECT llm_audit.set_content_recording('*', '*', true, 'benchmark')");
+	for my $rows (1, 100)
+	{
+		my @cases = (
+			[ 'call', insert_statement('llm_audit.llm_call', $rows), '<1.05' ],
+			[ 'text_4kB', content_statement($rows, ''), '<1.15' ],
+			[ 'text_4kB_tokens', content_statement($rows, $identifiers), '<9.99' ]);
+
+		for my $case (@cases)
+		{
+			my ($name, $statement, $target) = @$case;
+			my ($ratio, $on, $off) = compare_masking($statement);
+
+			result("masking_$name $rows", $ratio, $target,
+				sprintf('%.3f : %.3f ms', $on, $off));
+		}
+	}
+	return;
+}
+
 require './test/bench/views.pl';
 
 # ---------------- main ----------------
@@ -823,6 +944,7 @@ my @benches = (
 	[ record_calls => \&bench_record_calls ],
 	[ rollback => \&bench_rollback ],
 	[ segments => \&bench_segments ],
+	[ masking => \&bench_masking ],
 	[ access => \&bench_access ],
 	[ views => \&bench_views ]);
 

@@ -76,7 +76,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	/* what is not UTF-8 is withheld at once: mostly leave nothing of that */
 	if (size % 8 != 0)
-		for (size_t at; (at = Utf8Prefix(text, size)) < size;)
+		for (size_t at = 0; (at += Utf8Prefix(text +at, size - at)) < size;)
 			text[		at] = '?';
 
 	options.allocator.alloc = Alloc;

@@ -121,6 +121,19 @@ SELECT p.proname, r.rolname FROM pg_proc p CROSS JOIN pg_roles r
 	WHERE p.pronamespace = 'llm_audit'::regnamespace AND p.proname ~ '(decrypt|data_key|key_directory|original_key|openpgp)'
 		AND r.rolname ~ '^llm_audit_' AND has_function_privilege(r.oid, p.oid, 'EXECUTE') ORDER BY 1, 2;
 
+CREATE FUNCTION show_note(place regclass, id uuid, value bytea) RETURNS text
+	LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	AS 'SELECT llm_audit.decrypt_value(place, ''a'', id, value)';
+ALTER FUNCTION show_note(regclass, uuid, bytea) OWNER TO llm_audit_definer;
+CREATE ROLE regress_encryption_reader;
+GRANT SELECT ON notes TO regress_encryption_reader;
+SET ROLE regress_encryption_reader;
+SELECT llm_audit.decrypt_value(tableoid, 'a', id, a_encrypted) FROM notes;
+SELECT show_note(tableoid, id, a_encrypted) FROM notes WHERE chain_seq = 1;
+RESET ROLE;
+REVOKE SELECT ON notes FROM regress_encryption_reader;
+DROP ROLE regress_encryption_reader;
+
 -- A weaker policy needs a reason; both are recorded
 SELECT pg_temp.try('SELECT llm_audit.set_field_policy(''notes'', ''a'', ''mask'')') AS off_without_reason,
 	pg_temp.try('SELECT llm_audit.set_field_policy(''notes'', ''a'', ''mask'', reason => ''DPO-1'')') AS off;

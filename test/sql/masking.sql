@@ -205,12 +205,17 @@ SELECT count(*) FROM llm_audit.match_token
 SAVEPOINT s;
 SELECT llm_audit.match_token('x', 'PASSWORD');
 ROLLBACK TO s;
-SET LOCAL llm_audit.match_token_limit = 3;
+SET LOCAL llm_audit.match_token_limit = 4;
 SELECT llm_audit.match_token('8-777-123-45-68');
 ROLLBACK TO s;
 COMMIT;
-SELECT action, reason, high_risk, "after" ->> 'tokens' AS tokens FROM llm_audit.admin_event
-	WHERE action = 'token.matched' ORDER BY id;
+-- neither a rollback nor a transaction that may not write undoes the record
+BEGIN READ ONLY;
+SET LOCAL llm_audit.reason = 'rolled back, card 4403123412344298';
+SELECT cardinality(llm_audit.match_token('8-777-123-45-68', 'PHONE_NUMBER'));
+ROLLBACK;
+SELECT action, actor_id = session_user AS me, target_id, reason, high_risk FROM llm_audit.admin_event
+	WHERE action = 'token.matched' ORDER BY recorded_at;
 SELECT count(*) FROM llm_audit.verify();
 
 -- A value that a constraint lists is never somebody's name; nor is a tenant.
@@ -258,6 +263,43 @@ SET llm_audit.key_file = '/nonexistent/keys';
 SELECT * FROM llm_audit.setup();
 RESET llm_audit.key_file;
 SELECT * FROM llm_audit.setup();
+
+-- Values that the caller knows: as keys and values of JSON, in every ledger
+-- with text, in fragments; for the row or until the transaction ends.
+SELECT pg_temp.add_call('{"known_values": ["Ospanova", "KZ-99 12"], "attributes": {"Ospanova": [{"x": "of OSPANOVA"}, "KZ-99 12"],
+	"s": "{\"Ospanova\": 1}"}, "policies_triggered": ["Ospanova", "fine"], "request_id": "ospanova-1"}');
+SELECT attributes, policies_triggered, request_id ~ '^test:' AS hashed, known_values, pii_counts, masking_status FROM newest;
+BEGIN;
+SELECT llm_audit.set_known_values('Ospanova');
+SAVEPOINT s;
+SELECT llm_audit.set_known_values('Zhumabek');
+ROLLBACK TO s;
+SELECT llm_audit.record_settlement('{"kind": "refund", "original_request_id": "r-1", "amount": -1, "currency": "USD",
+	"reason": "Ospanova and Zhumabek complained", "environment": "test"}') IS NOT NULL AS recorded;
+SELECT llm_audit.record_admin_event('{"action": "quota.raised", "actor_id": "alice", "actor_type": "human", "target_type": "quota",
+	"target_id": "of Ospanova", "before": {"Ospanova": "Ospanova"}, "reason": "for Ospanova", "outcome": "success",
+	"environment": "test", "known_values": ["quota"]}') IS NOT NULL AS recorded;
+COMMIT;
+SELECT reason FROM llm_audit.settlement;
+SELECT action, actor_id, target_type, target_id, before, reason, known_values FROM llm_audit.admin_event WHERE environment = 'test';
+-- a document's own count in fragments that are not stored, and mask those that are
+SELECT llm_audit.record_call(format('{"request_id": "kv-%s", "environment": "%s", "occurred_at": "2026-01-01T12:00:00Z",
+	"service_name": "s", "actor_id": "svc", "actor_type": "service", "operation_name": "chat", "provider_name": "p",
+	"request_model": "m", "status": "ok", "known_values": ["Ospanova"],
+	"content": ["dear Ospanova \u0000 4403123412344298", "{\"q\": \"Ospanova\"}"]}', e, e)) IS NOT NULL AS recorded
+	FROM unnest('{test,pilot}'::text[]) AS e, llm_audit.set_content_recording('pilot', '*', true, 'a test');
+SELECT request_id, masking_status, pii_counts, data_class, known_values FROM llm_audit.llm_call WHERE request_id LIKE 'kv-%' ORDER BY 1;
+SELECT ordinal, body, pii_counts, data_class, known_values, body_digest IS NOT NULL AS digest FROM llm_audit.llm_content
+	WHERE request_id = 'kv-pilot' ORDER BY ordinal;
+
+-- Text that is meant to delete its own record: the call stays.
+SELECT llm_audit.record_call(format('{"request_id": "deep", "environment": "pilot", "occurred_at": "2026-01-01T12:00:00Z",
+	"service_name": "s", "actor_id": "svc", "actor_type": "service", "operation_name": "chat", "provider_name": "p",
+	"request_model": "m", "status": "ok", "content": [%s, "card 4403123412344298"],
+	"extra": {"a": {"messages": [{"content": "card 4403123412344298"}]}, "b": "4403123412344298"}}',
+	to_json(repeat('[', 10000) || '"4403123412344298"' || repeat(']', 10000)))) IS NOT NULL AS recorded;
+SELECT masking_status, pii_counts, data_class, attributes FROM llm_audit.llm_call WHERE request_id = 'deep';
+SELECT ordinal, left(body, 40) AS body, body_bytes FROM llm_audit.llm_content WHERE request_id = 'deep' ORDER BY ordinal;
 
 -- Policies of an own ledger: every action, the types it is for
 CREATE TABLE notes (n int, a text, b varchar(12), c text[], d json, e inet, iin text, password text);
@@ -321,6 +363,11 @@ SET ROLE llm_audit_admin;
 SELECT llm_audit.set_field_policy('notes', 'a', 'redact');
 RESET ROLE;
 DROP ROLE regress_masking_writer, regress_masking_admin;
+-- a new column is masked without anybody asking, whatever its type
+ALTER TABLE notes ADD COLUMN late text, ADD COLUMN late_json jsonb[], ADD COLUMN late_at inet, ADD COLUMN token text;
+INSERT INTO notes (late, late_json, late_at, token) VALUES ('a.b@bank.kz', ARRAY['{"k": "a.b@bank.kz"}'::jsonb, '"4403123412344298"', NULL],
+	'10.20.30.40', 'x');
+SELECT late, late_json, late_at, token FROM notes ORDER BY id DESC LIMIT 1;
 -- a change that is rolled back is none
 BEGIN;
 SELECT llm_audit.set_field_policy('notes', 'a', 'keep', reason => 'undone');

@@ -72,5 +72,14 @@ $node->safe_psql('audit', "INSERT INTO plain VALUES (1, 'after vacuum')");
 is(chain_faults($node, 'audit', 'plain'), '0', 'after VACUUM');
 check_verify($node, 'audit', 'after VACUUM');
 
+# A million rows that stay.
+$node->safe_psql(
+	'audit', q{
+	CREATE TABLE million (n bigint);
+	SELECT llm_audit.create_ledger('million');
+	INSERT INTO million SELECT generate_series(1, 1000000)});
+check_chain($node, 'audit', 'million', 1000000, 'a million rows in one statement');
+check_verify($node, 'audit', 'a million rows in one statement');
+
 $node->stop;
 done_testing();

@@ -120,6 +120,30 @@ $other->quit;
 is($node->safe_psql('audit', 'SELECT note FROM plain ORDER BY n'), "unchanged\nas it is\n<REDACTED>",
 	'a policy reaches other sessions');
 
+# So do rules and dictionaries; terms are in no log and no activity.
+$node->safe_psql('audit', "SELECT llm_audit.set_field_policy('plain', 'note', 'mask', reason => 'a test')");
+$other = $node->background_psql('audit');
+$other->query_safe("INSERT INTO plain VALUES (10, 'contract 123456 of Planted Person')");
+$node->safe_psql('audit', q{
+	SELECT llm_audit.add_mask_rule('contract', 'contract', '\\d{6}', 'CONTRACT');
+	SELECT llm_audit.create_dictionary('people');
+	SELECT llm_audit.create_dictionary('sealed', sealed => true);});
+ok(run(q{SELECT llm_audit.add_dictionary_terms('people', ARRAY[:v0])}, 'Planted Person'), 'a term');
+ok(run(q{SELECT llm_audit.add_dictionary_terms('sealed', ARRAY[:v0])}, 'Planted Sealed-Xq771'), 'a sealed term');
+$other->query_safe("INSERT INTO plain VALUES (11, 'contract 123456 of Planted Person')");
+$node->safe_psql('audit', "SELECT llm_audit.drop_mask_rule('contract', 'a test')");
+$node->safe_psql('audit', "SELECT llm_audit.drop_dictionary('people', 'a test')");
+$other->query_safe("INSERT INTO plain VALUES (12, 'contract 123456 of Planted Person')");
+is($node->safe_psql('audit', 'SELECT note FROM plain WHERE n >= 10 ORDER BY n'),
+	"contract 123456 of Planted Person\ncontract <CONTRACT> of <PERSON>\ncontract 123456 of Planted Person",
+	'rules and terms reach other sessions');
+$other->query_safe("BEGIN; SELECT llm_audit.add_dictionary_terms('sealed', ARRAY['Planted Open-Xq772'])");
+is($node->safe_psql('audit', "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%Xq772%' AND pid <> pg_backend_pid()"),
+	'0', 'a term is not in pg_stat_activity');
+$other->query_safe('COMMIT');
+$other->quit;
+push @secrets, 'Sealed-Xq771', 'Open-Xq772';
+
 # Keys rotate: what was hashed under the old key is found under it.
 my $old = $node->safe_psql('audit', "SELECT (llm_audit.pseudonym('somebody', 'actor_id'))[1]");
 my $keys = $node->basedir . '/keys';

@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
+use Cwd ();
 use File::Copy qw(copy);
 use File::Find qw(find);
 use IPC::Run ();
@@ -36,6 +37,21 @@ sub setting
 	$node->reload;
 	$node->poll_query_until('audit', "SELECT current_setting('$name') = '$value'")
 	  or die "$name is not $value";
+	return;
+}
+
+# start_again(): starts the server when every backend of a killed postmaster
+# has ended.
+sub start_again
+{
+	my $dir = Cwd::abs_path($node->data_dir);
+	my ($pid) = slurp_file("$dir/postmaster.pid") =~ /\A(\d+)/;
+	for my $try (1 .. 300)
+	{
+		last unless kill(0, $pid) || grep { (readlink("$_/cwd") // '') eq $dir } glob('/proc/[0-9]*');
+		select(undef, undef, undef, 0.1);
+	}
+	$node->start;
 	return;
 }
 
@@ -110,7 +126,13 @@ for my $round (1 .. 12)
 	my $load = IPC::Run::start([ 'pgbench', '-n', '-c', 4, '-t', 50, '-f', $script, '-h', $node->host,
 			'-p', $node->port, 'audit' ], '>', \$text, '2>&1');
 	select(undef, undef, undef, 0.02 * $round);
-	if ($round % 2)
+	if ($round % 3 == 0)
+	{
+		$node->kill9;
+		$load->finish;
+		start_again();
+	}
+	elsif ($round % 3 == 1)
 	{
 		kill('KILL', split(/\n/, $node->safe_psql('audit',
 			q{SELECT pid FROM pg_stat_activity WHERE application_name = 'pgbench'})));
@@ -161,6 +183,18 @@ is($node->safe_psql('audit', q{SELECT max(values_reserved) FROM llm_audit.data_k
 	'and is never used for more');
 is(scalar(split /\n/, decrypt_all('swept', 'note')), 6, 'both open');
 
+# Who waits for the directory can be cancelled, and leaves nothing behind.
+open(my $lock, '+<', "$directory/llm_audit.lock") or die;
+flock($lock, 2) or die;
+$node->safe_psql('audit', q{CREATE TABLE waits (note text, note_encrypted bytea);
+	SELECT llm_audit.create_ledger('waits');
+	SELECT llm_audit.set_field_policy('waits', 'note', 'mask', encrypt => true)});
+like(error(q{SET statement_timeout = '300ms'; INSERT INTO waits VALUES ('x')}), qr/ERROR:  57014/, 'a wait is cancelled');
+close($lock);
+is(error(q{INSERT INTO waits VALUES ('x')}), '', 'and over when the lock is free');
+$node->safe_psql('audit', q{BEGIN; INSERT INTO waits VALUES ('gone'); ROLLBACK;
+	SELECT llm_audit.set_field_policy('waits', 'note', 'mask', reason => 'enough')});
+
 # The wrapping key rotates while others write.
 my $old_keys = slurp_file($keys);
 make_keys($keys, 'newer');
@@ -187,6 +221,9 @@ like(error(q{SELECT llm_audit.decrypt_value(tableoid, 'note', id, note_encrypted
 like(error(q{INSERT INTO swept VALUES ('no key')}), qr/ERROR:  F0000/, 'nor is stored');
 like($node->safe_psql('audit', q{SELECT hint FROM llm_audit.readiness() WHERE item = 'data keys' AND NOT ok}),
 	qr/no key newer unwraps/, 'and readiness says so');
+$node->psql('audit', q{SELECT llm_audit.rewrap_data_keys('too early')}, stderr => \my $warned, stdout => \my $none);
+is($none, '0', 'nothing is wrapped anew without it');
+like($warned, qr/WARNING:  data key \w+ of segment 1 stays as it is.*not there/s, 'and that is told');
 replace_file($keys, $both);
 
 sub replace_file
@@ -246,6 +283,8 @@ like(error(q{INSERT INTO swept VALUES ('not mounted')}), qr/F0000: .*another one
 is(scalar(() = glob("$directory/*")), 0, 'stays empty');
 rmdir($directory) or die;
 like(error(q{INSERT INTO swept VALUES ('gone')}), qr/F0000: .*cannot be opened/s, 'no directory at all');
+like($node->safe_psql('audit', q{SELECT hint FROM llm_audit.readiness() WHERE item = 'key directory' AND NOT ok}),
+	qr/cannot be opened.*Rows with values to encrypt are refused/, 'and readiness says so');
 rename("$directory.unmounted", $directory) or die;
 like(decrypt_all('swept', 'note'), qr/^swept$/m, 'back again');
 

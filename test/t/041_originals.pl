@@ -33,7 +33,7 @@ sub make_pair
 
 my $node = make_node('node', 'llm_audit.databases' => 'audit, restored',
 	wal_level => 'logical', log_statement => 'none',
-	'llm_audit.masking' => 'on');
+	'llm_audit.masking' => 'on', log_temp_files => 0, work_mem => '64kB');
 $node->start;
 make_database($node, 'audit');
 $node->safe_psql('audit', q{
@@ -104,6 +104,17 @@ $node->safe_psql('audit',
 is(opened('long'), $long, 'a long one');
 is($node->safe_psql('audit', q{SELECT count(DISTINCT original_encrypted) = count(*) FROM llm_audit.llm_content}), 't',
 	'each message has a key of its own');
+
+# A document that is larger than work_mem does not spill either.
+my $seen = -s $node->logfile;
+$node->safe_psql('audit', q{SELECT llm_audit.record_call(format('{"request_id": "huge", "environment": "prod",
+	"occurred_at": "2026-01-01T00:00:00Z", "service_name": "s", "actor_id": "svc", "actor_type": "service",
+	"operation_name": "chat", "provider_name": "p", "request_model": "m", "status": "ok",
+	"content": [{"role": "user", "body": "%s"}]}', repeat('word ', 1000000)))});
+is(length(opened('huge')), 4_999_999 + 1, 'a huge one');
+unlike(slurp_file($node->logfile, $seen), qr/temporary file/, 'makes no temporary file');
+$node->safe_psql('audit', 'SELECT count(*) FROM (SELECT i FROM generate_series(1, 100000) AS i ORDER BY random()) AS s');
+like(slurp_file($node->logfile, $seen), qr/temporary file/, 'which would be told');
 
 # Other keys for other services; and rows that fail leave nothing.
 my $other = make_pair('other', 'rsa2048', 'rsa2048');

@@ -180,6 +180,59 @@ TestLinear(void)
 	}
 }
 
+/*
+ * The slowest texts that the search in test/bench/mask_throughput.c has found,
+ * one of each cause, and some that took quadratic time once.
+ */
+static const char *const slowest[] =
+{
+	"eyJ-", "-eyJAC", "1Q~", "MTab", "&", "'&", "(1", "1.1.", "1-", "1:", ":a",
+	"token: \"", "password: ", "secret=x1 ", "Bearer key-", "tokenBearer ",
+	"GB82WEST.", "a.aA1234567", "ffe80::1", "0x00:1a:2b", "4b1dSG.", "sk-",
+	"card ", "my name is ", "1048576 2024-05-17 12:30:45 0.000123 4403 1234 ",
+	"4403 1234 5678 129 ", "%31", "&#49;", "\\u0031", "\xd9\xa1", "4403_",
+};
+
+/* Times that a text may take as long as prose does; sanitizers change it. */
+#define SLOWEST_TIMES 50
+
+/* The best of some measurements. */
+static double
+BestSeconds(const char *piece, size_t len)
+{
+	double		best = Seconds(piece, len);
+
+	for (int i = 0; i < 4; i++)
+	{
+		double		again = Seconds(piece, len);
+
+		if (again < best)
+			best = again;
+	}
+	return best;
+}
+
+/* No text takes a great many times as long as prose of the same length. */
+static void
+TestSlowest(void)
+{
+	size_t		len = 200000;
+	double		prose = BestSeconds("Summarise the attached report in five "
+									"points, and keep the tone neutral. ",
+									len);
+
+	for (size_t i = 0; i < sizeof(slowest) / sizeof(slowest[0]); i++)
+	{
+		double		times = BestSeconds(slowest[i], len) / prose;
+		char		name[120];
+
+		snprintf(name, sizeof(name), "%s: %d times prose at most", slowest[i],
+				 SLOWEST_TIMES);
+		Ok(times < SLOWEST_TIMES, name);
+		printf("# %.1f times\n", times);
+	}
+}
+
 int
 main(void)
 {
@@ -204,6 +257,7 @@ main(void)
 	}
 	MaskSetSimd(MASK_SIMD_BEST);
 	TestLinear();
+	TestSlowest();
 	printf("1..%d\n", number);
 	return failed != 0;
 }
