@@ -2,7 +2,7 @@
  * guard_copy.c
  *	  Erasable columns are not copied to where an erasure does not reach.
  *
- * An index keeps values, and pg_statistic and the data of CREATE STATISTICS
+ * An index keeps values (but a hash index: that keeps codes of 32 bits), and pg_statistic and the data of CREATE STATISTICS
  * keep the most common ones.  create_ledger() refuses such indexes and sets
  * the statistics target to 0; here are the commands that would bring copies
  * back.  Where the library is not loaded verify() finds them afterwards.
@@ -15,6 +15,8 @@
 #include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_statistic_ext.h"
 #include "ledger/guard.h"
@@ -72,13 +74,29 @@ ExpressionReadsErasable(Oid table, int catalog_cache, HeapTuple tuple,
 	return false;
 }
 
+/* True if the index keeps hash codes of 32 bits instead of values. */
+static bool
+KeepsHashCodes(Oid index)
+{
+	HeapTuple	tuple = GuardCatalogRow(RelationRelationId, ClassOidIndexId,
+										Anum_pg_class_oid, index, GUARD_NOW);
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_class) GETSTRUCT(tuple))->relam == HASH_AM_OID;
+	heap_freetuple(tuple);
+	return result;
+}
+
 void
 GuardCheckIndexCopies(Oid table, HeapTuple index)
 {
 	Form_pg_index form = (Form_pg_index) GETSTRUCT(index);
+	bool		hashed = KeepsHashCodes(form->indexrelid);
 
-	if (AnyIsErasable(table, form->indkey.values, form->indnatts) ||
-		ExpressionReadsErasable(table, INDEXRELID, index, Anum_pg_index_indexprs) ||
+	if ((!hashed && AnyIsErasable(table, form->indkey.values, form->indnatts)) ||
+		(!hashed && ExpressionReadsErasable(table, INDEXRELID, index, Anum_pg_index_indexprs)) ||
 		ExpressionReadsErasable(table, INDEXRELID, index, Anum_pg_index_indpred))
 		RefuseRelation(GUARD_COPY, table,
 					   "An index would keep what is to be erased.");
