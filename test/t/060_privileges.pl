@@ -45,9 +45,11 @@ is( $node->safe_psql(
 	SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
 	WHERE p.pronamespace = 'llm_audit'::regnamespace AND p.prosecdef AND r.rolsuper
 		AND p.proname NOT LIKE 'readiness%'
-		AND p.proname NOT IN ('on_ddl_end', 'register_columns', 'set_field_policy')}),
+		AND p.proname NOT IN ('on_ddl_end', 'register_columns', 'set_field_policy',
+			'add_mask_rule', 'drop_mask_rule', 'create_dictionary', 'drop_dictionary',
+			'add_dictionary_terms', 'remove_dictionary_terms')}),
 	'',
-	'none runs as a superuser but readiness() and what changes tables');
+	'none runs as a superuser but readiness() and what administers columns and masking');
 is( $node->safe_psql(
 		'postgres', q{
 	SELECT p.oid::regprocedure FROM pg_proc p
