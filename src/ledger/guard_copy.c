@@ -2,7 +2,8 @@
  * guard_copy.c
  *	  Erasable columns are not copied to where an erasure does not reach.
  *
- * An index keeps values (but a hash index: that keeps codes of 32 bits), and pg_statistic and the data of CREATE STATISTICS
+ * An index keeps values (a hash index does not: it keeps codes of 32 bits),
+ * and pg_statistic and the data of CREATE STATISTICS
  * keep the most common ones.  create_ledger() refuses such indexes and sets
  * the statistics target to 0; here are the commands that would bring copies
  * back.  Where the library is not loaded verify() finds them afterwards.
