@@ -46,19 +46,21 @@ sub query
 	return $node->safe_psql('audit', $_[0]);
 }
 
-# Some text in line, some out of line; the canary is in both, uncompressed.
-query(q{ALTER TABLE llm_audit.llm_content ALTER body SET STORAGE EXTERNAL});
+# Some text in line, some out of line.
 query(q{SELECT llm_audit.record_call(json_build_object('request_id', 'req-' || i, 'environment', 'prod',
 	'occurred_at', now(), 'service_name', 'gateway', 'organization_id', 'bank', 'actor_id', 'clerk',
 	'actor_type', 'human', 'operation_name', 'chat', 'provider_name', 'openai', 'request_model', 'gpt-4o',
 	'status', 'ok', 'user_agent', 'agent zanzibar',
 	'content', json_build_array(json_build_object('kind', 'prompt', 'body',
-		repeat('the words of quetzalcoatl ', CASE WHEN i % 3 = 0 THEN 400 ELSE 1 END))))::text)
+		'the words of quetzalcoatl' || CASE WHEN i % 3 = 0 THEN (SELECT string_agg(' word ' || chr(97 + j % 26)
+			|| chr(97 + j / 26 % 26) || chr(97 + (j * 7 + i) % 26), '') FROM generate_series(1, 3000) j) ELSE '' END)))::text)
 	FROM generate_series(1, 30) i});
 my $leaf = query('SELECT DISTINCT tableoid::regclass FROM llm_audit.llm_content');
 query(qq{ANALYZE llm_audit.llm_content; CREATE INDEX ON $leaf (body_bytes); CHECKPOINT});
 ok(scalar(files_with('quetzalcoatl')), 'the text is in the data directory');
 ok(scalar(files_with('zanzibar')), 'so is a field of the call');
+my $toast = "SELECT pg_relation_size(reltoastrelid) > 0 FROM pg_class WHERE oid = '$leaf'::regclass";
+is(query($toast), 't', 'some text is stored out of line');
 
 # Nothing expires before its time, nor in a segment that is open.
 is(query("SELECT llm_audit.expire_fields('$leaf')"), '0', 'nothing has expired');
@@ -99,6 +101,7 @@ $reader->quit;
 is(query("SELECT llm_audit.rewrite_segment('$leaf')"), 't', 'the segment is rewritten');
 query('CHECKPOINT');
 is(join(' ', files_with('quetzalcoatl')), '', 'nothing is left of the text');
+is(query($toast), 'f', 'nor of what was out of line');
 ok(scalar(files_with('zanzibar')), 'fields with a longer period stay');
 is( query(q{SELECT row_count, completed_at > erased_at FROM llm_audit.erasure_report()}),
 	'30|t', 'the erasure is complete, and says when');
