@@ -644,7 +644,7 @@ VALUES
 		'cardinality(lanes) = cardinality(first_seqs) AND cardinality(lanes) = cardinality(last_seqs) AND cardinality(lanes) = cardinality(last_hashes)'),
 
 	('erase_receipt', 'erase_receipt_stage_check',
-		'stage = ANY (''{erased,completed}'') AND (stage = ''completed'' OR lanes IS NOT NULL AND transaction_id IS NOT NULL)'),
+		'stage = ANY (''{erased,completed}'') AND (stage = ''completed'' OR num_nulls(lanes, first_seqs, last_seqs, transaction_id) = 0)'),
 	('erase_receipt', 'erase_receipt_cause_check',
 		'cause = ANY (''{period,subject}'')'),
 	('erase_receipt', 'erase_receipt_counts_check',
