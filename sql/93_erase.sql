@@ -106,10 +106,7 @@ AS $$
 		AND NOT EXISTS (SELECT FROM llm_audit.field_expiry e
 			WHERE e.ledger_id = s.ledger_id AND e.segment = s.segment
 				AND e.column_name = k.column_name)
-		-- columns that have ever been erasable
-		AND (k.erasable OR NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
-			WHERE a.attrelid = llm_audit.leaf_of(s) AND a.attname = k.column_name
-				AND a.attnotnull))
+		AND k.erasable
 	ORDER BY s.ledger_id, s.segment, p.period, k.column_number
 $$;
 COMMENT ON FUNCTION llm_audit.expired_fields(timestamptz) IS
@@ -499,7 +496,10 @@ BEGIN
 				''row'', jsonb_strip_nulls(to_jsonb(t) - $1))
 			FROM ONLY %s t WHERE %s ORDER BY t.recorded_at, t.id',
 			r.ledger::text, r.segment, r.part, r.leaf, r.condition)
-			USING '{salt,erased,prev_hash,row_hash,chain_lane,chain_seq,recorded_by,body,body_digest,original_encrypted}'::text[];
+			USING '{salt,erased,prev_hash,row_hash,chain_lane,chain_seq,recorded_by,body}'::text[]
+				-- what is encrypted, and digests
+				|| ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+					WHERE a.attrelid = r.leaf AND a.attnum > 0 AND a.atttypid = 'bytea'::regtype);
 		GET DIAGNOSTICS n = ROW_COUNT;
 		found := found + n;
 	END LOOP;

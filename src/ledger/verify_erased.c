@@ -138,6 +138,9 @@ ErasedCheck(RowReader *reader, const VerifyUnit *unit, const RowFacts *facts)
 		DatumGetPointer(reader->values[reader->seg->attrs.erased - 1]);
 	groups = (const uint8 *) VARDATA_ANY(erased);
 	size = VARSIZE_ANY_EXHDR(erased);
+	if (size == 0)
+		RowReport(reader, facts, FINDING_ERASED_WITHOUT_EVENT,
+				  "a column was erased and no event says so");
 	for (size_t at = 0; at + 2 + SHA256_SIZE <= size; at += 2 + SHA256_SIZE)
 	{
 		int			number = GetU16(groups + at);

@@ -94,9 +94,15 @@ LiteralArg(FunctionCallInfo fcinfo, int n)
 	return quote_literal_cstr(text_to_cstring(PG_GETARG_TEXT_PP(n)));
 }
 
+/*
+ * Reads the arguments of erase_rows(); the segment stays valid for the
+ * transaction.
+ */
 static void
 ReadRequest(FunctionCallInfo fcinfo, EraseRequest *request)
 {
+	Datum		uuid;
+
 	memset(request, 0, sizeof(*request));
 	for (int i = 0; i <= 4; i++)
 	{
@@ -117,8 +123,8 @@ ReadRequest(FunctionCallInfo fcinfo, EraseRequest *request)
 								   get_rel_name(request->leaf));
 	ReadColumns(request, PG_GETARG_ARRAYTYPE_P(1));
 	request->condition = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	request->erasure = quote_literal_cstr(DatumGetCString(DirectFunctionCall1(uuid_out,
-																			  PG_GETARG_DATUM(3))));
+	uuid = DirectFunctionCall1(uuid_out, PG_GETARG_DATUM(3));
+	request->erasure = quote_literal_cstr(DatumGetCString(uuid));
 	request->cause = LiteralArg(fcinfo, 4);
 	request->ticket = LiteralArg(fcinfo, 5);
 	request->basis = LiteralArg(fcinfo, 6);
