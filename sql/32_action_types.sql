@@ -416,6 +416,7 @@ VALUES
 	('subject.erasure_previewed', 'retention', false, 'what an erasure would concern was looked up'),
 	('subject.reported', 'data_access', true, 'what is known of a person was listed'),
 	('field.erased', 'retention', false, 'values whose own period had passed were erased'),
+	('maintenance.failed', 'retention', false, 'a step of maintenance failed'),
 	('archive.deleted', 'retention', true, 'an archive was removed'),
 
 	('disclosure.requested', 'disclosure', true, 'somebody asked to see text'),

@@ -102,7 +102,8 @@ AS $$
 	JOIN llm_audit.field_policy p USING (ledger_id, column_name)
 	WHERE s.state <> 'purged' AND p.period IS NOT NULL
 		AND llm_audit.leaf_of(s) IS NOT NULL
-		AND (s.upper = 'infinity' OR s.state = 'closed' AND s.upper <= at - p.period)
+		AND (s.upper = 'infinity' AND pg_relation_size(llm_audit.leaf_of(s)) > 0
+			OR s.state = 'closed' AND s.upper <= at - p.period)
 		AND NOT EXISTS (SELECT FROM llm_audit.field_expiry e
 			WHERE e.ledger_id = s.ledger_id AND e.segment = s.segment
 				AND e.column_name = k.column_name)
