@@ -8,6 +8,7 @@ CREATE TABLE llm_audit.archive_file (
 	path text NOT NULL,
 	row_count bigint NOT NULL,
 	bytes bigint NOT NULL,
+	erasures bigint NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	created_by name NOT NULL DEFAULT session_user
 );
@@ -18,6 +19,8 @@ COMMENT ON COLUMN llm_audit.archive_file.segment IS 'the segment';
 COMMENT ON COLUMN llm_audit.archive_file.path IS 'where the server wrote it';
 COMMENT ON COLUMN llm_audit.archive_file.row_count IS 'rows in it';
 COMMENT ON COLUMN llm_audit.archive_file.bytes IS 'size of the file';
+COMMENT ON COLUMN llm_audit.archive_file.erasures IS
+	'receipts of erasures that the segment had then';
 COMMENT ON COLUMN llm_audit.archive_file.created_at IS 'when it was written';
 COMMENT ON COLUMN llm_audit.archive_file.created_by IS 'session user';
 SELECT pg_catalog.pg_extension_config_dump('llm_audit.archive_file', '');
@@ -80,6 +83,17 @@ COMMENT ON FUNCTION llm_audit.describe_segment(regclass) IS
 	'the part of an archive''s manifest that describes its segment: columns, bounds, what segment_event and erase_receipt have of it';
 REVOKE EXECUTE ON FUNCTION llm_audit.describe_segment(regclass) FROM PUBLIC;
 
+CREATE FUNCTION llm_audit.count_erasures(for_ledger uuid, number int) RETURNS bigint
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT count(*) FROM llm_audit.erase_receipt e
+	WHERE e.ledger_id = for_ledger AND e.segment = number AND e.stage = 'erased'
+$$;
+COMMENT ON FUNCTION llm_audit.count_erasures(uuid, int) IS
+	'receipts of erasures that a segment has: more than an archive of it knew mean that it holds what was erased since';
+REVOKE EXECUTE ON FUNCTION llm_audit.count_erasures(uuid, int) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.archive(segment regclass, path text) RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -113,9 +127,11 @@ BEGIN
 	manifest := llm_audit.archive_write(archive.segment, archive.path,
 		llm_audit.describe_segment(archive.segment)::text);
 	size := (pg_stat_file(archive.path)).size;
-	INSERT INTO llm_audit.archive_file (archive_id, ledger_id, segment, path, row_count, bytes)
+	INSERT INTO llm_audit.archive_file (archive_id, ledger_id, segment, path, row_count, bytes,
+			erasures)
 		VALUES (new_id, s.ledger_id, s.segment, archive.path,
-			(manifest #>> '{rows,count}')::bigint, size);
+			(manifest #>> '{rows,count}')::bigint, size,
+			llm_audit.count_erasures(s.ledger_id, s.segment));
 	PERFORM llm_audit.record_own_event('archive.created', 'segment',
 		format('%I.%I', s.schema_name, s.relation_name), NULL,
 		jsonb_build_object('ledger_id', s.ledger_id, 'segment', s.segment,
@@ -135,9 +151,7 @@ AS $$
 	SELECT a.path FROM llm_audit.segment_of(archive_of.segment) s
 	JOIN llm_audit.archive_file a USING (ledger_id, segment)
 	WHERE (pg_stat_file(a.path, true)).size = a.bytes
-		AND NOT EXISTS (SELECT FROM llm_audit.erase_receipt e
-			WHERE e.ledger_id = a.ledger_id AND e.segment = a.segment
-				AND e.stage = 'erased' AND e.recorded_at > a.created_at)
+		AND a.erasures = llm_audit.count_erasures(a.ledger_id, a.segment)
 	ORDER BY a.created_at DESC LIMIT 1
 $$;
 COMMENT ON FUNCTION llm_audit.archive_of(regclass) IS
