@@ -143,7 +143,7 @@ BEGIN
 		GROUP BY x.cutoff
 	LOOP
 		moved := llm_audit.erase_rows(expire_fields.leaf, f.columns,
-			format('t.recorded_at < %L AND %s', f.cutoff, llm_audit.free_of_holds(leaf)),
+			format('t.recorded_at < %L AND (%s)', f.cutoff, llm_audit.free_of_holds(leaf)),
 			erasure, 'period', NULL, NULL);
 		total := total + moved;
 		IF s.upper < 'infinity' THEN
@@ -406,6 +406,8 @@ DECLARE
 	erasure uuid := gen_random_uuid();
 	erased bigint := 0;
 	held bigint := 0;
+	spared uuid[] := '{}';
+	more uuid[];
 BEGIN
 	IF coalesce(btrim(subject), '') = '' THEN
 		RAISE EXCEPTION 'subject must not be empty'
@@ -416,6 +418,10 @@ BEGIN
 	END IF;
 	PERFORM llm_audit.require_read_committed();
 	FOR r IN SELECT * FROM llm_audit.subject_rows(subject) LOOP
+		-- text that is held is found by its call, when the hold has ended
+		IF spared <> '{}' AND r.ledger = to_regclass('llm_audit.llm_call') THEN
+			r.condition := r.condition || format(' AND t.id <> ALL (%L::uuid[])', spared);
+		END IF;
 		SELECT array_agg(k.column_number) INTO numbers
 			FROM llm_audit.segment_of(r.leaf) s
 			JOIN llm_audit.ledger_column k USING (ledger_id)
@@ -433,6 +439,11 @@ BEGIN
 		segment := r.segment;
 		IF n.held > 0 THEN
 			held := held + n.held;
+			IF r.part = 'content' THEN
+				EXECUTE format('SELECT array_agg(t.call_id) FROM ONLY %s t WHERE %s AND NOT (%s)',
+					r.leaf, r.condition, llm_audit.free_of_holds(r.leaf)) INTO more;
+				spared := spared || more;
+			END IF;
 			action := 'held';
 			row_count := n.held;
 			why_not := 'a legal hold covers them';
@@ -451,7 +462,7 @@ BEGIN
 		IF NOT dry_run THEN
 			action := 'erased';
 			row_count := llm_audit.erase_rows(r.leaf, r.columns,
-				r.condition || ' AND ' || llm_audit.free_of_holds(r.leaf),
+				r.condition || ' AND (' || llm_audit.free_of_holds(r.leaf) || ')',
 				erasure, 'subject', ticket, basis);
 		END IF;
 		erased := erased + row_count;
