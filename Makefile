@@ -8,7 +8,7 @@ DATA_built = llm_audit--$(EXTVERSION).sql
 
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/core/*.c \
 	src/access/*.c src/ledger/*.c src/mask/*.c src/policy/*.c \
-	src/record/*.c)))
+	src/record/*.c src/retention/*.c)))
 
 PG_CONFIG ?= pg_config
 # LLVM bitcode needs clang at build time and buys nothing here.

@@ -33,7 +33,9 @@ VALUES
 	('access_record', 'access_record', '7 years', '1 month', '{}',
 		'which texts a statement saw: one row for each fragment whose text entered it; written by llm_audit''s own worker only'),
 	('segment_event', 'segment_event', NULL, '1 month', '{}',
-		'creation, closing and purging of segments; kept for ever')
+		'creation, closing and purging of segments; kept for ever'),
+	('erase_receipt', 'plain', NULL, '1 year', '{}',
+		'values that were erased because their period had passed or on request, by position in their chains; kept for ever')
 $$;
 COMMENT ON FUNCTION llm_audit.builtin_ledgers() IS
 	'the ledgers that setup() makes: role, default retention (NULL: for ever) and segment width, columns that can be erased one by one';
@@ -585,6 +587,43 @@ VALUES
 	('segment_event', 'last_hashes', 'bytea[]',
 		'row_hash of the last row of each lane'),
 	('segment_event', 'actor', 'text NOT NULL',
+		'who asked for it: a login, or the maintenance that ran'),
+
+	('erase_receipt', 'environment', 'text NOT NULL',
+		'environment of the segment; of a segment that has none, that whose log keeps the receipt'),
+	('erase_receipt', 'erasure_id', 'uuid NOT NULL',
+		'the erasure: one request, or one run over a segment'),
+	('erase_receipt', 'stage', 'text NOT NULL',
+		'erased: the values were emptied; completed: the segment was rewritten, no old version of its rows is left'),
+	('erase_receipt', 'cause', 'text NOT NULL',
+		'period: the period of the field had passed; subject: on request of a person'),
+	('erase_receipt', 'ledger', 'text NOT NULL',
+		'ledger that the segment belongs to, with its schema'),
+	('erase_receipt', 'ledger_id', 'uuid NOT NULL',
+		'identity of that ledger'),
+	('erase_receipt', 'segment', 'int4 NOT NULL',
+		'number of the segment in its ledger'),
+	('erase_receipt', 'leaf', 'text NOT NULL',
+		'table that holds the segment, with its schema'),
+	('erase_receipt', 'columns', 'int4[] NOT NULL',
+		'numbers of the columns, as the rows'' erased column has them'),
+	('erase_receipt', 'column_names', 'text[] NOT NULL',
+		'names of these columns'),
+	('erase_receipt', 'lanes', 'int4[]',
+		'lanes in which rows were changed; the next two columns go with it, element by element'),
+	('erase_receipt', 'first_seqs', 'int8[]',
+		'first chain_seq of a run of changed rows'),
+	('erase_receipt', 'last_seqs', 'int8[]',
+		'last chain_seq of that run'),
+	('erase_receipt', 'row_count', 'int8 NOT NULL',
+		'rows that were changed'),
+	('erase_receipt', 'transaction_id', 'int8',
+		'transaction that emptied the values'),
+	('erase_receipt', 'ticket', 'text',
+		'ticket of the request'),
+	('erase_receipt', 'basis', 'text',
+		'legal basis of the request, masked'),
+	('erase_receipt', 'actor', 'text NOT NULL',
 		'who asked for it: a login, or the maintenance that ran')
 $$;
 COMMENT ON FUNCTION llm_audit.builtin_columns() IS
@@ -722,7 +761,16 @@ VALUES
 	('segment_event', 'segment_event_data_classes_check',
 		'data_classes <@ ''{public,internal,personal,banking_secrecy}'''),
 	('segment_event', 'segment_event_lanes_check',
-		'cardinality(lanes) = cardinality(first_seqs) AND cardinality(lanes) = cardinality(last_seqs) AND cardinality(lanes) = cardinality(last_hashes)')
+		'cardinality(lanes) = cardinality(first_seqs) AND cardinality(lanes) = cardinality(last_seqs) AND cardinality(lanes) = cardinality(last_hashes)'),
+
+	('erase_receipt', 'erase_receipt_stage_check',
+		'stage = ANY (''{erased,completed}'') AND (stage = ''completed'' OR num_nulls(lanes, first_seqs, last_seqs, transaction_id) = 0)'),
+	('erase_receipt', 'erase_receipt_cause_check',
+		'cause = ANY (''{period,subject}'')'),
+	('erase_receipt', 'erase_receipt_counts_check',
+		'segment >= 1 AND row_count >= 0 AND cardinality(columns) >= 1'),
+	('erase_receipt', 'erase_receipt_lanes_check',
+		'cardinality(lanes) = cardinality(first_seqs) AND cardinality(lanes) = cardinality(last_seqs)')
 $$;
 COMMENT ON FUNCTION llm_audit.builtin_constraints() IS
 	'check constraints of the built-in ledgers';
@@ -826,7 +874,9 @@ VALUES
 	('access_record', 'access_record_statement_id_idx', '(statement_id)',
 		'finds what a statement has seen'),
 	('segment_event', 'segment_event_segment_idx', '(ledger_id, segment)',
-		'finds the life of a segment')
+		'finds the life of a segment'),
+	('erase_receipt', 'erase_receipt_segment_idx', '(ledger_id, segment)',
+		'finds the erasures in a segment')
 $$;
 COMMENT ON FUNCTION llm_audit.builtin_indexes() IS
 	'indexes of the built-in ledgers; few, since each one slows every insert down; those on columns that can be erased hold hash codes of 32 bits, not values';

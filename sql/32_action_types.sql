@@ -414,7 +414,10 @@ VALUES
 	('purge.refused', 'retention', false, 'an attempt to remove rows that must be kept was refused'),
 	('subject.erased', 'retention', true, 'the data of a person were erased'),
 	('subject.erasure_refused', 'retention', false, 'data of a person could not be erased because they are held'),
+	('subject.erasure_previewed', 'retention', false, 'what an erasure would concern was looked up'),
+	('subject.reported', 'data_access', true, 'what is known of a person was listed'),
 	('field.erased', 'retention', false, 'values whose own period had passed were erased'),
+	('maintenance.failed', 'retention', false, 'a step of maintenance failed'),
 	('archive.deleted', 'retention', true, 'an archive was removed'),
 
 	('disclosure.requested', 'disclosure', true, 'somebody asked to see text'),

@@ -251,7 +251,16 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 	('segment_event', 'keep', 'relation', 'mask', false, NULL,
 		'{ledger,leaf}'),
 	('segment_event', 'keep', 'login', 'mask', false, NULL,
-		'{event,data_classes,actor}')
+		'{event,data_classes,actor}'),
+
+	('erase_receipt', 'keep', 'relation', 'mask', false, NULL,
+		'{ledger,leaf}'),
+	('erase_receipt', 'keep', 'login', 'mask', false, NULL,
+		'{stage,cause,actor}'),
+	('erase_receipt', 'keep', NULL, 'mask', false, NULL,
+		'{column_names}'),
+	('erase_receipt', 'keep', 'label', 'mask', false, NULL, '{ticket}'),
+	('erase_receipt', 'mask', NULL, 'mask', false, NULL, '{basis}')
 	) AS p (relation_name, on_write, pattern, on_violation, humans_only, period,
 		columns)
 $$;

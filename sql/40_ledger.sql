@@ -563,8 +563,10 @@ BEGIN
 	THEN
 		EXECUTE format('GRANT SELECT, INSERT ON %s TO %I', relation, pg_get_userbyid(c.relowner));
 	END IF;
+	-- what the access writer and our own functions alone write
 	IF c.relnamespace <> 'llm_audit'::regnamespace
-		OR c.relname NOT IN ('access_log', 'access_record', 'segment_event')
+		OR c.relname NOT IN ('access_log', 'access_record', 'segment_event',
+			'erase_receipt')
 	THEN
 		EXECUTE format('GRANT INSERT ON %s TO llm_audit_writer', relation);
 		IF c.relnamespace = 'llm_audit'::regnamespace THEN

@@ -110,7 +110,8 @@ LaInstall()
 	return $status
 }
 
-# LaPackages NEEDED... [-- WELCOME...]: installs what is missing.  Without
+# LaPackages NEEDED... [-- WELCOME...]: installs what is missing; MAJOR in
+# postgresql-MAJOR-* stands for PostgreSQL's major version.  Without
 # access to apt it goes on, and fails later where something really lacks.
 LaPackages()
 {
@@ -134,6 +135,7 @@ LaPackages()
 	welcome=
 	into=needed
 	for package in "$@"; do
+		package=$(printf '%s' "$package" | sed "s/^postgresql-MAJOR/postgresql-$PG_MAJOR/")
 		case $package in
 			--) into=welcome ;;
 			*) eval "$into=\"\$$into \$package\"" ;;

@@ -44,7 +44,28 @@ static const struct
 	{"row_preimage", EXEMPT_FROM_RECORD},	/* it records what it returns */
 	{"verify", EXEMPT_FROM_RECORD},
 	{"verify_summary", EXEMPT_FROM_RECORD},
+	{"expired_fields", EXEMPT_FROM_RECORD},
+	{"expire_fields", EXEMPT_FROM_RECORD},
+	{"unfinished_erasures", EXEMPT_FROM_RECORD},
+	{"rewrite_segment", EXEMPT_FROM_RECORD},
+	{"forget_statistics", EXEMPT_FROM_RECORD},
+	{"erasure_report", EXEMPT_FROM_RECORD},
+	{"subject_parts", EXEMPT_FROM_RECORD},
+	{"subject_calls", EXEMPT_FROM_RECORD},
+	{"subject_rows", EXEMPT_FROM_RECORD},
+	{"erase_subject", EXEMPT_FROM_RECORD},
+	{"erase_rows", EXEMPT_FROM_RECORD},
+	{"day_is_final", EXEMPT_FROM_RECORD},
+	{"summarise_day", EXEMPT_FROM_RECORD},
+	{"days_to_summarise", EXEMPT_FROM_RECORD},
+	{"is_summarised", EXEMPT_FROM_RECORD},
+	{"describe_segment", EXEMPT_FROM_RECORD},
+	{"count_erasures", EXEMPT_FROM_RECORD},
+	{"archive_of", EXEMPT_FROM_RECORD},
+	{"maintenance_unit", EXEMPT_FROM_RECORD},
 	{"gap_report", EXEMPT_FROM_REASON},
+	{"cost_report", EXEMPT_FROM_REASON},
+	{"subject_report", EXEMPT_FROM_REASON},
 	{"masking_report", EXEMPT_FROM_REASON}
 };
 

@@ -558,3 +558,98 @@ RowPreimage(EncodeBuffer *buf, const Segment *seg, const RowPosition *pos,
 	RowHeaderPut(buf->data, pos, entries);
 	return true;
 }
+
+/* ---------------- erasing ---------------- */
+
+/* Appends a group: a column's number and what belongs to it. */
+static void
+PutGroup(EncodeBuffer *buf, uint16 number, const uint8 *bytes, size_t width)
+{
+	BufferPutU16(buf, number);
+	BufferPut(buf, bytes, width);
+}
+
+/* The groups as a bytea, or NULL if there are none. */
+static bytea *
+GroupsFinish(const EncodeBuffer *buf)
+{
+	bytea	   *result;
+
+	if (buf->len == 0)
+		return NULL;
+	result = palloc(VARHDRSZ + buf->len);
+	SET_VARSIZE(result, VARHDRSZ + buf->len);
+	memcpy(VARDATA(result), buf->data, buf->len);
+	return result;
+}
+
+/* The commitment to a column's value, as its entry in the preimage has it. */
+static void
+CommitValue(EncodeBuffer *scratch, const LedgerColumn *col, Datum value,
+			const uint8 *salt, uint8 *commitment)
+{
+	BufferReset(scratch);
+	PutEntry(scratch, col, value, salt);
+	memcpy(commitment, scratch->data + scratch->len - SHA256_SIZE,
+		   SHA256_SIZE);
+}
+
+bool
+RowErase(const Segment *seg, const Datum *values, const bool *nulls,
+		 const bool *emptied, ErasedGroups *out)
+{
+	AttrNumber	salt_att = seg->attrs.salt;
+	AttrNumber	erased_att = seg->attrs.erased;
+	RowGroups	salts;
+	RowGroups	erased;
+	EncodeBuffer new_salts;
+	EncodeBuffer new_erased;
+	EncodeBuffer scratch;
+
+	EncodeBufferInit(&new_salts);
+	EncodeBufferInit(&new_erased);
+	EncodeBufferInit(&scratch);
+	if (!GroupsBegin(&salts, values[salt_att - 1], nulls[salt_att - 1],
+					 SALT_SIZE) ||
+		!GroupsBegin(&erased, values[erased_att - 1], nulls[erased_att - 1],
+					 SHA256_SIZE))
+		return false;
+	for (int i = 0; i < seg->ncolumns; i++)
+	{
+		const LedgerColumn *col = &seg->columns[i];
+		const uint8 *salt = GroupsTake(&salts, col->number);
+		const uint8 *commitment = GroupsTake(&erased, col->number);
+		uint8		made[SHA256_SIZE];
+
+		if (col->attnum != InvalidAttrNumber && emptied[col->attnum - 1])
+		{
+			if (salt == NULL || commitment != NULL)
+				return false;	/* hashed as it stands, or gone before */
+			CommitValue(&scratch, col, values[col->attnum - 1], salt, made);
+			commitment = made;
+			salt = NULL;
+		}
+		if (salt != NULL)
+			PutGroup(&new_salts, col->number, salt, SALT_SIZE);
+		if (commitment != NULL)
+			PutGroup(&new_erased, col->number, commitment, SHA256_SIZE);
+	}
+	out->salt = GroupsFinish(&new_salts);
+	out->erased = GroupsFinish(&new_erased);
+	return salts.next == salts.end && erased.next == erased.end;
+}
+
+bool
+SaltHasColumn(Datum salt, uint16 number)
+{
+	RowGroups	salts;
+
+	if (!GroupsBegin(&salts, salt, false, SALT_SIZE))
+		return false;
+	for (; salts.next < salts.end; salts.next += 2 + SALT_SIZE)
+	{
+		if (GetU16(salts.next) == number)
+			return true;
+	}
+	return false;
+}

@@ -135,20 +135,10 @@ AttrUnchanged(const GuardedRow *a, const GuardedRow *b, int i)
 										 att->attbyval, att->attlen);
 }
 
-/*
- * True if the attribute may differ: a hashed column that is emptied, and the
- * two columns that account for that.  Whether the column was erasable in
- * this row is for the hash to say.
- */
+/* True if the attribute is a hashed column of its segment. */
 static bool
-AttrMayChange(const GuardedRow *new_row, int i)
+AttrIsHashed(const Segment *seg, int i)
 {
-	const Segment *seg = new_row->seg;
-
-	if (i + 1 == seg->attrs.salt || i + 1 == seg->attrs.erased)
-		return true;
-	if (!new_row->nulls[i])
-		return false;
 	for (int c = 0; c < seg->ncolumns; c++)
 	{
 		if (seg->columns[c].attnum == i + 1)
@@ -194,44 +184,72 @@ HashIsKept(const GuardedRow *row)
 		memcmp(hash, VARDATA_ANY(stored), SHA256_SIZE) == 0;
 }
 
+/* The attributes that the change empties; it may do nothing else. */
+static bool *
+EmptiedAttrs(Relation leaf, const GuardedRow *old_row,
+			 const GuardedRow *new_row)
+{
+	int			natts = old_row->desc->natts;
+	bool	   *emptied = palloc0(natts * sizeof(bool));
+
+	for (int i = 0; i < natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(old_row->desc, i);
+
+		if (att->attisdropped || att->attgenerated != '\0' ||
+			AttrUnchanged(old_row, new_row, i))
+			continue;
+		if (!new_row->nulls[i] || !AttrIsHashed(old_row->seg, i))
+			RefuseRelation(GUARD_UPDATE, RelationGetRelid(leaf),
+						   "An erasure only empties erasable columns.");
+		emptied[i] = true;
+	}
+	return emptied;
+}
+
+/* Puts a bytea, or NULL, into a row. */
+static void
+SetBytea(GuardedRow *row, AttrNumber attnum, bytea *value)
+{
+	row->values[attnum - 1] = PointerGetDatum(value);
+	row->nulls[attnum - 1] = (value == NULL);
+}
+
 /*
  * An erasure empties columns that were erasable in this row and nothing
- * else: the new row has the hash that was chained, since a commitment takes
- * the place of each value that is gone.  A salt that stayed behind would let
- * the value be guessed; RowPreimage refuses one for an empty column.
+ * else.  It is this trigger that puts the commitment in the place of the salt
+ * of each value that goes: a salt that stayed behind would let the value be
+ * guessed.  The row as it will be stored has the hash that was chained.
  */
-static void
-CheckErase(Relation leaf, HeapTuple old_tuple, HeapTuple new_tuple)
+static HeapTuple
+MakeErased(Relation leaf, HeapTuple old_tuple, HeapTuple new_tuple)
 {
 	const Segment *seg = SegmentOf(leaf, GUARD_UPDATE);
 	GuardedRow	old_row;
 	GuardedRow	new_row;
+	ErasedGroups groups;
 
 	DeformRow(&old_row, leaf, seg, old_tuple);
 	DeformRow(&new_row, leaf, seg, new_tuple);
-	for (int i = 0; i < old_row.desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(old_row.desc, i);
-
-		if (att->attisdropped || att->attgenerated != '\0' ||
-			AttrUnchanged(&old_row, &new_row, i) ||
-			AttrMayChange(&new_row, i))
-			continue;
+	if (!RowErase(seg, old_row.values, old_row.nulls,
+				  EmptiedAttrs(leaf, &old_row, &new_row), &groups))
 		RefuseRelation(GUARD_UPDATE, RelationGetRelid(leaf),
-					   "An erasure only empties erasable columns.");
-	}
+					   "An erasure only empties columns that were erasable when the row came.");
+	SetBytea(&new_row, seg->attrs.salt, groups.salt);
+	SetBytea(&new_row, seg->attrs.erased, groups.erased);
 	if (!HashIsKept(&new_row))
 		RefuseRelation(GUARD_UPDATE, RelationGetRelid(leaf),
 					   "The erasure does not leave the row with the hash that was chained.");
+	return heap_form_tuple(new_row.desc, new_row.values, new_row.nulls);
 }
 
 /* ---------------- the triggers ---------------- */
 
 /*
  * The single place where a row's permit is spent; what else must hold for a
- * row to go (a legal hold) belongs here.
+ * row to go (a legal hold) belongs here.  Returns the row to go on with.
  */
-static void
+static HeapTuple
 CheckRow(TriggerData *trigdata)
 {
 	Relation	leaf = trigdata->tg_relation;
@@ -239,11 +257,14 @@ CheckRow(TriggerData *trigdata)
 	PermitKind	permit = PermitCurrent();
 
 	if (permit == PERMIT_PURGE && action == GUARD_DELETE)
+	{
 		CheckPurge(leaf, trigdata->tg_trigtuple);
-	else if (permit == PERMIT_ERASE && action == GUARD_UPDATE)
-		CheckErase(leaf, trigdata->tg_trigtuple, trigdata->tg_newtuple);
-	else
-		RefuseRelation(action, RelationGetRelid(leaf), NULL);
+		return trigdata->tg_trigtuple;
+	}
+	if (permit == PERMIT_ERASE && action == GUARD_UPDATE)
+		return MakeErased(leaf, trigdata->tg_trigtuple,
+						  trigdata->tg_newtuple);
+	RefuseRelation(action, RelationGetRelid(leaf), NULL);
 }
 
 /*
@@ -256,10 +277,7 @@ llm_audit_ledger_guard_row(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigdata = CheckCall(fcinfo, "ledger_guard_row", true);
 
-	CheckRow(trigdata);
-	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
-		return PointerGetDatum(trigdata->tg_newtuple);
-	return PointerGetDatum(trigdata->tg_trigtuple);
+	return PointerGetDatum(CheckRow(trigdata));
 }
 
 /* TRUNCATE has no rows to check, but takes closed segments only. */

@@ -267,6 +267,25 @@ extern bool RowPreimage(EncodeBuffer *buf, const Segment *seg,
 						const RowPosition *pos, const Datum *values,
 						const bool *nulls, const char **why);
 
+/* salt and erased of a row, NULL where it has none. */
+typedef struct ErasedGroups
+{
+	bytea	   *salt;
+	bytea	   *erased;
+} ErasedGroups;
+
+/*
+ * RowErase: what salt and erased become when the attributes in emptied lose
+ * their values; values and nulls are the row's before that.  False if one of
+ * them has no salt, so that its value is hashed as it stands.
+ */
+extern bool RowErase(const Segment *seg, const Datum *values,
+					 const bool *nulls, const bool *emptied,
+					 ErasedGroups *out);
+
+/* True if a salt column has a group for the column of this number. */
+extern bool SaltHasColumn(Datum salt, uint16 number);
+
 /* ---------------- chain.c: lanes ---------------- */
 
 /*

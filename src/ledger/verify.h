@@ -179,6 +179,8 @@ typedef struct RowReader
 	Datum	   *values;
 	bool	   *nulls;
 	EncodeBuffer preimage;
+	struct ErasureRange *erasures;	/* NULL: not read yet; verify_erased.c */
+	int			nerasures;
 	MemoryContext unit_context;
 	MemoryContext row_context;	/* reset for every row */
 } RowReader;
@@ -229,6 +231,12 @@ extern bool IndexNextRow(IndexScanDesc scan, ScanDirection direction,
 						 TupleTableSlot *slot);
 extern uint64 HashWord(const uint8 *hash);
 extern uint64 IdWord(const pg_uuid_t *id);
+
+/* ---------------- verify_erased.c ---------------- */
+
+/* Reports erased columns of the row that no erase_receipt explains. */
+extern void ErasedCheck(RowReader *reader, const VerifyUnit *unit,
+						const RowFacts *facts);
 
 /* ---------------- verify_chain.c ---------------- */
 

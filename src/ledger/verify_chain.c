@@ -216,9 +216,8 @@ ContentCheck(const ChainState *state, RowFacts *facts)
 	facts->matches = (why == NULL);
 	if (why != NULL)
 		RowReport(reader, facts, FINDING_ROW_ALTERED, "%s", why);
-	if (facts->readable && RowHasErased(reader))
-		RowReport(reader, facts, FINDING_ERASED_WITHOUT_EVENT,
-				  "a column was erased and no event says so");
+	if (facts->readable && facts->has_position && RowHasErased(reader))
+		ErasedCheck(reader, state->unit, facts);
 	if (facts->readable && seg->attrs.known_values != InvalidAttrNumber &&
 		!reader->nulls[seg->attrs.known_values - 1])
 		RowReport(reader, facts, FINDING_ROW_ALTERED,

@@ -930,6 +930,36 @@ sub bench_masking
 	return;
 }
 
+# ---------------- archives ----------------
+
+# Archiving a segment beside COPY of the same rows to a file, both flushed to
+# the cache alike, and loading it beside COPY into a table with its indexes.
+sub bench_archive
+{
+	my $rows = $quick ? 100_000 : 500_000;
+	my (@write, @load);
+
+	fill('llm_audit.llm_call', $rows);
+	my $leaf = sql('SELECT tableoid::regclass FROM llm_audit.llm_call LIMIT 1');
+	sql("UPDATE llm_audit.ledger_segment SET state = 'closed' WHERE format('%I.%I', schema_name, relation_name) = '$leaf'");
+	sql("CREATE TABLE copied (LIKE $leaf INCLUDING INDEXES)");
+	for my $round (1 .. 5)
+	{
+		unlink("$work/archive", "$work/copied");
+		my $archive = timed("SELECT count(llm_audit.archive('$leaf', '$work/archive'))");
+		my $copy = timed("COPY (SELECT * FROM ONLY $leaf) TO '$work/copied'");
+		push @write, $copy / $archive;
+		my $load = timed("SELECT llm_audit.load_archive('$work/archive', 'benchmark', 'loaded')");
+		$copy = timed("COPY copied FROM '$work/copied'");
+		push @load, $copy / $load;
+		sql('TRUNCATE copied; DROP SCHEMA loaded CASCADE');
+	}
+	result('archive_write', median(@write), 0.5, "$rows rows, speed beside COPY TO");
+	result('archive_load', median(@load), 0.5, "$rows rows, speed beside COPY FROM");
+	sql("DROP TABLE copied; UPDATE llm_audit.ledger_segment SET state = 'open' WHERE format('%I.%I', schema_name, relation_name) = '$leaf'");
+	return;
+}
+
 require './test/bench/views.pl';
 
 # ---------------- main ----------------
@@ -946,7 +976,8 @@ my @benches = (
 	[ segments => \&bench_segments ],
 	[ masking => \&bench_masking ],
 	[ access => \&bench_access ],
-	[ views => \&bench_views ]);
+	[ views => \&bench_views ],
+	[ archive => \&bench_archive ]);
 
 if ($wanted{list})
 {

@@ -165,6 +165,11 @@ DECLARE
 			"ledger": "l", "ledger_id": "00000000-0000-4000-8000-000000000001",
 			"segment": 1, "leaf": "l_1", "lower": "-infinity",
 			"upper": "infinity", "is_default": true, "actor": "a"}'
+		WHEN 'erase_receipt' THEN '{"environment": "test", "stage": "completed",
+			"erasure_id": "00000000-0000-4000-8000-000000000002",
+			"cause": "subject", "ledger": "l", "segment": 1, "leaf": "l_1",
+			"ledger_id": "00000000-0000-4000-8000-000000000001",
+			"columns": [1], "column_names": ["c"], "row_count": 1, "actor": "a"}'
 		END;
 	columns text;
 	message text;
@@ -190,7 +195,7 @@ $$;
 -- Rows that are fine; two ledgers are written by the access writer only
 SELECT ledger, pg_temp.put(ledger, '{}') FROM unnest('{llm_call,llm_content,
 	match_token,admin_event,usage_event,settlement,access_log,access_record,
-	segment_event}'::text[]) AS ledger;
+	segment_event,erase_receipt}'::text[]) AS ledger;
 SELECT organization_id, utc_offset_minutes, attempt, is_final, masking_status,
 		masking_version, pii_found, data_class, currency, recorded_by = session_user AS by_me,
 		retain_until - recorded_at > interval '2 years' AS kept
@@ -345,6 +350,12 @@ SELECT * FROM pg_temp.try('settlement',
 	'{"occurred_at": "infinity"}',
 	'{"amount": "NaN"}',
 	'{"currency": "K"}');
+SELECT * FROM pg_temp.try('erase_receipt',
+	'{"stage": "begun"}', '{"cause": "whim"}', '{"columns": []}', '{"segment": 0}',
+	'{"row_count": -1}', '{"stage": "erased"}', '{"lanes": [0]}',
+	'{"stage": "erased", "lanes": [0], "first_seqs": [1], "last_seqs": [2]}',
+	'{"stage": "erased", "lanes": [0], "first_seqs": [1], "last_seqs": [2], "transaction_id": 1}',
+	'{"lanes": [0], "first_seqs": [1, 2], "last_seqs": [2]}');
 SELECT * FROM pg_temp.try('segment_event',
 	'{"event": "moved"}',
 	'{"segment": 0}',

@@ -102,34 +102,39 @@ my $commitment = q{sha256('\x02' || substr(salt, 3, 16) || substr(salt, 1, 2) ||
 my $erased = "erased = substr(salt, 1, 2) || $commitment";
 my $salt = "salt = nullif(substr(salt, 19), '')";
 
-refused('erase', "UPDATE sealed SET secret = NULL WHERE n = 1", 'hash that was chained');
-refused('erase', "UPDATE sealed SET secret = NULL, $erased WHERE n = 1", 'hash that was chained');
-refused('erase', "UPDATE sealed SET secret = NULL, $salt WHERE n = 1", 'hash that was chained');
-refused('erase', "UPDATE sealed SET secret = NULL, salt = NULL, $erased WHERE n = 1", 'hash that was chained');
-refused('erase', "UPDATE sealed SET secret = NULL, $salt, erased = substr(salt, 1, 2) || sha256('x') WHERE n = 1",
-	'hash that was chained');
-refused('erase', "UPDATE sealed SET secret = 'other', $salt, $erased WHERE n = 1", 'only empties');
-refused('erase', "UPDATE sealed SET secret = NULL, $salt, $erased, n = 7 WHERE n = 1", 'only empties');
-refused('erase', "UPDATE sealed SET remark = NULL WHERE n = 1", 'hash that was chained');
-refused('erase', "UPDATE sealed SET $salt, $erased WHERE n = 1", 'hash that was chained');
+refused('erase', "UPDATE sealed SET $_ WHERE n = 1", 'only empties')
+  for ("secret = NULL, $erased", "secret = NULL, $salt", "secret = NULL, $salt, $erased",
+	"secret = NULL, salt = NULL, $erased", "$salt, $erased", "secret = 'other'", 'secret = NULL, n = 7',
+	'salt = NULL');
+refused('erase', "UPDATE sealed SET $_ = NULL WHERE n = 1", 'were erasable when the row came')
+  for qw(remark n);
 refused('erase', "UPDATE sealed SET $_ WHERE n = 1", 'only empties')
   for ('id = llm_audit.uuid7()', "recorded_by = 'me'", 'chain_seq = 9', 'chain_lane = 9',
 	"row_hash = sha256('x')", "prev_hash = sha256('x')");
 refused('erase', 'UPDATE sealed SET recorded_at = now() WHERE n = 1', 'only empties');
 refused('erase', 'DELETE FROM sealed WHERE n = 1', 'evidence');
 refused('erase', 'TRUNCATE sealed', 'evidence');
-refused($_, "UPDATE sealed SET secret = NULL, $salt, $erased WHERE n = 1", 'evidence')
+refused($_, "UPDATE sealed SET secret = NULL WHERE n = 1", 'evidence')
   for qw(none ddl drop purge);
 is($node->safe_psql('audit', 'SELECT count(secret), count(salt), count(erased) FROM sealed'),
 	'3|3|0', 'nothing was erased');
-allowed('erase', "UPDATE sealed SET secret = NULL, $salt, $erased WHERE n IN (1, 2)", '2');
+$node->safe_psql('audit',
+	"CREATE TABLE committed AS SELECT n, substr(salt, 1, 2) || $commitment AS erased FROM sealed");
+allowed('erase', "UPDATE sealed SET secret = NULL WHERE n IN (1, 2)", '2');
+is( $node->safe_psql('audit', 'SELECT count(*) FROM sealed JOIN committed USING (n, erased)'),
+	'2', 'the trigger has put the commitments that the format says');
 is( $node->safe_psql('audit',
 		'SELECT n, secret, other, length(salt), length(erased) FROM sealed ORDER BY n'),
 	"1||another|18|34\n2||||34\n3|<REDACTED>|more|36|", 'two rows were erased');
 is( $node->safe_psql('audit',
 		q{SELECT count(*) FROM llm_audit.verify('sealed') WHERE finding <> 'erased_without_event'}),
 	'0', 'and verify with their hashes');
-refused('erase', "UPDATE sealed SET erased = NULL WHERE n = 1", 'hash that was chained');
+is( $node->safe_psql('audit',
+		q{SELECT string_agg(seq || ' ' || detail, ', ' ORDER BY seq) FROM llm_audit.verify('sealed')
+		   WHERE finding = 'erased_without_event'}),
+	'1 column "secret" was erased and no event says so, 2 column "secret" was erased and no event says so',
+	'verify finds that no receipt explains them');
+refused('erase', "UPDATE sealed SET erased = NULL WHERE n = 1", 'only empties');
 
 # Purging.
 refused($_, 'DELETE FROM expired', 'evidence') for qw(none ddl drop erase);

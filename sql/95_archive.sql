@@ -1,0 +1,308 @@
+-- Archives: a closed segment in a file of its own, and back from there into
+-- tables that can be read and not changed.
+
+CREATE TABLE llm_audit.archive_file (
+	archive_id uuid PRIMARY KEY,
+	ledger_id uuid NOT NULL,
+	segment int NOT NULL,
+	path text NOT NULL,
+	row_count bigint NOT NULL,
+	bytes bigint NOT NULL,
+	erasures bigint NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	created_by name NOT NULL DEFAULT session_user
+);
+COMMENT ON TABLE llm_audit.archive_file IS 'archives that archive() has written';
+COMMENT ON COLUMN llm_audit.archive_file.archive_id IS 'the archive';
+COMMENT ON COLUMN llm_audit.archive_file.ledger_id IS 'the ledger';
+COMMENT ON COLUMN llm_audit.archive_file.segment IS 'the segment';
+COMMENT ON COLUMN llm_audit.archive_file.path IS 'where the server wrote it';
+COMMENT ON COLUMN llm_audit.archive_file.row_count IS 'rows in it';
+COMMENT ON COLUMN llm_audit.archive_file.bytes IS 'size of the file';
+COMMENT ON COLUMN llm_audit.archive_file.erasures IS
+	'receipts of erasures that the segment had then';
+COMMENT ON COLUMN llm_audit.archive_file.created_at IS 'when it was written';
+COMMENT ON COLUMN llm_audit.archive_file.created_by IS 'session user';
+SELECT pg_catalog.pg_extension_config_dump('llm_audit.archive_file', '');
+GRANT SELECT ON llm_audit.archive_file
+	TO llm_audit_admin, llm_audit_compliance, llm_audit_auditor;
+
+CREATE FUNCTION llm_audit.archive_write(segment regclass, path text, manifest text)
+	RETURNS text
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	-- texts are sent in the encoding of the client
+	SET client_encoding = 'UTF8'
+	AS 'MODULE_PATHNAME', 'llm_audit_archive_write';
+COMMENT ON FUNCTION llm_audit.archive_write(regclass, text, text) IS
+	'writes a segment to a new file, reads it again, and returns its manifest; part of archive()';
+REVOKE EXECUTE ON FUNCTION llm_audit.archive_write(regclass, text, text) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.archive_manifest(path text) RETURNS text
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_archive_manifest';
+COMMENT ON FUNCTION llm_audit.archive_manifest(text) IS
+	'checks that a file is a whole archive and returns its manifest (JSON); raises XX001 with the reason if it is not; for superusers';
+REVOKE EXECUTE ON FUNCTION llm_audit.archive_manifest(text) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.archive_rows(path text, relation regclass) RETURNS bigint
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_archive_rows';
+COMMENT ON FUNCTION llm_audit.archive_rows(text, regclass) IS
+	'copies the rows of an archive into a table with its columns; part of load_archive()';
+REVOKE EXECUTE ON FUNCTION llm_audit.archive_rows(text, regclass) FROM PUBLIC;
+
+-- What an archive says of its segment, so that it needs no database.
+CREATE FUNCTION llm_audit.describe_segment(leaf regclass) RETURNS jsonb
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
+AS $$
+	SELECT jsonb_build_object(
+		'ledger', format('%I.%I', l.schema_name, l.relation_name),
+		'name', l.relation_name, 'builtin', l.builtin, 'ledger_id', l.ledger_id,
+		'segment', s.segment, 'environment', s.environment,
+		'leaf', format('%I.%I', s.schema_name, s.relation_name),
+		'lower', s.lower, 'upper', s.upper, 'archived_at', clock_timestamp(),
+		'archived_by', session_user,
+		'columns', (SELECT jsonb_agg(jsonb_build_object('name', a.attname,
+				'number', k.column_number, 'type', format_type(llm_audit.base_type(a.atttypid), a.atttypmod),
+				'type_oid', llm_audit.base_type(a.atttypid)::int8, 'type_modifier', a.atttypmod)
+				ORDER BY a.attnum)
+			FROM pg_attribute a LEFT JOIN llm_audit.ledger_column k
+				ON k.ledger_id = l.ledger_id AND k.column_name = a.attname
+			WHERE a.attrelid = leaf AND a.attnum > 0 AND NOT a.attisdropped),
+		'segment_events', (SELECT jsonb_agg(to_jsonb(e) ORDER BY e.recorded_at)
+			FROM llm_audit.segment_event e
+			WHERE e.ledger_id = l.ledger_id AND e.segment = s.segment),
+		'erase_receipts', (SELECT jsonb_agg(to_jsonb(e) ORDER BY e.recorded_at)
+			FROM llm_audit.erase_receipt e
+			WHERE e.ledger_id = l.ledger_id AND e.segment = s.segment))
+	FROM llm_audit.segment_of(leaf) s JOIN llm_audit.ledger l USING (ledger_id)
+$$;
+COMMENT ON FUNCTION llm_audit.describe_segment(regclass) IS
+	'the part of an archive''s manifest that describes its segment: columns, bounds, what segment_event and erase_receipt have of it';
+REVOKE EXECUTE ON FUNCTION llm_audit.describe_segment(regclass) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.count_erasures(for_ledger uuid, number int) RETURNS bigint
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT count(*) FROM llm_audit.erase_receipt e
+	WHERE e.ledger_id = for_ledger AND e.segment = number AND e.stage = 'erased'
+$$;
+COMMENT ON FUNCTION llm_audit.count_erasures(uuid, int) IS
+	'receipts of erasures that a segment has: more than an archive of it knew mean that it holds what was erased since';
+REVOKE EXECUTE ON FUNCTION llm_audit.count_erasures(uuid, int) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.archive(segment regclass, path text) RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
+AS $$
+DECLARE
+	s llm_audit.ledger_segment;
+	manifest jsonb;
+	size bigint;
+	new_id uuid := gen_random_uuid();
+	timeout text := current_setting('lock_timeout');
+BEGIN
+	PERFORM llm_audit.require_superuser();
+	PERFORM llm_audit.require_read_committed();
+	IF archive.path IS NULL THEN
+		RAISE EXCEPTION 'path must not be null' USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	SELECT * INTO s FROM llm_audit.segment_of(archive.segment);
+	IF NOT FOUND THEN
+		RAISE EXCEPTION '"%" is not a ledger segment', archive.segment
+			USING ERRCODE = 'wrong_object_type';
+	ELSIF s.state <> 'closed' THEN
+		RAISE EXCEPTION 'segment "%" is not closed', archive.segment
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'An archive holds a segment for good: close it first.';
+	END IF;
+	-- neither erasing nor purging may get in between
+	PERFORM set_config('lock_timeout', llm_audit.setting('ddl_lock_timeout'), true);
+	EXECUTE format('LOCK TABLE ONLY %s IN SHARE MODE', archive.segment);
+	PERFORM set_config('lock_timeout', timeout, true);
+	manifest := llm_audit.archive_write(archive.segment, archive.path,
+		llm_audit.describe_segment(archive.segment)::text);
+	size := (pg_stat_file(archive.path)).size;
+	INSERT INTO llm_audit.archive_file (archive_id, ledger_id, segment, path, row_count, bytes,
+			erasures)
+		VALUES (new_id, s.ledger_id, s.segment, archive.path,
+			(manifest #>> '{rows,count}')::bigint, size,
+			llm_audit.count_erasures(s.ledger_id, s.segment));
+	PERFORM llm_audit.record_own_event('archive.created', 'segment',
+		format('%I.%I', s.schema_name, s.relation_name), NULL,
+		jsonb_build_object('ledger_id', s.ledger_id, 'segment', s.segment,
+			'archive', new_id, 'rows', manifest #> '{rows,count}', 'bytes', size));
+	RETURN manifest || jsonb_build_object('archive_id', new_id, 'bytes', size);
+END
+$$;
+COMMENT ON FUNCTION llm_audit.archive(regclass, text) IS
+	'writes a closed segment to a new file of the server, as a bundle that needs no database, and reads it again before it gets its name; returns the manifest; raises XX001 if the segment does not verify; for superusers';
+REVOKE EXECUTE ON FUNCTION llm_audit.archive(regclass, text) FROM PUBLIC;
+
+-- What was erased since is still in the file: such an archive counts no more.
+CREATE FUNCTION llm_audit.archive_of(segment regclass) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT a.path FROM llm_audit.segment_of(archive_of.segment) s
+	JOIN llm_audit.archive_file a USING (ledger_id, segment)
+	WHERE (pg_stat_file(a.path, true)).size = a.bytes
+		AND a.erasures = llm_audit.count_erasures(a.ledger_id, a.segment)
+	ORDER BY a.created_at DESC LIMIT 1
+$$;
+COMMENT ON FUNCTION llm_audit.archive_of(regclass) IS
+	'path of the newest archive of a segment that is still there and holds nothing that was erased since; NULL if there is none; for superusers';
+REVOKE EXECUTE ON FUNCTION llm_audit.archive_of(regclass) FROM PUBLIC;
+
+-- ------------------------------------------------------------------ loading
+
+CREATE TABLE llm_audit.loaded_archive (
+	schema_name name NOT NULL,
+	relation_name name NOT NULL,
+	ledger_id uuid NOT NULL,
+	segment int NOT NULL,
+	row_count bigint NOT NULL,
+	loaded_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	loaded_by name NOT NULL DEFAULT session_user,
+	PRIMARY KEY (schema_name, ledger_id, segment)
+);
+COMMENT ON TABLE llm_audit.loaded_archive IS 'segments that load_archive() has brought back to be read';
+COMMENT ON COLUMN llm_audit.loaded_archive.schema_name IS 'schema of the table';
+COMMENT ON COLUMN llm_audit.loaded_archive.relation_name IS 'table that holds them';
+COMMENT ON COLUMN llm_audit.loaded_archive.ledger_id IS 'the ledger';
+COMMENT ON COLUMN llm_audit.loaded_archive.segment IS 'the segment';
+COMMENT ON COLUMN llm_audit.loaded_archive.row_count IS 'its rows';
+COMMENT ON COLUMN llm_audit.loaded_archive.loaded_at IS 'when it was loaded';
+COMMENT ON COLUMN llm_audit.loaded_archive.loaded_by IS 'session user';
+
+CREATE FUNCTION llm_audit.refuse_archive_change() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE EXCEPTION 'rows of a loaded archive cannot be changed'
+		USING ERRCODE = 'insufficient_privilege',
+			HINT = 'Drop the table when it is not needed any more: the archive stays.';
+END
+$$;
+COMMENT ON FUNCTION llm_audit.refuse_archive_change() IS
+	'statement trigger of the tables that load_archive() makes: refuses every change';
+REVOKE EXECUTE ON FUNCTION llm_audit.refuse_archive_change() FROM PUBLIC;
+
+-- The manifest is a file's word: of it only names, quoted, and numbers of
+-- built-in types become part of a statement.
+CREATE FUNCTION llm_audit.make_archive_table(manifest jsonb, schema name)
+	RETURNS regclass
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	relation text := format('%I.%I', schema, manifest #>> '{segment,name}');
+	elements text;
+	found text;
+	i record;
+BEGIN
+	IF EXISTS (SELECT FROM jsonb_array_elements(manifest #> '{segment,columns}') c
+		WHERE (c ->> 'type_oid')::oid >= 10000 OR (c ->> 'name') IS NULL
+			OR format_type((c ->> 'type_oid')::oid, (c ->> 'type_modifier')::int) = '???')
+		OR jsonb_array_length(manifest #> '{segment,columns}') = 0
+	THEN
+		RAISE EXCEPTION 'the archive has a column of an unknown type'
+			USING ERRCODE = 'data_corrupted';
+	END IF;
+	SELECT string_agg(format('%I %s', c ->> 'name',
+			format_type((c ->> 'type_oid')::oid, (c ->> 'type_modifier')::int)), ', ' ORDER BY n)
+		INTO elements
+		FROM jsonb_array_elements(manifest #> '{segment,columns}') WITH ORDINALITY AS x (c, n);
+	IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) THEN
+		EXECUTE format('CREATE SCHEMA %I', schema);
+	ELSIF schema LIKE 'pg\_%' OR schema IN ('llm_audit', 'information_schema') THEN
+		RAISE EXCEPTION 'archives cannot be loaded into schema "%"', schema
+			USING ERRCODE = 'invalid_schema_name';
+	END IF;
+	IF to_regclass(relation) IS NULL THEN
+		EXECUTE format('CREATE TABLE %s (%s)', relation, elements);
+		EXECUTE format('COMMENT ON TABLE %s IS %L', relation, 'loaded from archives by llm_audit.load_archive(), to be read');
+		EXECUTE format('CREATE INDEX ON %s (id)', relation);
+		FOR i IN SELECT b.definition FROM llm_audit.builtin_indexes() b
+			WHERE b.relation_name = manifest #>> '{segment,name}'
+				AND (manifest #>> '{segment,builtin}')::boolean
+		LOOP
+			EXECUTE format('CREATE INDEX ON %s %s', relation, i.definition);
+		END LOOP;
+		EXECUTE format('CREATE TRIGGER llm_audit_archive BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
+			ON %s FOR EACH STATEMENT EXECUTE FUNCTION llm_audit.refuse_archive_change()', relation);
+		RETURN relation;
+	END IF;
+	SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+		INTO found FROM pg_attribute a
+		WHERE a.attrelid = relation::regclass AND a.attnum > 0 AND NOT a.attisdropped;
+	IF found IS DISTINCT FROM elements OR NOT EXISTS (SELECT FROM pg_trigger t
+		WHERE t.tgrelid = relation::regclass AND t.tgname = 'llm_audit_archive')
+	THEN
+		RAISE EXCEPTION 'table "%" is not one for rows of this archive', relation
+			USING ERRCODE = 'duplicate_table',
+				HINT = 'Load the archive into another schema.';
+	END IF;
+	RETURN relation;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.make_archive_table(jsonb, name) IS
+	'makes or finds the table for an archive''s rows; part of load_archive()';
+REVOKE EXECUTE ON FUNCTION llm_audit.make_archive_table(jsonb, name) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.load_archive(path text, reason text,
+		schema name DEFAULT 'llm_audit_archive') RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	manifest jsonb;
+	relation regclass;
+	loaded bigint;
+	ledger uuid;
+	number int;
+BEGIN
+	PERFORM llm_audit.require_superuser();
+	IF path IS NULL OR schema IS NULL OR coalesce(btrim(reason), '') = '' THEN
+		RAISE EXCEPTION 'a path, a reason and a schema are needed to load an archive'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	manifest := llm_audit.archive_manifest(path);
+	IF manifest ->> 'format' IS DISTINCT FROM 'llm_audit archive 1' THEN
+		RAISE EXCEPTION 'the archive has a format that is not known here'
+			USING ERRCODE = 'feature_not_supported';
+	END IF;
+	ledger := manifest #>> '{segment,ledger_id}';
+	number := manifest #>> '{segment,segment}';
+	DELETE FROM llm_audit.loaded_archive l
+		WHERE to_regclass(format('%I.%I', l.schema_name, l.relation_name)) IS NULL;
+	IF EXISTS (SELECT FROM llm_audit.loaded_archive l
+		WHERE l.schema_name = schema AND l.ledger_id = ledger AND l.segment = number)
+	THEN
+		RAISE EXCEPTION 'the segment of this archive has been loaded into schema "%" already', schema
+			USING ERRCODE = 'duplicate_object';
+	END IF;
+	relation := llm_audit.make_archive_table(manifest, schema);
+	EXECUTE format('ALTER TABLE %s DISABLE TRIGGER llm_audit_archive', relation);
+	loaded := llm_audit.archive_rows(path, relation);
+	EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER llm_audit_archive', relation);
+	IF loaded IS DISTINCT FROM (manifest #>> '{rows,count}')::bigint THEN
+		RAISE EXCEPTION 'the archive does not have as many rows as it says'
+			USING ERRCODE = 'data_corrupted';
+	END IF;
+	INSERT INTO llm_audit.loaded_archive (schema_name, relation_name, ledger_id, segment, row_count)
+		VALUES (schema, manifest #>> '{segment,name}', ledger, number, loaded);
+	PERFORM llm_audit.record_own_event('archive.loaded', 'segment',
+		manifest #>> '{segment,leaf}', reason,
+		jsonb_build_object('ledger_id', ledger, 'segment', number, 'rows', loaded, 'schema', schema));
+	RETURN loaded;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.load_archive(text, text, name) IS
+	'brings an archive back into a table of that schema with the ledger''s name, columns and indexes, to be read by superusers and whom they allow, and not changed; needs a reason; returns the number of rows; recorded; raises XX001 for a file that is not a whole archive';
+REVOKE EXECUTE ON FUNCTION llm_audit.load_archive(text, text, name) FROM PUBLIC;

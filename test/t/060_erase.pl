@@ -1,0 +1,129 @@
+# Erasing to the last byte: a field's period passes, its values are emptied,
+# the segment is rewritten, and nothing of them is left in the data directory.
+# Somebody who may still see them holds the rewrite up, not the erasure.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../perl";
+use LlmAudit;
+use File::Find qw(find);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $day = 86400;
+my $node = make_node('erase', fsync => 'on');
+plan skip_all => 'libfaketime is not installed' unless fake_clock($node);
+start_faked($node);
+make_database($node, 'audit');
+$node->safe_psql('audit', q{SELECT llm_audit.set_content_recording('*', '*', true, 'a test')});
+
+# Files that hold a text, the log of changes aside: docs/retention.md says how
+# long that keeps it.
+sub files_with
+{
+	my ($text) = @_;
+	my @found;
+	my $data = $node->data_dir;
+	find(
+		{
+			no_chdir => 1,
+			wanted => sub {
+				return unless -f;
+				return if m{^\Q$data\E/pg_wal/};
+				open(my $file, '<:raw', $_) or return;
+				local $/ = undef;
+				push @found, substr($_, length($data) + 1) if index(<$file>, $text) >= 0;
+				close($file);
+			}
+		},
+		$data);
+	return @found;
+}
+
+sub query
+{
+	return $node->safe_psql('audit', $_[0]);
+}
+
+# Some text in line, some out of line.
+query(q{SELECT llm_audit.record_call(json_build_object('request_id', 'req-' || i, 'environment', 'prod',
+	'occurred_at', now(), 'service_name', 'gateway', 'organization_id', 'bank', 'actor_id', 'clerk',
+	'actor_type', 'human', 'operation_name', 'chat', 'provider_name', 'openai', 'request_model', 'gpt-4o',
+	'status', 'ok', 'user_agent', 'agent zanzibar',
+	'content', json_build_array(json_build_object('kind', 'prompt', 'body',
+		'the words of quetzalcoatl' || CASE WHEN i % 3 = 0 THEN (SELECT string_agg(' word ' || chr(97 + j % 26)
+			|| chr(97 + j / 26 % 26) || chr(97 + (j * 7 + i) % 26), '') FROM generate_series(1, 3000) j) ELSE '' END)))::text)
+	FROM generate_series(1, 30) i});
+my $leaf = query('SELECT DISTINCT tableoid::regclass FROM llm_audit.llm_content');
+query(qq{ANALYZE llm_audit.llm_content; CREATE INDEX ON $leaf (body_bytes); CHECKPOINT});
+ok(scalar(files_with('quetzalcoatl')), 'the text is in the data directory');
+ok(scalar(files_with('zanzibar')), 'so is a field of the call');
+my $toast = "SELECT pg_relation_size(reltoastrelid) > 0 FROM pg_class WHERE oid = '$leaf'::regclass";
+is(query($toast), 't', 'some text is stored out of line');
+
+# Nothing expires before its time, nor in a segment that is open.
+is(query("SELECT llm_audit.expire_fields('$leaf')"), '0', 'nothing has expired');
+set_clock($node, 98 * $day);
+is(query("SELECT llm_audit.expire_fields('$leaf')"), '0', 'the segment is still open');
+query('CALL llm_audit.make_segments()');
+query('CALL llm_audit.close_segments()');
+is(query("SELECT count(*) FROM llm_audit.expired_fields() WHERE leaf = '$leaf'::regclass"),
+	'4', 'now its erasable fields have expired');
+
+# The day of the calls, in the summary that outlives them.
+is(query(q{SELECT llm_audit.summarise_day('prod', (SELECT min(recorded_at AT TIME ZONE 'UTC')::date FROM llm_audit.llm_call))}),
+	'30', 'the calls are summed up');
+is( query('SELECT organization_id, service_name, request_model, calls, errors FROM llm_audit.usage_summary'),
+	'bank|gateway|gpt-4o|30|0', 'by what they have in common');
+is(query('SELECT final FROM llm_audit.summarised_day'), 't', 'for good, since the segment is closed');
+
+# A reader with an old snapshot.
+my $reader = $node->background_psql('audit');
+$reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+$reader->query_safe('SELECT count(*) FROM llm_audit.environment');
+is(query("SELECT llm_audit.expire_fields('$leaf')"), '30', 'values are emptied beside a reader');
+is(query("SELECT count(*) || ' ' || count(body) || ' ' || count(body_digest) FROM $leaf"),
+	'30 0 0', 'and read as empty');
+is( query(q{SELECT cause, row_count, completed_at IS NULL FROM llm_audit.erasure_report()}),
+	'period|30|t', 'the erasure is not complete');
+check_verify($node, 'audit', 'between erasing and rewriting');
+query('CHECKPOINT');
+ok(scalar(files_with('quetzalcoatl')), 'old versions are still in the file');
+my ($status, $out, $err) = $node->psql('audit', "SELECT llm_audit.rewrite_segment('$leaf')",
+	on_error_stop => 1);
+like($err, qr/cannot be rewritten yet.*may still read/s, 'a rewrite would leave them');
+$reader->query_safe('COMMIT');
+$reader->quit;
+
+is(query("SELECT llm_audit.rewrite_segment('$leaf')"), 't', 'the segment is rewritten');
+query('CHECKPOINT');
+is(join(' ', files_with('quetzalcoatl')), '', 'nothing is left of the text');
+is(query($toast), 'f', 'nor of what was out of line');
+ok(scalar(files_with('zanzibar')), 'fields with a longer period stay');
+is( query(q{SELECT row_count, completed_at > erased_at FROM llm_audit.erasure_report()}),
+	'30|t', 'the erasure is complete, and says when');
+is(query("SELECT llm_audit.rewrite_segment('$leaf')"), 'f', 'once');
+is(query("SELECT llm_audit.expire_fields('$leaf')"), '0', 'there is no more to do');
+is(query('SELECT count(*) FROM llm_audit.field_expiry'), '4', 'and that is known without looking');
+check_verify($node, 'audit', 'after the rewrite');
+my $tampered = query(qq{SELECT string_agg(DISTINCT finding, ' ') FROM llm_audit.verify('llm_audit.llm_content')});
+is($tampered, '', 'llm_content verifies by itself');
+
+# A year on, the call's own field goes; a crash between the steps loses none.
+set_clock($node, 420 * $day);
+query('CALL llm_audit.make_segments()');
+query('CALL llm_audit.close_segments()');
+my $calls = query('SELECT DISTINCT tableoid::regclass FROM llm_audit.llm_call');
+is(query("SELECT llm_audit.expire_fields('$calls')"), '30', 'a year later fields of the call are emptied');
+$node->stop('immediate');
+start_faked($node);
+is(query("SELECT llm_audit.rewrite_segment('$calls')"), 't', 'after a crash the rewrite is still due');
+query('CHECKPOINT');
+is(join(' ', files_with('zanzibar')), '', 'nothing is left of the field');
+is(query("SELECT count(*) || ' ' || count(user_agent) || ' ' || count(actor_id) FROM $calls"),
+	'30 0 30', 'what has longer to go is there');
+check_verify($node, 'audit', 'in the end');
+
+$node->stop;
+done_testing();

@@ -1,0 +1,139 @@
+# Archives: written, checked, refused when damaged, and read back the same.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/../perl";
+use LlmAudit;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = make_node('archive');
+$node->start;
+make_database($node, 'audit');
+my $dir = $node->basedir . '/bundles';
+mkdir($dir, 0700) or die "$dir: $!";
+
+sub query
+{
+	return $node->safe_psql('audit', $_[0]);
+}
+
+sub refused
+{
+	my ($sql, $why, $name) = @_;
+	my ($status, $out, $err) = $node->psql('audit', $sql);
+	like($err, $why, $name);
+	return;
+}
+
+# copy_with(FROM, TO, CHANGE): a file whose bytes CHANGE has changed.
+sub copy_with
+{
+	my ($from, $to, $change) = @_;
+	my $bytes = slurp_file($from);
+	open(my $in, '<:raw', $from) or die "$from: $!";
+	{ local $/ = undef; $bytes = <$in>; }
+	close($in);
+	$change->(\$bytes);
+	open(my $out, '>:raw', $to) or die "$to: $!";
+	print $out $bytes;
+	close($out) or die "$to: $!";
+	return;
+}
+
+# A table with every kind of value, a column that was dropped before it became
+# a ledger, and rows in several lanes; and the built-in calls.
+query(q{
+	CREATE TABLE kinds (gone int, environment text NOT NULL, t text, v varchar(20), c char(3), b boolean, i2 int2,
+		i4 int4, i8 int8, n numeric, f4 float4, f8 float8, u uuid, y bytea, d date, ti time, ts timestamp,
+		tz timestamptz, iv interval, a inet, ci cidr, j json, jb jsonb, ta text[], na numeric[])
+		PARTITION BY LIST (environment);
+	ALTER TABLE kinds DROP COLUMN gone;
+	SELECT llm_audit.create_ledger('kinds', erasable => '{t}');
+	SELECT llm_audit.set_field_policy('kinds', c, 'keep', reason => 'a test')
+		FROM unnest('{v,c,j,ta}'::text[]) c});
+query(q{INSERT INTO kinds (environment, t, v, c, b, i2, i4, i8, n, f4, f8, u, y, d, ti, ts, tz, iv, a, ci, j, jb, ta, na)
+	SELECT 'prod', 'text ' || i || E' \u0436', 'v', 'c', i % 2 = 0, i, i, i, i / 3.0, 'NaN', '-0', gen_random_uuid(), '\x00ff',
+		'infinity', '12:00', '-infinity', now(), '1 mon 2 days 3.5 s', '10.0.0.1/8', '10.0.0.0/8', '{"b":  1}',
+		'{"b": 1, "a": [1.50]}', '{a,NULL}', '[0:1]={1.0,NaN}' FROM generate_series(1, 500) i});
+query("INSERT INTO kinds (environment, t) VALUES ('prod', NULL)");
+query(insert_calls(300, 'call'));
+my $kinds = query('SELECT DISTINCT tableoid::regclass FROM kinds');
+my $calls = current_leaf($node, 'audit', 'prod');
+refused("SELECT llm_audit.archive('$kinds', '$dir/kinds')", qr/is not closed/, 'only closed segments');
+query(qq{UPDATE llm_audit.ledger_segment SET state = 'closed'
+	WHERE format('%I.%I', schema_name, relation_name) IN ('public.$kinds', '$calls')});
+query(qq{SELECT llm_audit.erase_rows('$kinds', '{t}', 't.i4 < 10', gen_random_uuid(), 'subject', 'T', 'b')});
+
+is(query(qq{SELECT llm_audit.archive('$kinds', '$dir/kinds') #>> '{rows,count}'}), '501', 'an archive is written');
+is((stat("$dir/kinds"))[2] & 0777, 0600, 'for the server alone');
+is(query(qq{SELECT llm_audit.archive_of('$kinds')}), "$dir/kinds", 'and known');
+is(query(qq{SET client_encoding = 'LATIN1'; SELECT count(llm_audit.archive('$calls', '$dir/calls'))}), '1', 'another');
+my $manifest = query(qq{SELECT llm_audit.archive_manifest('$dir/kinds')::jsonb});
+like($manifest, qr/"signature": null/, 'the manifest has room for a signature');
+is(query(qq{SELECT jsonb_array_length('$manifest'::jsonb #> '{segment,erase_receipts}')}), '1', 'and the receipts');
+is(join(' ', sort map { s{.*/}{}r } glob("$dir/*")), 'calls kinds', 'nothing else is left in the directory');
+
+# Back again
+is(query(qq{SELECT llm_audit.load_archive('$dir/kinds', 'a drill', 'old')}), '501', 'it is loaded');
+is(query(qq{SELECT llm_audit.load_archive('$dir/calls', 'a drill', 'old')}), '300', 'so is the other');
+is(query('SELECT count(*) FROM (SELECT kinds::text FROM kinds EXCEPT ALL SELECT kinds::text FROM old.kinds) x'),
+	'0', 'with the same rows');
+is(query('SELECT count(*) FROM (SELECT c::text FROM llm_audit.llm_call c EXCEPT ALL SELECT c::text FROM old.llm_call c) x'),
+	'0', 'of calls too');
+is(query(q{SET search_path = old; SELECT count(*) FROM llm_call WHERE request_id = 'call-7'}), '1',
+	'the same query answers');
+like(query(q{SET search_path = old; SET enable_seqscan = off; EXPLAIN SELECT FROM llm_call WHERE request_id = 'call-7'}),
+	qr/Index/, 'by an index');
+for my $change ('DELETE FROM old.kinds', 'UPDATE old.kinds SET i4 = 1', 'TRUNCATE old.kinds',
+	'INSERT INTO old.kinds SELECT * FROM old.kinds')
+{
+	refused($change, qr/cannot be changed/, $change);
+}
+is( query(q{SELECT string_agg(action, ' ' ORDER BY recorded_at) FROM llm_audit.admin_event WHERE action LIKE 'archive.%'}),
+	'archive.created archive.created archive.loaded archive.loaded', 'all of it is recorded');
+
+# Refused
+refused("SELECT llm_audit.load_archive('$dir/kinds', 'a drill', 'old')", qr/already/, 'not twice into one schema');
+refused("SELECT llm_audit.load_archive('$dir/kinds', ' ', 'other')", qr/a reason/, 'not without a reason');
+refused("SELECT llm_audit.load_archive('$dir/kinds', 'x', 'llm_audit')", qr/cannot be loaded into schema/, 'not into our schema');
+refused("CREATE SCHEMA taken; CREATE TABLE taken.kinds (n int); SELECT llm_audit.load_archive('$dir/kinds', 'x', 'taken')",
+	qr/is not one for rows of this archive/, 'not into a table of something else');
+refused("SELECT llm_audit.archive('$kinds', '$dir/kinds')", qr/exists already/, 'no file is overwritten');
+refused("SELECT llm_audit.archive('$kinds', '../kinds')", qr/must be absolute/, 'no relative path');
+refused("SELECT llm_audit.archive('$kinds', '" . $node->data_dir . "/base/kinds')", qr/data directory/, 'not in the data directory');
+refused("SELECT llm_audit.archive('$kinds', '$dir/none/kinds')", qr/could not create file/, 'no such directory');
+refused("SELECT llm_audit.archive('kinds', '$dir/x')", qr/is not a ledger segment/, 'a ledger is no segment');
+for my $role ('llm_audit_admin', 'llm_audit_auditor')
+{
+	refused("SET ROLE $role; SELECT llm_audit.archive('$kinds', '$dir/x')", qr/permission denied/, "$role may not archive");
+	refused("SET ROLE $role; SELECT llm_audit.load_archive('$dir/kinds', 'x')", qr/permission denied/, "$role may not load");
+}
+
+# Damage: one byte anywhere, an end cut off, something added.
+my $size = -s "$dir/kinds";
+for my $at (0, 25, int($size / 2), $size - 300, $size - 60, $size - 45, $size - 20, $size - 1)
+{
+	unlink("$dir/bad");
+	copy_with("$dir/kinds", "$dir/bad", sub { substr(${ $_[0] }, $at, 1) ^= "\x01" });
+	refused("SELECT llm_audit.load_archive('$dir/bad', 'x', 'bad')", qr/is not a whole archive/, "a changed byte at $at");
+}
+for my $keep (0, 10, 60, $size - 1)
+{
+	copy_with("$dir/kinds", "$dir/bad", sub { ${ $_[0] } = substr(${ $_[0] }, 0, $keep) });
+	refused("SELECT llm_audit.archive_manifest('$dir/bad')", qr/is not a whole archive/, "cut off at $keep");
+}
+copy_with("$dir/kinds", "$dir/bad", sub { ${ $_[0] } .= 'x' });
+refused("SELECT llm_audit.archive_manifest('$dir/bad')", qr/is not a whole archive/, 'something added');
+is(query(q{SELECT to_regnamespace('bad') IS NULL}), 't', 'nothing came of it');
+
+# What is erased after it was archived: the archive counts no more.
+query(qq{SELECT llm_audit.erase_rows('$kinds', '{t}', 't.i4 = 20', gen_random_uuid(), 'subject', 'T', 'b')});
+is(query(qq{SELECT llm_audit.archive_of('$kinds') IS NULL}), 't', 'an archive from before an erasure is none');
+query(qq{SELECT llm_audit.archive('$kinds', '$dir/again')});
+is(query(qq{SELECT llm_audit.archive_of('$kinds')}), "$dir/again", 'a new one is');
+unlink("$dir/again");
+is(query(qq{SELECT llm_audit.archive_of('$kinds') IS NULL}), 't', 'nor is one that is gone');
+$node->stop;
+done_testing();
