@@ -17,6 +17,8 @@ BEGIN
 		'gap_report(timestamptz, timestamptz)', 'masking_report(timestamptz, timestamptz)']
 	LOOP
 		EXECUTE 'ALTER FUNCTION llm_audit.' || f || ' OWNER TO llm_audit_view_owner';
+		-- so that what the extension granted is on record with that owner
+		EXECUTE 'GRANT EXECUTE ON FUNCTION llm_audit.' || f || ' TO llm_audit_view_owner';
 	END LOOP;
 	FOREACH f IN ARRAY ARRAY[
 		'set_scope(regrole, text[], text[], text[], text[])',
@@ -31,6 +33,7 @@ BEGIN
 		'register_source(text, text, text, text, interval)']
 	LOOP
 		EXECUTE 'ALTER FUNCTION llm_audit.' || f || ' OWNER TO llm_audit_definer';
+		EXECUTE 'GRANT EXECUTE ON FUNCTION llm_audit.' || f || ' TO llm_audit_definer';
 	END LOOP;
 
 	FOREACH f IN ARRAY ARRAY[

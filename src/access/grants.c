@@ -29,6 +29,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -626,6 +627,7 @@ GrantsAfter(List *events)
 	Oid			owner;
 	Oid			user;
 	int			security;
+	int			nest;
 
 	if (events == NIL)
 		return;
@@ -636,11 +638,16 @@ GrantsAfter(List *events)
 	/* an error puts the user back by ending the (sub)transaction */
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE);
+	/* pg_restore turns it off, and the owner is subject to it */
+	nest = NewGUCNestLevel();
+	(void) set_config_option("row_security", "on", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	PushActiveSnapshot(GetTransactionSnapshot());
 	InsertEvents(events);
 	PopActiveSnapshot();
 	SPI_finish();
+	AtEOXact_GUC(true, nest);
 	SetUserIdAndSecContext(user, security);
 }

@@ -19,6 +19,7 @@
 #include "policy/scan.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -126,6 +127,7 @@ TokensWrite(const TokenOwner *owner, List *tokens)
 	Oid			ledger_owner = TokenLedgerOwner();
 	Oid			user;
 	int			security;
+	int			nest;
 
 	if (!OidIsValid(ledger_owner))
 		return;
@@ -133,9 +135,14 @@ TokensWrite(const TokenOwner *owner, List *tokens)
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(ledger_owner,
 						   security | SECURITY_LOCAL_USERID_CHANGE);
+	/* the owner is subject to it, and a session may have turned it off */
+	nest = NewGUCNestLevel();
+	(void) set_config_option("row_security", "on", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	InsertTokens(owner, tokens);
 	SPI_finish();
+	AtEOXact_GUC(true, nest);
 	SetUserIdAndSecContext(user, security);
 }
