@@ -490,7 +490,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	r record;
-	reason text := llm_audit.setting('reason');
+	reason text := coalesce(llm_audit.reader_setting('reason'), '');
 	found bigint := 0;
 	n bigint;
 BEGIN

@@ -88,7 +88,7 @@ static uint64 read_generation = 0;
 static bool memberships_changed = false;
 
 /* The writer whose rows were last accepted, and what of. */
-static struct
+typedef struct AcceptedWriter
 {
 	Oid			user;
 	uint64		generation;
@@ -96,7 +96,9 @@ static struct
 	char	   *organization;	/* in TopMemoryContext, or NULL */
 	size_t		organization_len;
 	NameData	environment;
-} accepted;
+} AcceptedWriter;
+
+static AcceptedWriter accepted;
 
 /* Syscache callback: a role or a membership has changed. */
 static void
@@ -261,7 +263,7 @@ ScopeRead(void)
 	all_rows = NIL;
 	entries = NIL;
 	read_generation = 0;
-	accepted.	user = InvalidOid;
+	accepted.user = InvalidOid;
 
 	MemoryContextReset(scope_context);
 	memberships_changed = false;
@@ -565,14 +567,14 @@ llm_audit_is_member(PG_FUNCTION_ARGS)
 static bool
 LikeAccepted(const Segment *seg, const char *organization, size_t len)
 {
-	if (accepted.user != GetUserId() ||
+	if (accepted.user != LedgerWriter() ||
 		accepted.generation != ConfigGeneration() || memberships_changed)
 		return false;
 	if (accepted.unlimited)
 		return true;
 	return accepted.organization_len == len &&
-	memcmp(accepted.organization, organization, len) == 0 &&
-	strcmp(NameStr(accepted.environment), NameStr(seg->environment)) == 0;
+		memcmp(accepted.organization, organization, len) == 0 &&
+		strcmp(NameStr(accepted.environment), NameStr(seg->environment)) == 0;
 }
 
 /* Remembers what was accepted; organization NULL: the user is not limited. */
@@ -581,20 +583,20 @@ Accept(const Segment *seg, const char *organization, size_t len)
 {
 	if (organization != NULL)
 	{
-		accepted.	user = InvalidOid;
+		accepted.user = InvalidOid;
 
 		if (accepted.organization != NULL)
 			pfree(accepted.organization);
-		accepted.	organization = NULL;
-		accepted.	organization = MemoryContextAlloc(TopMemoryContext, len + 1);
+		accepted.organization = NULL;
+		accepted.organization = MemoryContextAlloc(TopMemoryContext, len + 1);
 
 		memcpy(accepted.organization, organization, len);
-		accepted.	organization_len = len;
-		accepted.	environment = seg->environment;
+		accepted.organization_len = len;
+		accepted.environment = seg->environment;
 	}
-	accepted.	unlimited = (organization == NULL);
-	accepted.	generation = read_generation;
-	accepted.	user = GetUserId();
+	accepted.unlimited = (organization == NULL);
+	accepted.generation = read_generation;
+	accepted.user = LedgerWriter();
 }
 
 /*
@@ -626,7 +628,7 @@ RefuseScope(const Segment *seg, const char *column)
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("value of column \"%s\" of ledger \"%s\" is outside the scope of role \"%s\"",
 					column, NameStr(seg->ledger_name),
-					GetUserNameFromId(GetUserId(), false)),
+					GetUserNameFromId(LedgerWriter(), false)),
 			 errhint("What a writer may write to is set by llm_audit.set_scope().")));
 }
 
@@ -634,7 +636,7 @@ void
 ScopeCheckWriter(const Segment *seg, const Datum *values, const bool *nulls)
 {
 	AttrNumber	attnum = seg->attrs.organization_id;
-	Oid			user = GetUserId();
+	Oid			user = LedgerWriter();
 	List	   *tasks;
 	text	   *organization;
 	char	   *name;

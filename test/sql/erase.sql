@@ -75,6 +75,7 @@ SELECT action, target_type, reason, "after" - 'erasure' AS details FROM llm_audi
 SELECT finding, detail FROM llm_audit.verify('llm_audit.llm_call') UNION ALL SELECT finding, detail FROM llm_audit.verify('llm_audit.llm_content');
 -- what is known of a person, without text; by pseudonym as well
 BEGIN;
+SET LOCAL llm_audit.reason = '';
 SELECT llm_audit.subject_report('olga');
 ROLLBACK;
 BEGIN;
@@ -102,5 +103,5 @@ SELECT count(*) AS rows, count(doc) AS docs, count(tags) AS tags FROM entry;
 SELECT cause, column_names, row_count FROM llm_audit.erase_receipt WHERE cause = 'period';
 SELECT action, "after" -> 'rows' AS rows FROM llm_audit.admin_event WHERE action = 'field.erased';
 \c :origin
-DROP DATABASE erase;
+DROP DATABASE erase WITH (FORCE);
 DROP ROLE erase_writer;

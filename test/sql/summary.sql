@@ -43,4 +43,4 @@ SELECT count(*) FROM llm_audit.usage_summary;
 SELECT count(*) FROM llm_audit.cost_report('-infinity', 'infinity');
 RESET ROLE;
 \c :origin
-DROP DATABASE summary;
+DROP DATABASE summary WITH (FORCE);

@@ -55,6 +55,11 @@ is($out, 'gateway', 'the writer is the writer again afterwards');
 	"\\set ON_ERROR_STOP off\nCOPY llm_audit.llm_call (request_id) FROM STDIN;\nx\n\\.\nSELECT current_user;");
 is($out, 'gateway', 'after an error too');
 refused('audit', $copy, qr/permission denied/, 'who may not insert may not COPY');
+$node->safe_psql('audit', "SELECT llm_audit.set_scope('gateway', '{other}', '{prod}')");
+refused('audit', $copy, qr/outside the scope of role "gateway"/, 'nor whose scope is another', 'gateway');
+$node->safe_psql('audit', "SELECT llm_audit.set_scope('gateway', '{default}', '{prod}')");
+($status, $out, $err) = run_as($node, 'audit', 'gateway', $copy);
+is($status, 0, 'COPY within the scope') or diag $err;
 refused('audit', "COPY llm_audit.match_token (request_id, token) FROM STDIN;\nx\ty\n\\.\n",
 	qr/permission denied/, 'nor who may insert other columns only', 'half');
 refused('audit', "COPY llm_audit.llm_call FROM '/etc/passwd'", qr/permission denied|must be|not supported/,
