@@ -324,7 +324,7 @@ FoldHead(const unsigned char *text, size_t have, uint64_t raw)
 {
 	unsigned char folded[8] = {0};
 
-	if (text[0] < 0x80)
+	if (have == 0 || text[0] < 0x80)
 		return FoldEight(raw);
 	FoldCopy(text, have < 8 ? have : 8, folded);
 	return LoadEight(folded, 8);
