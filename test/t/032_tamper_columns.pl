@@ -38,6 +38,11 @@ $node->safe_psql(
 			organization_id, environment, target_type, outcome, reason)
 		SELECT now(), 'environment.added', 'me', 'human', 'bank', 'prod', 'x',
 			'success', 'test' FROM generate_series(1, 3) i;
+	INSERT INTO llm_audit.erase_receipt (environment, erasure_id, stage, cause,
+			ledger, ledger_id, segment, leaf, columns, column_names, row_count, actor)
+		SELECT 'prod', llm_audit.uuid7(), 'completed', 'subject', 'llm_audit.gone',
+			llm_audit.uuid7(), 1, 'llm_audit.gone_1', '{1}', '{a}', 1, 'me'
+		FROM generate_series(1, 3) i;
 	});
 
 # The access log is written by its worker: three reads of texts.
@@ -106,7 +111,7 @@ $node->safe_psql(
 
 my @ledgers = split /\n/,
   $node->safe_psql('audit', 'SELECT relation_name FROM llm_audit.ledger WHERE builtin ORDER BY 1');
-is(scalar(@ledgers), 9, 'all built-in ledgers');
+is(scalar(@ledgers), 10, 'all built-in ledgers');
 is($node->safe_psql('audit', 'SELECT count(*) FROM llm_audit.verify()'), '0', 'all is well at first');
 
 # Changes that show at another place too: where the row is now, and at its
