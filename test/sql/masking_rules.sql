@@ -204,6 +204,9 @@ SELECT llm_audit.mask('x');
 INSERT INTO llm_audit.llm_call (request_id, environment, occurred_at, service_name, actor_id, actor_type,
 	operation_name, provider_name, request_model, status, error_message)
 	VALUES ('broken', 'test', now(), 's', 'svc', 'service', 'chat', 'p', 'm', 'ok', 'x');
+-- nor is anything read, whose record could not be masked
+SELECT count(*) FROM llm_audit.llm_call WHERE request_id = 'broken';
+DELETE FROM llm_audit.mask_rule WHERE name = 'contract';
 SELECT count(*) FROM llm_audit.llm_call WHERE request_id = 'broken';
 \c :origin
 DROP DATABASE masking_rules WITH (FORCE);
