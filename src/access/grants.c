@@ -29,7 +29,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -627,7 +626,6 @@ GrantsAfter(List *events)
 	Oid			owner;
 	Oid			user;
 	int			security;
-	int			nest;
 
 	if (events == NIL)
 		return;
@@ -637,17 +635,14 @@ GrantsAfter(List *events)
 		return;
 	/* an error puts the user back by ending the (sub)transaction */
 	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE);
-	/* pg_restore turns it off, and the owner is subject to it */
-	nest = NewGUCNestLevel();
-	(void) set_config_option("row_security", "on", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	/* pg_restore turns row security on before all of its policies are there */
+	SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	PushActiveSnapshot(GetTransactionSnapshot());
 	InsertEvents(events);
 	PopActiveSnapshot();
 	SPI_finish();
-	AtEOXact_GUC(true, nest);
 	SetUserIdAndSecContext(user, security);
 }

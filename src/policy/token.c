@@ -19,7 +19,6 @@
 #include "policy/scan.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -127,22 +126,17 @@ TokensWrite(const TokenOwner *owner, List *tokens)
 	Oid			ledger_owner = TokenLedgerOwner();
 	Oid			user;
 	int			security;
-	int			nest;
 
 	if (!OidIsValid(ledger_owner))
 		return;
 	/* an error puts the user back by ending the (sub)transaction */
 	GetUserIdAndSecContext(&user, &security);
 	SetUserIdAndSecContext(ledger_owner,
-						   security | SECURITY_LOCAL_USERID_CHANGE);
-	/* the owner is subject to it, and a session may have turned it off */
-	nest = NewGUCNestLevel();
-	(void) set_config_option("row_security", "on", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+						   security | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	InsertTokens(owner, tokens);
 	SPI_finish();
-	AtEOXact_GUC(true, nest);
 	SetUserIdAndSecContext(user, security);
 }

@@ -237,7 +237,7 @@ is(seen($tag), '1 1', 'and is recorded as seen');
 is(seen($tag), '20 20', 'has seen every text that it looked at');
 ($out, $tag) = reads('SELECT count(*) FROM texts;', 1, 'a count');
 is(seen($tag), '20 20', 'computes them all, so all are recorded');
-($out, $tag) = reads('SELECT count(*) FROM texts WHERE request_id = 'none';', 1, 'a search that finds nothing');
+($out, $tag) = reads("SELECT count(*) FROM texts WHERE request_id = 'none';", 1, 'a search that finds nothing');
 is(seen($tag), '0 0', 'has seen none');
 ($out, $tag) = reads('DECLARE c CURSOR FOR SELECT body FROM texts; FETCH 2 FROM c; ROLLBACK;', 1,
 	'a cursor over texts');
