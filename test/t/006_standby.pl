@@ -38,9 +38,13 @@ for my $round (1 .. 3)
 }
 ok($load->finish, 'the writers') or diag($err);
 $primary->wait_for_catchup($standby);
-is( $standby->safe_psql('audit', 'SELECT count(*) FROM llm_audit.llm_call'),
-	$primary->safe_psql('audit', 'SELECT count(*) FROM llm_audit.llm_call'),
+# counted by verify: on a standby nothing can be read, since no read can be recorded
+is( $standby->safe_psql('audit', "SELECT rows FROM llm_audit.verify_summary('llm_audit.llm_call')"),
+	$primary->safe_psql('audit', "SELECT rows FROM llm_audit.verify_summary('llm_audit.llm_call')"),
 	'the standby has every row');
+my ($refused, undef, $why) = $standby->psql('audit', 'SELECT count(*) FROM llm_audit.llm_call');
+isnt($refused, 0, 'a standby shows none');
+like($why, qr/cannot be read on a standby/, 'and says why');
 check_verify($standby, 'audit', 'at rest');
 
 my ($status, $stdout, $stderr) = $standby->psql('audit', insert_calls(1, 'refused'));

@@ -206,7 +206,10 @@ unlink($pem);
 append_to_file($keys, "\n");
 ($refused, $nothing, $message) = $node->psql('audit', 'INSERT INTO llm_audit.llm_call (' . call_columns() . ') SELECT ' . call_values("'lost'"));
 like($message, qr/cannot be used.*OpenSSL finds no private key/s, 'a key that is gone fails the insert');
-is($node->safe_psql('audit', "SELECT count(*) FROM llm_audit.llm_call WHERE request_id = 'lost'"), '0', 'and nothing is stored');
+like(($node->psql('audit', 'SELECT count(*) FROM llm_audit.llm_call'))[2], qr/cannot be used/,
+	'and every read, whose record could not be made');
+make_keys($keys, 'mended');
+is($node->safe_psql('audit', "SELECT count(*) FROM llm_audit.llm_call WHERE request_id = 'lost'"), '0', 'nothing is stored');
 
 check_verify($node, 'audit', 'masked rows');
 $node->stop;

@@ -113,7 +113,8 @@ ok($node->poll_query_until('audit', "SELECT ($events) > $rows"),
 	'recorded when the lock is gone');
 
 # No slot for a worker: refused and logged all the same.
-$node->append_conf('postgresql.conf', "max_worker_processes = 0\n");
+# but for the access writer, its watcher and replication's launcher
+$node->append_conf('postgresql.conf', "max_worker_processes = 3\n");
 $node->restart;
 $rows = $node->safe_psql('audit', $events);
 my $offset = -s $node->logfile;

@@ -96,6 +96,9 @@ for my $how (sort keys %restores)
 			$how eq 'plain' ? ('-f', "$dir/plain") : "$dir/custom" ],
 		"restore, $how");
 	is(state_of($how), $before, "$how: all as it was");
+	is( $node->safe_psql($how, 'SELECT detail FROM llm_audit.verify()'),
+		'policy llm_call everybody was not made by llm_audit', "$how: verify tells of the policy that a DBA has added");
+	$node->safe_psql($how, 'DROP POLICY everybody ON llm_audit.llm_call');
 	check_verify($node, $how, $how);
 	for my $statement (
 		'DELETE FROM keyed',

@@ -102,8 +102,11 @@ is($node->safe_psql('audit', $closed),
 	'2', 'close_segments() in a fresh session closes the other');
 is($node->safe_psql('audit', "SELECT llm_audit.setting('seal_grace')"),
 	'1h', 'the setting as it would be shown');
-my ($status, $stdout, $stderr) =
-  $node->psql('audit', "SELECT llm_audit.match_token('a')");
+my ($status, $stdout, $stderr) = do
+{
+	local $ENV{PGOPTIONS} = '';
+	$node->psql('audit', "SELECT llm_audit.match_token('a')");
+};
 like($stderr, qr/a reason is needed/, 'match_token() in a fresh session');
 ($status, $stdout, $stderr) =
   $node->psql('audit', "SELECT llm_audit.setting('no_such_setting')");

@@ -399,7 +399,8 @@ $node->stop;
 my $summed = PostgreSQL::Test::Cluster->new('summed');
 $summed->init(extra => [ '--encoding=UTF8', '--no-locale', '--data-checksums' ]);
 $summed->append_conf('postgresql.conf',
-	"shared_preload_libraries = 'llm_audit'\nlog_min_messages = warning\nautovacuum = off\n");
+	"shared_preload_libraries = 'llm_audit'\nllm_audit.databases = 'audit'\n"
+	  . "llm_audit.masking = off\nlog_min_messages = warning\nautovacuum = off\n");
 $summed->start;
 make_ledgers($summed);
 is($summed->safe_psql('audit', 'SHOW data_checksums'), 'on', 'checksums here');

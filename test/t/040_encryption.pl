@@ -288,15 +288,18 @@ like($node->safe_psql('audit', q{SELECT hint FROM llm_audit.readiness() WHERE it
 rename("$directory.unmounted", $directory) or die;
 like(decrypt_all('swept', 'note'), qr/^swept$/m, 'back again');
 
-# A standby decrypts with the directory, and makes no key.
+# A standby has the directory too, for the day when it is promoted.
 $node->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start;
 $node->wait_for_catchup($standby);
+like(($standby->psql('audit', 'SELECT count(*) FROM swept'))[2], qr/cannot be read on a standby/,
+	'a standby shows nothing');
+$standby->promote;
 like($standby->safe_psql('audit',
 		q{SELECT llm_audit.decrypt_value(tableoid, 'note', id, note_encrypted) FROM swept ORDER BY 1}),
-	qr/^swept$/m, 'a standby with the directory opens it');
+	qr/^swept$/m, 'one that was promoted opens it with the directory');
 $standby->stop;
 
 # What was encrypted is nowhere in plain, after inserts that fail as well.
