@@ -323,6 +323,7 @@ $node->safe_psql('audit', q{
 my $parent = $node->safe_psql('audit', 'SELECT id FROM parent');
 reads("INSERT INTO child VALUES ('$parent');", 0, 'the check of a foreign key', 'postgres');
 reads('SELECT * FROM parent;', 1, 'an enrolled ledger', 'postgres');
+$node->safe_psql('audit', 'CREATE TABLE copied AS SELECT 1 AS n; GRANT SELECT ON copied TO reader');
 $node->safe_psql('audit', "SELECT llm_audit.set_sensitive('parent', false, false, 'test');"
 	  . " SELECT llm_audit.set_sensitive('copied', true, true, 'test')");
 reads('SELECT * FROM parent;', 0, 'one that was declared harmless', 'postgres');
