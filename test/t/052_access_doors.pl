@@ -177,6 +177,8 @@ my $pid = $node->safe_psql('audit', 'SELECT worker_pid FROM llm_audit.access_sta
 kill 'STOP', $pid;
 is($node->safe_psql('audit', 'SELECT 1'), '1', 'a writer that stands still delays no login');
 kill 'CONT', $pid;
+# verify tells of a grant that was not made by llm_audit
+$node->safe_psql('audit', 'REVOKE INSERT (request_id) ON llm_audit.match_token FROM half');
 check_verify($node, 'audit', 'at the end') if $has_rls eq 't';
 $node->stop;
 done_testing();
