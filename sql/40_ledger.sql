@@ -644,12 +644,14 @@ BEGIN
 	PERFORM llm_audit.install_ledger(relation);
 
 	INSERT INTO llm_audit.ledger (ledger_id, schema_name, relation_name, role,
-			builtin, partitioned, retention, segment_width)
+			builtin, partitioned, segment_width)
 		SELECT new_id, n.nspname, c.relname, ledger_role, is_builtin,
-			c.relkind = 'p', enroll.retention, enroll.segment_width
+			c.relkind = 'p', enroll.segment_width
 		FROM pg_catalog.pg_class c
 		JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.oid = relation;
+	INSERT INTO llm_audit.retention_policy (ledger_id, environment, data_class, period, reason)
+		VALUES (new_id, '*', '*', enroll.retention, 'the ledger was made');
 	PERFORM llm_audit.register_columns(relation);
 	UPDATE llm_audit.ledger_column k SET erasable = true
 		WHERE k.ledger_id = new_id AND k.column_name = ANY (enroll.erasable);
@@ -699,6 +701,7 @@ AS $$
 	DELETE FROM llm_audit.field_policy WHERE ledger_id = for_ledger;
 	DELETE FROM llm_audit.mask_rule WHERE ledger_id = for_ledger;
 	DELETE FROM llm_audit.ledger WHERE ledger_id = for_ledger;
+	DELETE FROM llm_audit.retention_policy WHERE ledger_id = for_ledger;
 $$;
 COMMENT ON FUNCTION llm_audit.forget_ledger(uuid) IS
 	'removes a ledger from the registry; part of drop_ledger() and uninstall()';
@@ -747,6 +750,7 @@ BEGIN
 			USING ERRCODE = 'wrong_object_type',
 				HINT = 'Built-in ledgers go with llm_audit.uninstall() only.';
 	END IF;
+	PERFORM llm_audit.require_unheld(l);
 	PERFORM llm_audit.record_own_event('ledger.dropped', 'ledger',
 		format('%I.%I', l.schema_name, l.relation_name), reason,
 		jsonb_build_object('ledger_id', l.ledger_id));
@@ -778,6 +782,7 @@ BEGIN
 		RAISE EXCEPTION 'role "%" does not exist', new_owner
 			USING ERRCODE = 'undefined_object';
 	END IF;
+	PERFORM llm_audit.require_unheld(r) FROM llm_audit.ledger r;
 	PERFORM llm_audit.record_own_event('extension.uninstalled', 'extension', 'llm_audit', reason);
 	FOR l IN SELECT * FROM llm_audit.ledger ORDER BY builtin, schema_name, relation_name LOOP
 		relation := to_regclass(format('%I.%I', l.schema_name, l.relation_name));

@@ -36,6 +36,7 @@
 #include "fmgr.h"
 #include "ledger/ledger.h"
 #include "nodes/pg_list.h"
+#include "retention/expiry.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -55,7 +56,6 @@ PG_FUNCTION_INFO_V1(llm_audit_config_changed);
 #define LEDGER_SCHEMA_ATT			2
 #define LEDGER_RELATION_ATT			3
 #define LEDGER_ROLE_ATT				4
-#define LEDGER_RETENTION_ATT		7
 #define COLUMN_LEDGER_ATT			1
 #define COLUMN_NUMBER_ATT			2
 #define COLUMN_NAME_ATT				3
@@ -79,7 +79,8 @@ PG_FUNCTION_INFO_V1(llm_audit_config_changed);
 static const char *const config_tables[] = {
 	"environment", "ledger", "ledger_environment", "ledger_column",
 	"ledger_segment", "action_type", "content_recording", "call_source",
-	"field_policy", "original_recipient", "mask_rule", "dictionary"
+	"retention_policy", "legal_hold", "field_policy", "original_recipient",
+	"mask_rule", "dictionary"
 };
 
 typedef struct SegmentEntry
@@ -335,7 +336,8 @@ static const struct
 	{"llm_call", ROLE_LLM_CALL},
 	{"llm_content", ROLE_LLM_CONTENT},
 	{"admin_event", ROLE_ADMIN_EVENT},
-	{"segment_event", ROLE_SEGMENT_EVENT}
+	{"segment_event", ROLE_SEGMENT_EVENT},
+	{"purge_receipt", ROLE_PURGE_RECEIPT}
 };
 
 static const char *const role_attr_names[ROLE_ATTR_COUNT] = {
@@ -385,8 +387,6 @@ LedgerRowRead(HeapTuple tuple, TupleDesc desc, void *arg)
 	SegmentBuild *build = arg;
 	Segment    *seg = build->seg;
 	char	   *role;
-	Datum		retention;
-	bool		isnull;
 
 	build->found_ledger = true;
 	seg->ledger_schema = *DatumGetName(ConfigAttr(tuple, desc, LEDGER_SCHEMA_ATT));
@@ -397,10 +397,6 @@ LedgerRowRead(HeapTuple tuple, TupleDesc desc, void *arg)
 		if (strcmp(role_names[i].name, role) == 0)
 			seg->role = role_names[i].role;
 	}
-	retention = heap_getattr(tuple, LEDGER_RETENTION_ATT, desc, &isnull);
-	seg->has_retention = !isnull;
-	if (!isnull)
-		seg->retention = *DatumGetIntervalP(retention);
 }
 
 /* Visitor: the rows of ledger_column. */
@@ -577,6 +573,10 @@ SegmentMatchLedgerAttrs(Segment *seg, TupleDesc desc)
 	}
 	seg->attrs.known_values = AttrByName(desc, "known_values");
 	seg->attrs.environment = AttrByName(desc, "environment");
+	seg->attrs.data_class = AttrByName(desc, "data_class");
+	if (seg->attrs.data_class != InvalidAttrNumber &&
+		TupleDescAttr(desc, seg->attrs.data_class - 1)->atttypid != TEXTOID)
+		seg->attrs.data_class = InvalidAttrNumber;
 	if (NameStr(seg->environment)[0] != '\0' &&
 		seg->attrs.environment == InvalidAttrNumber)
 		namestrcpy(&seg->mismatch, "environment");
@@ -678,6 +678,7 @@ SegmentRead(SegmentBuild *build, const char *schema, const char *name)
 	build->size = 32;
 	seg->columns = palloc(build->size * sizeof(LedgerColumn));
 	ConfigScan("ledger_column", keys, 1, ColumnRowRead, build);
+	seg->retention = RetentionRulesRead(&ledger_id, NameStr(seg->environment));
 	qsort(seg->columns, seg->ncolumns, sizeof(LedgerColumn), ColumnCompare);
 	for (int i = 0; i < seg->ncolumns; i++)
 		ColumnResolveType(&seg->columns[i]);

@@ -90,6 +90,20 @@ ValidateAdminEvent(const Segment *seg, Datum *values, bool *nulls)
 						"reason")));
 }
 
+/*
+ * Only a purge says what was purged: a receipt explains to verify why rows
+ * are not there.
+ */
+static void
+ValidateReceipt(const Segment *seg)
+{
+	if (PermitCurrent() != PERMIT_PURGE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("rows of ledger \"%s\" are written by llm_audit.purge() only",
+						NameStr(seg->ledger_name))));
+}
+
 void
 RowValidate(const Segment *seg, Datum *values, bool *nulls)
 {
@@ -97,4 +111,6 @@ RowValidate(const Segment *seg, Datum *values, bool *nulls)
 		ValidateCall(seg, values, nulls);
 	else if (seg->role == ROLE_ADMIN_EVENT)
 		ValidateAdminEvent(seg, values, nulls);
+	else if (seg->role == ROLE_PURGE_RECEIPT)
+		ValidateReceipt(seg);
 }
