@@ -23,7 +23,6 @@ CREATE TABLE llm_audit.ledger (
 	role text NOT NULL DEFAULT 'plain',
 	builtin boolean NOT NULL DEFAULT false,
 	partitioned boolean NOT NULL,
-	retention interval,
 	segment_width interval NOT NULL,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	created_by name NOT NULL DEFAULT session_user,
@@ -39,8 +38,6 @@ COMMENT ON COLUMN llm_audit.ledger.role IS
 COMMENT ON COLUMN llm_audit.ledger.builtin IS 'made by setup()';
 COMMENT ON COLUMN llm_audit.ledger.partitioned IS
 	'false: one segment, the table itself';
-COMMENT ON COLUMN llm_audit.ledger.retention IS
-	'stamped into retain_until on insert; NULL: for ever';
 COMMENT ON COLUMN llm_audit.ledger.segment_width IS
 	'width of a segment where the environment has none of its own';
 COMMENT ON COLUMN llm_audit.ledger.created_at IS 'when it became a ledger';
@@ -169,6 +166,105 @@ COMMENT ON COLUMN llm_audit.call_source.expect_every IS
 	'longest silence that is normal; NULL: any';
 COMMENT ON COLUMN llm_audit.call_source.registered_at IS 'when it was registered';
 
+CREATE TABLE llm_audit.retention_policy (
+	ledger_id uuid NOT NULL,
+	environment text NOT NULL,
+	data_class text NOT NULL
+		CHECK (data_class IN ('*', 'public', 'internal', 'personal', 'banking_secrecy')),
+	period interval CHECK (period > '0'),
+	mode text NOT NULL DEFAULT 'governance'
+		CHECK (mode IN ('governance', 'compliance')),
+	purge_unit text NOT NULL DEFAULT 'segment'
+		CHECK (purge_unit IN ('segment', 'row')),
+	archive_before_purge boolean NOT NULL DEFAULT false,
+	reason text,
+	changed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	changed_by name NOT NULL DEFAULT session_user,
+	PRIMARY KEY (ledger_id, environment, data_class)
+);
+COMMENT ON TABLE llm_audit.retention_policy IS
+	'how long rows are kept; the most specific row counts, environment before data class, and no row less than each that is in compliance mode; change it with set_retention()';
+COMMENT ON COLUMN llm_audit.retention_policy.ledger_id IS 'the ledger';
+COMMENT ON COLUMN llm_audit.retention_policy.environment IS
+	'an environment, or * for all';
+COMMENT ON COLUMN llm_audit.retention_policy.data_class IS
+	'a data class, or * for all, and for rows that have none';
+COMMENT ON COLUMN llm_audit.retention_policy.period IS
+	'how long a row is kept from recorded_at, stamped into retain_until; NULL: for ever';
+COMMENT ON COLUMN llm_audit.retention_policy.mode IS
+	'governance: can be shortened with bypass and a reason; compliance: by nobody';
+COMMENT ON COLUMN llm_audit.retention_policy.purge_unit IS
+	'segment: rows stay until the last one of their segment has expired; row: each goes when it has';
+COMMENT ON COLUMN llm_audit.retention_policy.archive_before_purge IS
+	'a segment is purged only after it was archived';
+COMMENT ON COLUMN llm_audit.retention_policy.reason IS 'why it was last changed';
+COMMENT ON COLUMN llm_audit.retention_policy.changed_at IS
+	'when it was last changed';
+COMMENT ON COLUMN llm_audit.retention_policy.changed_by IS
+	'session user who changed it';
+
+CREATE TABLE llm_audit.legal_hold (
+	hold_id uuid PRIMARY KEY,
+	ticket text NOT NULL CHECK (ticket ~ '\S'),
+	reason text NOT NULL CHECK (reason ~ '\S'),
+	scope jsonb NOT NULL,
+	request_ids text[],
+	actor_ids text[],
+	end_user_ids text[],
+	customer_keys text[],
+	customer_tokens text[],
+	organization_id text,
+	environment text,
+	service_name text,
+	ledger_id uuid,
+	occurred_from timestamptz,
+	occurred_to timestamptz,
+	kinds text[],
+	placed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	placed_by name NOT NULL DEFAULT session_user,
+	until timestamptz,
+	released_at timestamptz,
+	released_by name,
+	release_reason text CHECK (release_reason ~ '\S'),
+	CHECK ((released_at IS NULL) = (released_by IS NULL)),
+	CHECK ((released_at IS NULL) = (release_reason IS NULL))
+);
+COMMENT ON TABLE llm_audit.legal_hold IS
+	'rows that are kept whatever their policy says; place_hold() and release_hold() write it';
+COMMENT ON COLUMN llm_audit.legal_hold.hold_id IS 'identity of the hold';
+COMMENT ON COLUMN llm_audit.legal_hold.ticket IS 'case that it serves';
+COMMENT ON COLUMN llm_audit.legal_hold.reason IS 'why it was placed';
+COMMENT ON COLUMN llm_audit.legal_hold.scope IS
+	'what it covers, as it was asked for, persons as pseudonyms; the following columns, all that are not NULL at once';
+COMMENT ON COLUMN llm_audit.legal_hold.request_ids IS 'any of these requests';
+COMMENT ON COLUMN llm_audit.legal_hold.actor_ids IS
+	'the actor, under every live key';
+COMMENT ON COLUMN llm_audit.legal_hold.end_user_ids IS
+	'the end user, under every live key';
+COMMENT ON COLUMN llm_audit.legal_hold.customer_keys IS
+	'the customer, as customer_key has it, under every live key';
+COMMENT ON COLUMN llm_audit.legal_hold.customer_tokens IS
+	'the customer, as match_token has it, under every live key';
+COMMENT ON COLUMN llm_audit.legal_hold.organization_id IS 'the organization';
+COMMENT ON COLUMN llm_audit.legal_hold.environment IS 'the environment';
+COMMENT ON COLUMN llm_audit.legal_hold.service_name IS 'the service';
+COMMENT ON COLUMN llm_audit.legal_hold.ledger_id IS 'the ledger; NULL: every one';
+COMMENT ON COLUMN llm_audit.legal_hold.occurred_from IS
+	'what occurred from then on, inclusive';
+COMMENT ON COLUMN llm_audit.legal_hold.occurred_to IS
+	'what occurred before then, exclusive';
+COMMENT ON COLUMN llm_audit.legal_hold.kinds IS
+	'of llm_content only fragments of these kinds';
+COMMENT ON COLUMN llm_audit.legal_hold.placed_at IS 'when it was placed';
+COMMENT ON COLUMN llm_audit.legal_hold.placed_by IS 'session user who placed it';
+COMMENT ON COLUMN llm_audit.legal_hold.until IS
+	'when it ends by itself; NULL: when it is released';
+COMMENT ON COLUMN llm_audit.legal_hold.released_at IS
+	'when it was released; NULL: it stands';
+COMMENT ON COLUMN llm_audit.legal_hold.released_by IS
+	'session user who released it';
+COMMENT ON COLUMN llm_audit.legal_hold.release_reason IS 'why it was released';
+
 CREATE FUNCTION llm_audit.config_changed() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'llm_audit_config_changed';
 COMMENT ON FUNCTION llm_audit.config_changed() IS
@@ -180,7 +276,7 @@ DECLARE
 BEGIN
 	FOREACH t IN ARRAY ARRAY['environment', 'ledger', 'ledger_environment',
 		'ledger_column', 'ledger_segment', 'action_type',
-		'content_recording', 'call_source']
+		'content_recording', 'call_source', 'retention_policy', 'legal_hold']
 	LOOP
 		EXECUTE pg_catalog.format(
 			'CREATE TRIGGER llm_audit_config AFTER INSERT OR UPDATE OR DELETE

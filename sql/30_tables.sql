@@ -35,7 +35,9 @@ VALUES
 	('segment_event', 'segment_event', NULL, '1 month', '{}',
 		'creation, closing and purging of segments; kept for ever'),
 	('erase_receipt', 'plain', NULL, '1 year', '{}',
-		'values that were erased because their period had passed or on request, by position in their chains; kept for ever')
+		'values that were erased because their period had passed or on request, by position in their chains; kept for ever'),
+	('purge_receipt', 'purge_receipt', NULL, '1 month', '{}',
+		'rows that were purged: which, how many, by which policy, by whom and why; kept for ever')
 $$;
 COMMENT ON FUNCTION llm_audit.builtin_ledgers() IS
 	'the ledgers that setup() makes: role, default retention (NULL: for ever) and segment width, columns that can be erased one by one';
@@ -557,7 +559,7 @@ VALUES
 	('segment_event', 'environment', 'text NOT NULL',
 		'environment of the segment, whose log it is in; of a segment that has none, that whose log keeps the event'),
 	('segment_event', 'event', 'text NOT NULL',
-		'created, closed or purged'),
+		'created, closed, rows_purged (some of its rows are gone) or purged (all are)'),
 	('segment_event', 'ledger', 'text NOT NULL',
 		'ledger that the segment belongs to, with its schema'),
 	('segment_event', 'ledger_id', 'uuid NOT NULL',
@@ -586,6 +588,8 @@ VALUES
 		'last chain_seq of each lane'),
 	('segment_event', 'last_hashes', 'bytea[]',
 		'row_hash of the last row of each lane'),
+	('segment_event', 'lane_digests', 'bytea[]',
+		'SHA-256 over the concatenated row_hashes of each lane, as in purge_receipt'),
 	('segment_event', 'actor', 'text NOT NULL',
 		'who asked for it: a login, or the maintenance that ran'),
 
@@ -624,7 +628,33 @@ VALUES
 	('erase_receipt', 'basis', 'text',
 		'legal basis of the request, masked'),
 	('erase_receipt', 'actor', 'text NOT NULL',
-		'who asked for it: a login, or the maintenance that ran')
+		'who asked for it: a login, or the maintenance that ran'),
+	('purge_receipt', 'environment', 'text NOT NULL',
+		'environment of the segment, whose log it is in; of a segment that has none, that whose log keeps the receipt'),
+	('purge_receipt', 'purge_id', 'uuid NOT NULL',
+		'the purge; it has one receipt for each lane of a segment'),
+	('purge_receipt', 'ledger', 'text NOT NULL',
+		'ledger that the rows were in, with its schema'),
+	('purge_receipt', 'ledger_id', 'uuid NOT NULL',
+		'identity of that ledger'),
+	('purge_receipt', 'segment', 'int4 NOT NULL',
+		'number of the segment'),
+	('purge_receipt', 'lane', 'int4 NOT NULL',
+		'lane of the rows'),
+	('purge_receipt', 'first_seqs', 'int8[] NOT NULL',
+		'chain_seq of the first row of each unbroken run that is gone, ascending'),
+	('purge_receipt', 'last_seqs', 'int8[] NOT NULL',
+		'chain_seq of the last row of each run'),
+	('purge_receipt', 'row_count', 'int8 NOT NULL',
+		'number of rows'),
+	('purge_receipt', 'row_digest', 'bytea NOT NULL',
+		'SHA-256 over the concatenated row_hashes of the rows, by chain_seq'),
+	('purge_receipt', 'policy', 'text NOT NULL',
+		'policies by which they had expired'),
+	('purge_receipt', 'reason', 'text NOT NULL',
+		'why they were purged'),
+	('purge_receipt', 'actor', 'text NOT NULL',
+		'who purged them: a login')
 $$;
 COMMENT ON FUNCTION llm_audit.builtin_columns() IS
 	'columns of the built-in ledgers, in table order; a NULL relation_name stands for every ledger';
@@ -751,7 +781,7 @@ VALUES
 		'CASE event WHEN ''read'' THEN outcome IS NULL WHEN ''refused'' THEN outcome = ''refused'' ELSE outcome = ANY (''{ok,error}'') END'),
 
 	('segment_event', 'segment_event_event_check',
-		'event = ANY (''{created,closed,purged}'')'),
+		'event = ANY (''{created,closed,rows_purged,purged}'')'),
 	('segment_event', 'segment_event_segment_check',
 		'segment >= 1'),
 	('segment_event', 'segment_event_row_count_check',
@@ -770,7 +800,11 @@ VALUES
 	('erase_receipt', 'erase_receipt_counts_check',
 		'segment >= 1 AND row_count >= 0 AND cardinality(columns) >= 1'),
 	('erase_receipt', 'erase_receipt_lanes_check',
-		'cardinality(lanes) = cardinality(first_seqs) AND cardinality(lanes) = cardinality(last_seqs)')
+		'cardinality(lanes) = cardinality(first_seqs) AND cardinality(lanes) = cardinality(last_seqs)'),
+	('purge_receipt', 'purge_receipt_runs_check',
+		'cardinality(first_seqs) = cardinality(last_seqs)'),
+	('purge_receipt', 'purge_receipt_row_count_check',
+		'row_count >= 1')
 $$;
 COMMENT ON FUNCTION llm_audit.builtin_constraints() IS
 	'check constraints of the built-in ledgers';
@@ -862,6 +896,9 @@ VALUES
 	('settlement', 'settlement_original_request_id_idx',
 		'(original_request_id)',
 		'finds the settlements of a request'),
+	('admin_event', 'admin_event_incident_idx',
+		'(incident_id) WHERE category = ''incident''',
+		'finds the incidents that are open'),
 	('access_log', 'access_log_occurred_at_idx', '(occurred_at)',
 		'finds the reads of a time'),
 	('access_log', 'access_log_statement_id_idx',
@@ -876,7 +913,9 @@ VALUES
 	('segment_event', 'segment_event_segment_idx', '(ledger_id, segment)',
 		'finds the life of a segment'),
 	('erase_receipt', 'erase_receipt_segment_idx', '(ledger_id, segment)',
-		'finds the erasures in a segment')
+		'finds the erasures in a segment'),
+	('purge_receipt', 'purge_receipt_segment_idx', '(ledger_id, segment)',
+		'finds what was purged from a segment')
 $$;
 COMMENT ON FUNCTION llm_audit.builtin_indexes() IS
 	'indexes of the built-in ledgers; few, since each one slows every insert down; those on columns that can be erased hold hash codes of 32 bits, not values';

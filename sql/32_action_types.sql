@@ -387,6 +387,7 @@ VALUES
 	('sensitivity.changed', 'configuration', true, 'of which tables reads are recorded changed'),
 	('workers.paused', 'configuration', false, 'the workers of the audit let go of the database for a while'),
 
+	('incident.reported', 'incident', false, 'an incident was reported; what its window covers is not purged while it is open'),
 	('incident.opened', 'incident', false, 'an incident was opened'),
 	('incident.updated', 'incident', false, 'an incident was changed'),
 	('incident.assigned', 'incident', false, 'an incident has another owner'),

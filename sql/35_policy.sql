@@ -260,7 +260,10 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 	('erase_receipt', 'keep', NULL, 'mask', false, NULL,
 		'{column_names}'),
 	('erase_receipt', 'keep', 'label', 'mask', false, NULL, '{ticket}'),
-	('erase_receipt', 'mask', NULL, 'mask', false, NULL, '{basis}')
+	('erase_receipt', 'mask', NULL, 'mask', false, NULL, '{basis}'),
+	('purge_receipt', 'keep', 'relation', 'mask', false, NULL, '{ledger}'),
+	('purge_receipt', 'keep', 'login', 'mask', false, NULL, '{actor}'),
+	('purge_receipt', 'mask', NULL, 'mask', false, NULL, '{policy,reason}')
 	) AS p (relation_name, on_write, pattern, on_violation, humans_only, period,
 		columns)
 $$;

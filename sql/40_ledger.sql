@@ -566,7 +566,7 @@ BEGIN
 	-- what the access writer and our own functions alone write
 	IF c.relnamespace <> 'llm_audit'::regnamespace
 		OR c.relname NOT IN ('access_log', 'access_record', 'segment_event',
-			'erase_receipt')
+			'erase_receipt', 'purge_receipt')
 	THEN
 		EXECUTE format('GRANT INSERT ON %s TO llm_audit_writer', relation);
 		IF c.relnamespace = 'llm_audit'::regnamespace THEN
@@ -654,12 +654,14 @@ BEGIN
 	PERFORM llm_audit.install_ledger(relation);
 
 	INSERT INTO llm_audit.ledger (ledger_id, schema_name, relation_name, role,
-			builtin, partitioned, retention, segment_width)
+			builtin, partitioned, segment_width)
 		SELECT new_id, n.nspname, c.relname, ledger_role, is_builtin,
-			c.relkind = 'p', enroll.retention, enroll.segment_width
+			c.relkind = 'p', enroll.segment_width
 		FROM pg_catalog.pg_class c
 		JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.oid = relation;
+	INSERT INTO llm_audit.retention_policy (ledger_id, environment, data_class, period, reason)
+		VALUES (new_id, '*', '*', enroll.retention, 'the ledger was made');
 	PERFORM llm_audit.register_columns(relation);
 	UPDATE llm_audit.ledger_column k SET erasable = true
 		WHERE k.ledger_id = new_id AND k.column_name = ANY (enroll.erasable);
@@ -712,6 +714,7 @@ AS $$
 		WHERE l.ledger_id = for_ledger AND s.schema_name = l.schema_name
 			AND s.relation_name = l.relation_name;
 	DELETE FROM llm_audit.ledger WHERE ledger_id = for_ledger;
+	DELETE FROM llm_audit.retention_policy WHERE ledger_id = for_ledger;
 $$;
 COMMENT ON FUNCTION llm_audit.forget_ledger(uuid) IS
 	'removes a ledger from the registry; part of drop_ledger() and uninstall()';
@@ -760,6 +763,7 @@ BEGIN
 			USING ERRCODE = 'wrong_object_type',
 				HINT = 'Built-in ledgers go with llm_audit.uninstall() only.';
 	END IF;
+	PERFORM llm_audit.require_unheld(l);
 	PERFORM llm_audit.record_own_event('ledger.dropped', 'ledger',
 		format('%I.%I', l.schema_name, l.relation_name), reason,
 		jsonb_build_object('ledger_id', l.ledger_id));
@@ -791,6 +795,7 @@ BEGIN
 		RAISE EXCEPTION 'role "%" does not exist', new_owner
 			USING ERRCODE = 'undefined_object';
 	END IF;
+	PERFORM llm_audit.require_unheld(r) FROM llm_audit.ledger r;
 	PERFORM llm_audit.record_own_event('extension.uninstalled', 'extension', 'llm_audit', reason);
 	PERFORM llm_audit.drop_views();
 	FOR l IN SELECT * FROM llm_audit.ledger ORDER BY builtin, schema_name, relation_name LOOP

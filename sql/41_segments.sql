@@ -441,9 +441,10 @@ BEGIN
 		INSERT INTO llm_audit.segment_event (environment, event, ledger, ledger_id,
 				segment, leaf, lower, upper, is_default, row_count,
 				max_retain_until, data_classes, lanes, first_seqs, last_seqs,
-				last_hashes, actor)
+				last_hashes, lane_digests, actor)
 			WITH lane AS (
 				SELECT chain_lane, count(*) AS n, min(chain_seq) AS first_seq,
+					llm_audit.sha256_agg(row_hash ORDER BY chain_seq) AS digest,
 					max(chain_seq) AS last_seq, max(retain_until) AS retained,
 					bool_or(retain_until IS NULL) AS forever
 				FROM %1$s GROUP BY chain_lane)
@@ -455,6 +456,7 @@ BEGIN
 				coalesce(array_agg(lane.first_seq ORDER BY lane.chain_lane), '{}'),
 				coalesce(array_agg(lane.last_seq ORDER BY lane.chain_lane), '{}'),
 				coalesce(array_agg(r.row_hash ORDER BY lane.chain_lane), '{}'),
+				coalesce(array_agg(lane.digest ORDER BY lane.chain_lane), '{}'),
 				session_user
 			FROM lane JOIN %1$s r ON r.chain_lane = lane.chain_lane
 				AND r.chain_seq = lane.last_seq

@@ -59,27 +59,13 @@ COMMENT ON FUNCTION llm_audit.leaf_of(llm_audit.ledger_segment) IS
 	'the table of a segment; NULL if there is none';
 REVOKE EXECUTE ON FUNCTION llm_audit.leaf_of(llm_audit.ledger_segment) FROM PUBLIC;
 
-CREATE FUNCTION llm_audit.segment_of(leaf regclass)
-	RETURNS SETOF llm_audit.ledger_segment
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT s.* FROM llm_audit.ledger_segment s
-	JOIN pg_catalog.pg_class c ON c.relname = s.relation_name
-		AND c.relnamespace = to_regnamespace(quote_ident(s.schema_name))
-	WHERE c.oid = leaf
-$$;
-COMMENT ON FUNCTION llm_audit.segment_of(regclass) IS
-	'the registry''s row of a segment''s table; no row if it is none';
-REVOKE EXECUTE ON FUNCTION llm_audit.segment_of(regclass) FROM PUBLIC;
-
 -- What an SQL condition about a row t of a leaf must say for it to be free of
 -- legal holds.
 CREATE FUNCTION llm_audit.free_of_holds(leaf regclass) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT 'true'::text
+	SELECT format('NOT llm_audit.is_held(%s, t.chain_lane, t.chain_seq)', leaf::oid)
 $$;
 COMMENT ON FUNCTION llm_audit.free_of_holds(regclass) IS
 	'an SQL condition about row t of a segment that is true unless a legal hold covers the row; part of erasing';

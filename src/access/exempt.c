@@ -63,6 +63,36 @@ static const struct
 	{"count_erasures", EXEMPT_FROM_RECORD},
 	{"archive_of", EXEMPT_FROM_RECORD},
 	{"maintenance_unit", EXEMPT_FROM_RECORD},
+	{"open_incidents", EXEMPT_FROM_RECORD},
+	{"active_holds", EXEMPT_FROM_RECORD},
+	{"held_rows", EXEMPT_FROM_RECORD},
+	{"is_held", EXEMPT_FROM_RECORD},
+	{"segment_holds", EXEMPT_FROM_RECORD},
+	{"hold_query", EXEMPT_FROM_RECORD},
+	{"count_held", EXEMPT_FROM_RECORD},
+	{"hold_report", EXEMPT_FROM_RECORD},
+	{"require_unheld", EXEMPT_FROM_RECORD},
+	{"segment_classes", EXEMPT_FROM_RECORD},
+	{"segment_expiry", EXEMPT_FROM_RECORD},
+	{"count_purgeable", EXEMPT_FROM_RECORD},
+	{"receipt_of", EXEMPT_FROM_RECORD},
+	{"record_purge", EXEMPT_FROM_RECORD},
+	{"purge_lanes", EXEMPT_FROM_RECORD},
+	{"purge_by_rows", EXEMPT_FROM_RECORD},
+	{"purge_expired", EXEMPT_FROM_RECORD},
+	{"purge_segment", EXEMPT_FROM_RECORD},
+	{"purge_rows", EXEMPT_FROM_RECORD},
+	{"purge_whole", EXEMPT_FROM_RECORD},
+	{"purge", EXEMPT_FROM_RECORD},
+	{"run_purge", EXEMPT_FROM_RECORD},
+	{"begin_purge", EXEMPT_FROM_RECORD},
+	{"drop_purged_segment", EXEMPT_FROM_RECORD},
+	{"was_archived", EXEMPT_FROM_RECORD},
+	{"place_hold", EXEMPT_FROM_RECORD},
+	{"release_hold", EXEMPT_FROM_RECORD},
+	{"retention_effect", EXEMPT_FROM_RECORD},
+	{"purge_obstacle", EXEMPT_FROM_RECORD},
+	{"ended_segments", EXEMPT_FROM_RECORD},
 	{"gap_report", EXEMPT_FROM_REASON},
 	{"cost_report", EXEMPT_FROM_REASON},
 	{"subject_report", EXEMPT_FROM_REASON},
@@ -81,6 +111,18 @@ static needs_fmgr_hook_type prev_needs_fmgr_hook = NULL;
 static fmgr_hook_type prev_fmgr_hook = NULL;
 static ExemptFrame *frames = NULL;
 
+/* What a function of that name is exempt from. */
+static Exemption
+ExemptionByName(const char *name)
+{
+	for (int i = 0; i < lengthof(functions); i++)
+	{
+		if (strcmp(functions[i].name, name) == 0)
+			return functions[i].exemption;
+	}
+	return EXEMPT_NOT;
+}
+
 /*
  * True for the functions of ours to watch: those in SQL and PL/pgSQL that are
  * called through a wrapper anyway, and those in C that run queries.
@@ -92,8 +134,7 @@ RowIsWatched(Form_pg_proc proc, bool wrapped)
 
 	if (proc->prolang != ClanguageId)
 		return wrapped;
-	return strcmp(name, "verify") == 0 || strcmp(name, "verify_summary") == 0 ||
-		strcmp(name, "row_preimage") == 0;
+	return ExemptionByName(name) != EXEMPT_NOT;
 }
 
 /* True for functions whose calls are watched. */
@@ -125,13 +166,8 @@ static Exemption
 ExemptionOf(Oid function)
 {
 	char	   *name = get_func_name(function);
-	Exemption	result = EXEMPT_NOT;
+	Exemption	result = name == NULL ? EXEMPT_NOT : ExemptionByName(name);
 
-	for (int i = 0; name != NULL && i < lengthof(functions); i++)
-	{
-		if (strcmp(functions[i].name, name) == 0)
-			result = functions[i].exemption;
-	}
 	if (name != NULL)
 		pfree(name);
 	return result;

@@ -277,16 +277,16 @@ EntrySeq(LaneReader *reader, IndexScanDesc scan)
 
 /*
  * True if the lane may lack rows in its middle.  Rows are purged from closed
- * segments, which nobody appends to, and from unpartitioned ledgers, whose
- * one segment never closes; expired rows go there while the first one of the
- * lane stands only if that is held.
+ * segments, which nobody appends to, and from those that never close: default
+ * ones and unpartitioned ledgers.  Expired rows go there while the first one
+ * of the lane stands only if that is held.
  */
 static bool
 ReaderMayHaveGaps(LaneReader *reader)
 {
 	LaneRow		first;
 
-	return NameStr(reader->seg->environment)[0] == '\0' &&
+	return reader->seg->is_default &&
 		!ReaderProbe(reader, 1, &first);
 }
 
@@ -299,7 +299,7 @@ ReaderMayHaveGaps(LaneReader *reader)
 static bool
 ReaderEndsAt(LaneReader *reader, uint64 seq)
 {
-	bool		gaps = NameStr(reader->seg->environment)[0] == '\0';
+	bool		gaps = reader->seg->is_default;
 	IndexScanDesc scan = ReaderScan(reader,
 									gaps ? BTGreaterEqualStrategyNumber :
 									BTEqualStrategyNumber, seq + 1);
@@ -464,6 +464,26 @@ LaneTake(Relation leaf)
 			 errhint("Raise \"%s\", or look for idle and prepared transactions that have written to the ledger.",
 					 "llm_audit.max_lanes")));
 	return 0;
+}
+
+/* Only who holds a lane can know where it ends, or take rows from it. */
+bool
+ChainLockLane(Oid leaf, uint32 lane)
+{
+	return LaneTryLock(leaf, lane);
+}
+
+uint64
+ChainLaneEnd(Relation leaf, const Segment *seg, uint32 lane)
+{
+	LaneReader	reader;
+	LaneRow		row;
+	bool		found;
+
+	ReaderOpen(&reader, leaf, seg, lane, AccessShareLock);
+	found = ReaderHead(&reader, &row);
+	ReaderClose(&reader);
+	return found ? row.seq : 0;
 }
 
 /* The hold on the leaf's lane, or NULL. */

@@ -15,6 +15,8 @@
 #include "core/sha256.h"
 #include "fmgr.h"
 #include "ledger/guard.h"
+#include "retention/expiry.h"
+#include "retention/hold.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/rel.h"
@@ -73,31 +75,109 @@ SegmentOf(Relation leaf, GuardAction action)
 }
 
 /*
- * A segment gives up rows only when it is closed; a ledger without partitions
- * is one segment that stays open for life.
+ * A segment gives up rows only when it is closed, or if it never closes: a
+ * ledger without partitions, what no other segment covers.
  */
 static void
 CheckSegmentMayShrink(Relation leaf, const Segment *seg, GuardAction action)
 {
-	if (seg->state == SEGMENT_OPEN && seg->root != seg->relid)
+	if (seg->state == SEGMENT_OPEN && !seg->is_default)
 		RefuseRelation(action, RelationGetRelid(leaf),
 					   "The segment is still open.");
 }
 
-/* Refuses to purge a row that has not expired. */
+/* A value of the row that is never NULL. */
+static Datum
+RowAttr		(Relation leaf, HeapTuple tuple, AttrNumber attnum)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attnum, RelationGetDescr(leaf),
+									 &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a row of \"%s\" lacks a value that every row has",
+						RelationGetRelationName(leaf)),
+				 errhint("Run llm_audit.verify() on the ledger.")));
+	return value;
+}
+
+/* The row's data class, by its own value. */
+static int
+RowClass(Relation leaf, const Segment *seg, HeapTuple tuple)
+{
+	Datum		value;
+	bool		isnull;
+
+	if (seg->attrs.data_class == InvalidAttrNumber)
+		return 0;
+	value = heap_getattr(tuple, seg->attrs.data_class,
+						 RelationGetDescr(leaf), &isnull);
+	return isnull ? 0 : RetentionClassOfValue(value);
+}
+
+/*
+ * Refuses to purge a row that has not expired: by what was stamped on it, and
+ * by the policy of now, if that keeps it longer.
+ */
 static void
 CheckRowExpired(Relation leaf, const Segment *seg, HeapTuple tuple)
 {
 	bool		isnull;
 	Datum		until = heap_getattr(tuple, seg->attrs.retain_until,
 									 RelationGetDescr(leaf), &isnull);
+	TimestampTz recorded_at;
+	TimestampTz policy;
+	TimestampTz now = GetCurrentTimestamp();
 
 	if (isnull)
 		RefuseRelation(GUARD_DELETE, RelationGetRelid(leaf),
 					   "The row is to be kept for ever.");
-	if (DatumGetTimestampTz(until) > GetCurrentTimestamp())
+	if (DatumGetTimestampTz(until) > now)
 		RefuseRelation(GUARD_DELETE, RelationGetRelid(leaf),
 					   "The row has not expired.");
+	recorded_at = DatumGetTimestampTz(RowAttr (leaf, tuple,
+											   seg->attrs.recorded_at));
+	if (!RetentionExpiry(seg, RowClass(leaf, seg, tuple), recorded_at,
+						 &policy) || policy > now)
+		RefuseRelation(GUARD_DELETE, RelationGetRelid(leaf),
+					   "The row has not expired: its policy keeps it longer now.");
+}
+
+/* Refuses what a legal hold covers. */
+static void
+CheckRowFree(Relation leaf, const Segment *seg, HeapTuple tuple,
+			 GuardAction action)
+{
+	int32		lane = DatumGetInt32(RowAttr (leaf, tuple,
+											  seg->attrs.chain_lane));
+	int64		seq = DatumGetInt64(RowAttr (leaf, tuple,
+											 seg->attrs.chain_seq));
+
+	if (HoldCovers(seg, lane, seq))
+		RefuseRelation(action, RelationGetRelid(leaf),
+					   "The row is under a legal hold.");
+}
+
+/*
+ * In a segment that takes rows for ever the last row of a lane stays: the
+ * next one links to it.
+ */
+static void
+CheckRowInside(Relation leaf, const Segment *seg, HeapTuple tuple)
+{
+	int32		lane = DatumGetInt32(RowAttr (leaf, tuple,
+											  seg->attrs.chain_lane));
+	int64		seq = DatumGetInt64(RowAttr (leaf, tuple,
+											 seg->attrs.chain_seq));
+
+	if (!ChainLockLane(RelationGetRelid(leaf), (uint32) lane))
+		RefuseRelation(GUARD_DELETE, RelationGetRelid(leaf),
+					   "Somebody writes to the row's lane.");
+	if ((uint64) seq >= ChainLaneEnd(leaf, seg, (uint32) lane))
+		RefuseRelation(GUARD_DELETE, RelationGetRelid(leaf),
+					   "The row is the last one of its lane.");
 }
 
 /* Everything that a row must satisfy to be purged. */
@@ -108,6 +188,9 @@ CheckPurge(Relation leaf, HeapTuple tuple)
 
 	CheckSegmentMayShrink(leaf, seg, GUARD_DELETE);
 	CheckRowExpired(leaf, seg, tuple);
+	CheckRowFree(leaf, seg, tuple, GUARD_DELETE);
+	if (seg->state == SEGMENT_OPEN)
+		CheckRowInside(leaf, seg, tuple);
 }
 
 /* ---------------- erasing ---------------- */
@@ -246,8 +329,8 @@ MakeErased(Relation leaf, HeapTuple old_tuple, HeapTuple new_tuple)
 /* ---------------- the triggers ---------------- */
 
 /*
- * The single place where a row's permit is spent; what else must hold for a
- * row to go (a legal hold) belongs here.  Returns the row to go on with.
+ * The single place where a row's permit is spent.  Returns the row to go on
+ * with.
  */
 static HeapTuple
 CheckRow(TriggerData *trigdata)
@@ -262,8 +345,12 @@ CheckRow(TriggerData *trigdata)
 		return trigdata->tg_trigtuple;
 	}
 	if (permit == PERMIT_ERASE && action == GUARD_UPDATE)
+	{
+		CheckRowFree(leaf, SegmentOf(leaf, action), trigdata->tg_trigtuple,
+					 action);
 		return MakeErased(leaf, trigdata->tg_trigtuple,
 						  trigdata->tg_newtuple);
+	}
 	RefuseRelation(action, RelationGetRelid(leaf), NULL);
 }
 
@@ -280,7 +367,10 @@ llm_audit_ledger_guard_row(PG_FUNCTION_ARGS)
 	return PointerGetDatum(CheckRow(trigdata));
 }
 
-/* TRUNCATE has no rows to check, but takes closed segments only. */
+/*
+ * TRUNCATE has no rows to check, but takes closed segments only, and those as
+ * wholes: the last row has expired and none is held.
+ */
 static void
 CheckTruncate(Relation rel)
 {
@@ -289,6 +379,12 @@ CheckTruncate(Relation rel)
 	if (seg->state == SEGMENT_OPEN)
 		RefuseRelation(GUARD_TRUNCATE, RelationGetRelid(rel),
 					   "The segment is still open.");
+	if (!SegmentExpired(seg))
+		RefuseRelation(GUARD_TRUNCATE, RelationGetRelid(rel),
+					   "The segment has rows that have not expired.");
+	if (HoldCoversAny(seg))
+		RefuseRelation(GUARD_TRUNCATE, RelationGetRelid(rel),
+					   "The segment has rows under a legal hold.");
 }
 
 /*

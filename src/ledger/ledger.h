@@ -18,6 +18,7 @@
 #include "core/rowenc.h"
 #include "datatype/timestamp.h"
 #include "llm_audit.h"
+#include "storage/lockdefs.h"
 #include "utils/rel.h"
 
 #define LLM_AUDIT_SCHEMA "llm_audit"
@@ -71,7 +72,8 @@ typedef enum LedgerRole
 	ROLE_LLM_CONTENT,
 	ROLE_ADMIN_EVENT,
 	ROLE_SEGMENT_EVENT,
-	ROLE_ACCESS_LOG				/* access_log and access_record */
+	ROLE_ACCESS_LOG,			/* access_log and access_record */
+	ROLE_PURGE_RECEIPT
 } LedgerRole;
 
 typedef enum SegmentState
@@ -111,6 +113,7 @@ typedef struct LedgerAttrs
 	AttrNumber	known_values;	/* InvalidAttrNumber if it has none */
 	AttrNumber	environment;	/* likewise; partitioned ledgers have it */
 	AttrNumber	organization_id;	/* likewise */
+	AttrNumber	data_class;		/* likewise, if it is text */
 } LedgerAttrs;
 
 /*
@@ -134,8 +137,7 @@ typedef struct Segment
 	TimestampTz lower;			/* DT_NOBEGIN / DT_NOEND when unbounded */
 	TimestampTz upper;
 	NameData	environment;	/* empty for an unpartitioned ledger */
-	bool		has_retention;
-	Interval	retention;
+	struct RetentionRule *retention;	/* RETENTION_CLASSES of them */
 	Oid			id_index;		/* unique (id) */
 	Oid			lane_index;		/* unique (chain_lane, chain_seq) */
 	LedgerAttrs attrs;
@@ -315,6 +317,14 @@ extern ChainCollector ChainSetCollector(ChainCollector collector);
 /* Resolves what is pending in every lane that this transaction holds. */
 extern void ChainResolvePending(void);
 
+/*
+ * ChainLockLane: takes a lane of the leaf for this transaction, as a writer
+ * does; false if somebody holds it.  ChainLaneEnd: the seq of its last row,
+ * 0 if it has none; the lane must be locked.
+ */
+extern bool ChainLockLane(Oid leaf, uint32 lane);
+extern uint64 ChainLaneEnd(Relation leaf, const Segment *seg, uint32 lane);
+
 extern void ChainInit(void);
 
 /* ---------------- permit.c: the doors ---------------- */
@@ -330,10 +340,10 @@ typedef enum PermitKind
 	PERMIT_DDL,					/* make, attach, close or drop segments */
 	PERMIT_DROP,				/* drop_ledger, uninstall */
 	PERMIT_PURGE,				/* remove rows; each is rechecked.  In a
-								 * segment that is still open it must spare
-								 * the lanes whose first row stays, since the
-								 * end of a lane is sought by that row, and
-								 * every lane's last row */
+								 * segment that never closes it must spare the
+								 * lanes whose first row stays, since the end
+								 * of a lane is sought by that row, and every
+								 * lane's last row; see purge.c */
 	PERMIT_ERASE				/* empty erasable columns; rechecked */
 } PermitKind;
 
@@ -344,6 +354,25 @@ extern PermitKind PermitCurrent(void);
  * permit of this kind, whatever happens taking it away again.
  */
 extern int	PermitRun(PermitKind kind, const char *sql);
+
+/* ---------------- segment.c: DDL ---------------- */
+
+/*
+ * SegmentTry: one attempt to run SQL with a permit, by SPI, in a
+ * subtransaction that waits llm_audit.ddl_lock_timeout for a lock; false if
+ * it could not be had.
+ */
+extern bool SegmentTry(PermitKind kind, const char *sql);
+
+/* ---------------- readers.c: verify and purge ---------------- */
+
+/*
+ * ReadersLock: verify takes it shared while it runs, a purge exclusively
+ * until its transaction ends, since what is truncated is gone for older
+ * snapshots too.  False if it was not to be waited for and is taken.
+ */
+extern bool ReadersLock(LOCKMODE mode, bool wait);
+extern void ReadersUnlock(LOCKMODE mode);
 
 /* ---------------- guard.c: append-only, hooks ---------------- */
 

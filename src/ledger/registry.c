@@ -36,6 +36,7 @@
 #include "fmgr.h"
 #include "ledger/ledger.h"
 #include "nodes/pg_list.h"
+#include "retention/expiry.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -56,7 +57,6 @@ PG_FUNCTION_INFO_V1(llm_audit_config_changed);
 #define LEDGER_RELATION_ATT			3
 #define LEDGER_ROLE_ATT				4
 #define LEDGER_BUILTIN_ATT			5
-#define LEDGER_RETENTION_ATT		7
 #define COLUMN_LEDGER_ATT			1
 #define COLUMN_NUMBER_ATT			2
 #define COLUMN_NAME_ATT				3
@@ -80,8 +80,8 @@ PG_FUNCTION_INFO_V1(llm_audit_config_changed);
 static const char *const config_tables[] = {
 	"environment", "ledger", "ledger_environment", "ledger_column",
 	"ledger_segment", "action_type", "content_recording", "call_source",
-	"field_policy", "original_recipient", "mask_rule", "dictionary",
-	"sensitive_relation", "role_scope"
+	"retention_policy", "legal_hold", "field_policy", "original_recipient",
+	"mask_rule", "dictionary", "sensitive_relation", "role_scope"
 };
 
 typedef struct SegmentEntry
@@ -339,7 +339,8 @@ static const struct
 	{"admin_event", ROLE_ADMIN_EVENT},
 	{"segment_event", ROLE_SEGMENT_EVENT},
 	{"access_log", ROLE_ACCESS_LOG},
-	{"access_record", ROLE_ACCESS_LOG}
+	{"access_record", ROLE_ACCESS_LOG},
+	{"purge_receipt", ROLE_PURGE_RECEIPT}
 };
 
 static const char *const role_attr_names[ROLE_ATTR_COUNT] = {
@@ -389,8 +390,6 @@ LedgerRowRead(HeapTuple tuple, TupleDesc desc, void *arg)
 	SegmentBuild *build = arg;
 	Segment    *seg = build->seg;
 	char	   *role;
-	Datum		retention;
-	bool		isnull;
 
 	build->found_ledger = true;
 	seg->ledger_schema = *DatumGetName(ConfigAttr(tuple, desc, LEDGER_SCHEMA_ATT));
@@ -402,10 +401,6 @@ LedgerRowRead(HeapTuple tuple, TupleDesc desc, void *arg)
 			seg->role = role_names[i].role;
 	}
 	seg->builtin = DatumGetBool(ConfigAttr(tuple, desc, LEDGER_BUILTIN_ATT));
-	retention = heap_getattr(tuple, LEDGER_RETENTION_ATT, desc, &isnull);
-	seg->has_retention = !isnull;
-	if (!isnull)
-		seg->retention = *DatumGetIntervalP(retention);
 }
 
 /* Visitor: the rows of ledger_column. */
@@ -582,6 +577,10 @@ SegmentMatchLedgerAttrs(Segment *seg, TupleDesc desc)
 	}
 	seg->attrs.known_values = AttrByName(desc, "known_values");
 	seg->attrs.environment = AttrByName(desc, "environment");
+	seg->attrs.data_class = AttrByName(desc, "data_class");
+	if (seg->attrs.data_class != InvalidAttrNumber &&
+		TupleDescAttr(desc, seg->attrs.data_class - 1)->atttypid != TEXTOID)
+		seg->attrs.data_class = InvalidAttrNumber;
 	if (NameStr(seg->environment)[0] != '\0' &&
 		seg->attrs.environment == InvalidAttrNumber)
 		namestrcpy(&seg->mismatch, "environment");
@@ -687,6 +686,7 @@ SegmentRead(SegmentBuild *build, const char *schema, const char *name)
 	build->size = 32;
 	seg->columns = palloc(build->size * sizeof(LedgerColumn));
 	ConfigScan("ledger_column", keys, 1, ColumnRowRead, build);
+	seg->retention = RetentionRulesRead(&ledger_id, NameStr(seg->environment));
 	qsort(seg->columns, seg->ncolumns, sizeof(LedgerColumn), ColumnCompare);
 	for (int i = 0; i < seg->ncolumns; i++)
 		ColumnResolveType(&seg->columns[i]);

@@ -81,9 +81,8 @@ RunPermitted(PermitKind kind, const char *sql)
 		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
 }
 
-/* One attempt, in a subtransaction; false if a lock could not be had. */
-static bool
-AttachAttempt(const char *sql)
+bool
+SegmentTry(PermitKind kind, const char *sql)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -100,7 +99,7 @@ AttachAttempt(const char *sql)
 		(void) set_config_option("lock_timeout", timeout, PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
 								 false);
-		RunPermitted(PERMIT_DDL, sql);
+		RunPermitted(kind, sql);
 		AtEOXact_GUC(true, nest);
 		ReleaseCurrentSubTransaction();
 	}
@@ -131,7 +130,7 @@ AttachWithRetry(const char *sql, const char *parent)
 {
 	for (int attempt = 0; attempt < ATTACH_ATTEMPTS; attempt++)
 	{
-		if (AttachAttempt(sql))
+		if (SegmentTry(PERMIT_DDL, sql))
 			return;
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,

@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "policy/policy.h"
 #include "replication/logicalworker.h"
+#include "retention/expiry.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -147,37 +148,6 @@ SessionUserText(void)
 	return PointerGetDatum(cached_name);
 }
 
-/*
- * recorded_at plus the retention period, in UTC: the session's time zone
- * must not decide when a row expires.  Months and days count from the date,
- * the rest is added; so for all times of one day the difference is the same,
- * and one calculation a day is enough.
- */
-static TimestampTz
-RetainUntil(const Segment *seg, TimestampTz recorded_at)
-{
-	static Interval period;
-	static TimestampTz day;
-	static int64 span = 0;		/* 0: none */
-	TimestampTz today = recorded_at - recorded_at % USECS_PER_DAY;
-	Datum		until;
-
-	if (span == 0 || day != today ||
-		period.month != seg->retention.month ||
-		period.day != seg->retention.day ||
-		period.time != seg->retention.time)
-	{
-		span = 0;				/* should the next line fail */
-		until = DirectFunctionCall2(timestamp_pl_interval,
-									TimestampGetDatum((Timestamp) recorded_at),
-									IntervalPGetDatum(&seg->retention));
-		span = DatumGetTimestamp(until) - recorded_at;
-		day = today;
-		period = seg->retention;
-	}
-	return recorded_at + span;
-}
-
 /* A bytea of the given bytes, in the current context. */
 static Datum
 MakeBytea(const void *bytes, size_t len)
@@ -227,6 +197,8 @@ static void
 StampRow(const Segment *seg, Datum *values, bool *nulls)
 {
 	const LedgerAttrs *attrs = &seg->attrs;
+	TimestampTz until;
+	int			class;
 
 	if (nulls[attrs->id - 1])
 	{
@@ -235,11 +207,12 @@ StampRow(const Segment *seg, Datum *values, bool *nulls)
 	}
 	values[attrs->recorded_by - 1] = SessionUserText();
 	nulls[attrs->recorded_by - 1] = false;
-	if (seg->has_retention)
+	class = RetentionClassOf(seg, values, nulls);
+	if (RetentionExpiry(seg, class,
+						DatumGetTimestampTz(values[attrs->recorded_at - 1]),
+						&until))
 	{
-		values[attrs->retain_until - 1] =
-			TimestampTzGetDatum(RetainUntil(seg,
-											DatumGetTimestampTz(values[attrs->recorded_at - 1])));
+		values[attrs->retain_until - 1] = TimestampTzGetDatum(until);
 		nulls[attrs->retain_until - 1] = false;
 	}
 	if (attrs->known_values != InvalidAttrNumber)

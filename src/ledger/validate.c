@@ -130,6 +130,20 @@ ValidateAccessLog(const Segment *seg)
 						NameStr(seg->ledger_name))));
 }
 
+/*
+ * Only a purge says what was purged: a receipt explains to verify why rows
+ * are not there.
+ */
+static void
+ValidateReceipt(const Segment *seg)
+{
+	if (PermitCurrent() != PERMIT_PURGE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("rows of ledger \"%s\" are written by llm_audit.purge() only",
+						NameStr(seg->ledger_name))));
+}
+
 void
 RowValidate(const Segment *seg, Datum *values, bool *nulls)
 {
@@ -139,4 +153,6 @@ RowValidate(const Segment *seg, Datum *values, bool *nulls)
 		ValidateAdminEvent(seg, values, nulls);
 	else if (seg->role == ROLE_ACCESS_LOG)
 		ValidateAccessLog(seg);
+	else if (seg->role == ROLE_PURGE_RECEIPT)
+		ValidateReceipt(seg);
 }

@@ -88,14 +88,59 @@ FindingStore(VerifyRun *run, Tuplestorestate *store, const Finding *finding)
 	pfree(DatumGetPointer(values[6]));
 }
 
-/* Sink callback: keeps the finding until its unit is finished. */
+/* Keeps a finding until its unit is finished. */
+static void
+FindingKeep(UnitSource *source, const Finding *finding)
+{
+	source->nfindings++;
+	FindingStore(source->run, source->pending, finding);
+}
+
+/*
+ * Rows are missing from a lane: those that a receipt of a purge accounts for
+ * are no finding, each run of others is.
+ */
+static void
+GapKeep(UnitSource *source, const Finding *gap)
+{
+	VerifyRun  *run = source->run;
+	int			segment = PurgedSegment(run, gap->ledger, gap->segment);
+	const SegmentAccount *account;
+	Finding		finding = *gap;
+	int64		end;
+
+	if (segment < 0)
+	{
+		FindingKeep(source, gap);
+		return;
+	}
+	account = &run->accounts[segment];
+	finding.kind = PurgedFinding(account);
+	while (PurgedUncovered(account, gap->lane, &finding.seq, gap->gap_last,
+						   &end))
+	{
+		snprintf(finding.detail, sizeof(finding.detail),
+				 "missing from the lane: " INT64_FORMAT
+				 " rows, seq " INT64_FORMAT " to " INT64_FORMAT "%s",
+				 end - finding.seq + 1, finding.seq, end,
+				 finding.seq == 1 ? ", its beginning" : "");
+		FindingKeep(source, &finding);
+		if (end == gap->gap_last)
+			break;
+		finding.seq = end + 1;
+	}
+}
+
+/* Sink callback: a finding of a unit. */
 static void
 SourceFinding(VerifySink *sink, const Finding *finding)
 {
 	UnitSource *source = (UnitSource *) sink;
 
-	source->nfindings++;
-	FindingStore(source->run, source->pending, finding);
+	if (finding->gap_last > 0)
+		GapKeep(source, finding);
+	else
+		FindingKeep(source, finding);
 }
 
 /* Sink callback: keeps the tally until its unit is finished. */
@@ -452,30 +497,42 @@ ClosedSegmentCheck(VerifyRun *run, int segment)
 	const SegmentAccount *account = &run->accounts[segment];
 	const VerifySegment *vseg = &run->segments[segment];
 
+	int64		expected = account->closed_rows - account->purged_rows;
+
 	if (account->unread)
 		return;
 	if (account->closed_rows >= 0 && !account->damaged &&
-		account->chain_rows != (uint64) account->closed_rows)
+		account->chain_rows != (uint64) expected)
 		Recount(run, segment);
 	if (account->unread)
 		return;
 	for (int i = 0; i < account->nclosed; i++)
 	{
 		const ClosedLane *lane = &account->closed[i];
+		int64		first = lane->reached + 1;
+		int64		end;
 
-		if (lane->reached < lane->last_seq)
-			RunReportObject(run, FINDING_CHAIN_TRUNCATED, vseg->root,
+		if (lane->reached < lane->last_seq &&
+			PurgedUncovered(account, lane->lane, &first, lane->last_seq,
+							&end))
+			RunReportObject(run, account->purged_events > 0 ?
+							FINDING_PURGED_WITHOUT_RECEIPT :
+							FINDING_CHAIN_TRUNCATED, vseg->root,
 							vseg->number, "lane %d ends at seq " INT64_FORMAT
 							", but ended at " INT64_FORMAT
 							" when the segment was closed",
 							lane->lane, lane->reached, lane->last_seq);
 	}
 	if (account->closed_rows >= 0 && !account->damaged &&
-		account->chain_rows != (uint64) account->closed_rows)
-		RunReportObject(run, FINDING_CHAIN_TRUNCATED, vseg->root, vseg->number,
+		account->chain_rows != (uint64) expected)
+		RunReportObject(run, account->purged_events > account->purged_rows ?
+						FINDING_PURGED_WITHOUT_RECEIPT :
+						FINDING_CHAIN_TRUNCATED, vseg->root, vseg->number,
 						"the segment has " UINT64_FORMAT " rows, but had "
-						INT64_FORMAT " when it was closed",
-						account->chain_rows, account->closed_rows);
+						INT64_FORMAT " when it was closed%s",
+						account->chain_rows, expected,
+						account->purged_rows == 0 ? "" :
+						", less what was purged with receipts");
 }
 
 /* ---------------- one row ---------------- */
@@ -713,12 +770,15 @@ RunAll(VerifyRun *run)
 }
 
 /*
- * Runs verify with the caller's active snapshot; findings go to run->result
- * if there is one, and are counted.
+ * Runs verify; findings go to run->result if there is one, and are counted.
+ * It sees what is committed when it begins, whatever the caller's snapshot:
+ * a purge that has truncated a segment since is not undone by an older one.
  */
 static void
 RunVerify(VerifyRun *run)
 {
+	(void) ReadersLock(ShareLock, true);
+	PushActiveSnapshot(GetLatestSnapshot());
 	run->job.snapshot = RegisterSnapshot(GetActiveSnapshot());
 	run->job.has_range = run->scope.has_range;
 	run->job.since = run->scope.since;
@@ -742,6 +802,8 @@ RunVerify(VerifyRun *run)
 	PG_END_TRY();
 	tuplestore_end(run->own.pending);
 	UnregisterSnapshot(run->job.snapshot);
+	PopActiveSnapshot();
+	ReadersUnlock(ShareLock);
 }
 
 /* ---------------- SQL functions ---------------- */

@@ -12,6 +12,7 @@
  * verify_parallel.c	workers
  * verify_catalog.c	triggers, functions, owners, grants, registry
  * verify_generated.c	generated columns
+ * verify_purge.c	gaps that a purge explains
  * verify_query.c	queries on catalogs and configuration
  * verify_progress.c	NOTICE and shared slots
  *
@@ -64,6 +65,7 @@ typedef struct Finding
 	uint32		segment;
 	int32		lane;
 	int64		seq;
+	int64		gap_last;		/* rows are missing up to this seq; 0: no gap */
 	pg_uuid_t	id;
 	char		detail[VERIFY_DETAIL_SIZE];
 } Finding;
@@ -199,6 +201,7 @@ typedef struct RowFacts
 	int32		lane;
 	int64		seq;
 	TimestampTz recorded_at;
+	int64		gap_last;		/* of missing rows: the last one's seq */
 	pg_uuid_t	id;
 	uint8		row_hash[SHA256_SIZE];
 	uint8		prev_hash[SHA256_SIZE];
@@ -305,6 +308,14 @@ typedef struct ClosedLane
 	int64		reached;		/* last seq that was met */
 } ClosedLane;
 
+/* Rows that were purged, by a receipt: positions of one lane. */
+typedef struct PurgedRun
+{
+	int32		lane;
+	int64		first;
+	int64		last;
+} PurgedRun;
+
 /* A segment as the leader sees it: what it should be, what was counted. */
 typedef struct SegmentAccount
 {
@@ -313,6 +324,11 @@ typedef struct SegmentAccount
 	int64		closed_rows;	/* -1: not known */
 	int			nclosed;
 	ClosedLane *closed;
+	int			npurged;
+	int			size_purged;
+	PurgedRun  *purged;			/* by lane and first */
+	int64		purged_rows;	/* that receipts account for */
+	int64		purged_events;	/* that segment_event says were purged */
 	bool		damaged;
 	bool		unread;			/* its rows could not be verified */
 	bool		recounted;		/* under one lock, see RecountWork */
@@ -375,6 +391,24 @@ extern void UnitSourceReset(UnitSource *source);
 extern void PlanSegments(VerifyRun *run);
 extern void PlanSegmentsOnly(VerifyRun *run);
 extern void PlanUnits(VerifyRun *run);
+
+/* ---------------- verify_purge.c ---------------- */
+
+/* Reads all receipts; the segments and their closing must be known. */
+extern void PurgedRead(VerifyRun *run);
+
+/* The segment of a ledger in the run, or -1. */
+extern int	PurgedSegment(const VerifyRun *run, Oid root, uint32 number);
+
+/*
+ * Positions first to last of a lane are not there: the next run of them, from
+ * *first on, that no receipt accounts for; false if there is none (left).
+ */
+extern bool PurgedUncovered(const SegmentAccount *account, int32 lane,
+							int64 *first, int64 last, int64 *end);
+
+/* What is missing there: rows, or receipts of a purge that is known. */
+extern FindingKind PurgedFinding(const SegmentAccount *account);
 
 /* ---------------- verify_query.c: catalogs and configuration -------------- */
 

@@ -130,6 +130,7 @@ GapReport(const ChainState *state, const RowFacts *facts)
 	missing.has_position = true;
 	missing.lane = state->unit->lane;
 	missing.seq = first;
+	missing.gap_last = last;
 	RowReport(state->reader, &missing, FINDING_ROW_MISSING,
 			  "missing from the lane: " INT64_FORMAT
 			  " rows, seq " INT64_FORMAT " to " INT64_FORMAT "%s",

@@ -344,6 +344,7 @@ SegmentsWithEvents(void *arg)
 	VerifyQuery(run, unregistered_sql, UnregisteredVisit, NULL);
 	VerifyQuery(run, bounds_sql, BoundsVisit, NULL);
 	VerifyQuery(run, closed_sql, ClosedVisit, NULL);
+	PurgedRead(run);
 }
 
 /* Lists the segments in scope and reports what is missing. */

@@ -730,6 +730,7 @@ RowReport(const RowReader *reader, const RowFacts *facts, FindingKind kind,
 	finding.has_lane = finding.has_position = facts->has_position;
 	finding.lane = facts->lane;
 	finding.seq = facts->seq;
+	finding.gap_last = facts->gap_last;
 	finding.has_id = facts->has_id;
 	finding.id = facts->id;
 	va_start(args, fmt);

@@ -960,6 +960,106 @@ sub bench_archive
 	return;
 }
 
+# A ledger of one closed segment with so many rows, all of which have expired.
+# The registry's end of the segment is moved, to have it closed today.
+sub expired_segment
+{
+	my ($table, $rows) = @_;
+	sql("CREATE TABLE $table (environment text NOT NULL, n int, note text) PARTITION BY LIST (environment);
+		SELECT llm_audit.create_ledger('$table', retention => '1 microsecond');
+		INSERT INTO $table SELECT 'prod', i, 'a note' FROM generate_series(1, $rows) AS i;");
+	my $leaf = sql("SELECT tableoid::regclass FROM $table LIMIT 1");
+	sql("SET llm_audit.seal_grace = 0;
+		UPDATE llm_audit.ledger_segment SET upper = clock_timestamp() WHERE relation_name = '$leaf';
+		SELECT llm_audit.close_segment('$leaf');");
+	return $leaf;
+}
+
+# A whole segment goes in the same time, however many rows it has.
+sub bench_purge_whole
+{
+	my $large = $quick ? 200_000 : 5_000_000;
+	my %time;
+	for my $rows (1000, $large)
+	{
+		my @times;
+		for my $round (1 .. 3)
+		{
+			my $leaf = expired_segment("gone_${rows}_$round", $rows);
+			sql('CHECKPOINT');
+			my $began = time();
+			my $did = sql("SELECT action, row_count FROM llm_audit.purge('$leaf', false, 'benchmark')");
+			push @times, time() - $began;
+			die "purged otherwise: $did\n" if $did ne "truncate|$rows";
+			last if $rows == $large && !$quick;
+		}
+		$time{$rows} = median(@times);
+	}
+	result('purge_whole_large_to_small', $time{$large} / $time{1000}, '<2',
+		sprintf('%.0f ms for %d rows, %.0f ms for 1000', 1000 * $time{$large}, $large, 1000 * $time{1000}));
+	return;
+}
+
+# Holds on that many requests, and how long one took to be placed.
+sub place_holds
+{
+	my ($ledger, $count, $every) = @_;
+	return sql("SELECT round(1000 * extract(epoch FROM clock_timestamp() - statement_timestamp()) / $count, 3)
+		FROM (SELECT count(llm_audit.place_hold('BENCH', 'benchmark',
+			jsonb_build_object('ledger', '$ledger', 'request_ids', jsonb_build_array('r' || i * $every))))
+			FROM generate_series(1, $count) AS i) AS placed");
+}
+
+# Rows are deleted around 100 held ones while others write elsewhere.
+sub bench_purge_rows
+{
+	sql("CREATE TABLE brief (n int, request_id text, note text);
+		SELECT llm_audit.create_ledger('brief', retention => '1 microsecond');
+		INSERT INTO brief SELECT i, 'r' || i, 'a note' FROM generate_series(1, $million) AS i;");
+	place_holds('brief', 100, $million / 100);
+	my $script = "$work/write.sql";
+	spew($script, insert_statement('wide', 1));
+	my $normal = median(map { pgbench($script, 4, 'simple') } 1 .. 3);
+	my $began = time();
+	my $purge = fork();
+	if ($purge == 0)
+	{
+		eval { sql("CALL llm_audit.run_purge('benchmark', 'brief', $million)"); };
+		exec('true');
+	}
+	my $beside = pgbench($script, 4, 'simple');
+	waitpid($purge, 0);
+	sql("SELECT 1 / (count(*) = 0)::int FROM llm_audit.purge('brief') WHERE action = 'delete'");
+	result('purge_rows_beside_writers', $beside / $normal, 0.9, sprintf('%.0f : %.0f tps', $beside, $normal));
+
+	sql("INSERT INTO brief SELECT i, 's' || i, 'a note' FROM generate_series(1, $million) AS i; CHECKPOINT;");
+	my $time = timed("SELECT 1 / (row_count > $million - 10)::int FROM llm_audit.purge('brief', false, 'benchmark') WHERE action = 'delete'");
+	result('purge_rows_per_second', $million / $time, 100_000,
+		sprintf('%d rows with 100 held among them', $million));
+	sql("SELECT llm_audit.release_hold(hold_id, 'benchmark') FROM llm_audit.hold_report() WHERE ticket = 'BENCH'");
+	return;
+}
+
+# What holds cost a purge's decision, and to place.
+sub bench_holds
+{
+	my $rows = $million / 10;
+	sql("CREATE TABLE held (n int, request_id text, note text);
+		SELECT llm_audit.create_ledger('held', retention => '1 microsecond');
+		INSERT INTO held SELECT i, 'r' || i, 'a note' FROM generate_series(1, $rows) AS i; ANALYZE held;");
+	my $plan = "SELECT sum(row_count) FROM llm_audit.purge('held')";
+	place_holds('held', 10, 1);
+	my $few = timed($plan);
+	my $each = place_holds('held', 10_000, 1);
+	my $many = timed($plan);
+	result('place_hold_ms', $each, '<10', 'with up to 10,000 in force');
+	result('holds_10000_to_10', $many / $few, '<10',
+		sprintf('%.0f ms : %.0f ms to decide on %d rows', 1000 * $many, 1000 * $few, $rows));
+	sql("SELECT llm_audit.release_hold(hold_id, 'benchmark') FROM llm_audit.hold_report() WHERE ticket = 'BENCH';
+		SELECT llm_audit.drop_ledger('held', 'benchmark')");
+	return;
+}
+
 require './test/bench/views.pl';
 
 # ---------------- main ----------------
@@ -974,6 +1074,9 @@ my @benches = (
 	[ record_calls => \&bench_record_calls ],
 	[ rollback => \&bench_rollback ],
 	[ segments => \&bench_segments ],
+	[ purge_whole => \&bench_purge_whole ],
+	[ purge_rows => \&bench_purge_rows ],
+	[ holds => \&bench_holds ],
 	[ masking => \&bench_masking ],
 	[ access => \&bench_access ],
 	[ views => \&bench_views ],

@@ -3,7 +3,7 @@
 SET search_path = pg_catalog;
 
 CREATE TEMP VIEW builtin AS
-	SELECT l.*, c.oid, row_number() OVER (ORDER BY b.n) AS n
+	SELECT l.*, b.retention, c.oid, row_number() OVER (ORDER BY b.n) AS n
 	FROM llm_audit.builtin_ledgers() WITH ORDINALITY AS
 		b (relation_name, role, retention, width, erasable, description, n)
 	JOIN llm_audit.ledger l ON l.builtin AND l.schema_name = 'llm_audit'

@@ -116,8 +116,8 @@ $node->command_ok(
 	'the schema of all');
 my @registry = map { ('-t', $_) }
   qw(environment ledger ledger_environment ledger_column ledger_segment
-  action_type content_recording call_source field_policy original_recipient
-  mask_rule dictionary dictionary_term);
+  action_type content_recording call_source retention_policy legal_hold field_policy
+  original_recipient mask_rule dictionary dictionary_term);
 $node->command_ok(
 	[ 'pg_restore', @connect, '--exit-on-error', '--data-only', '-n', 'llm_audit', @registry,
 		'-d', 'data_only', "$dir/all" ],

@@ -18,8 +18,8 @@ $publisher->safe_psql('audit',
 
 my @registry = map { "llm_audit.$_" }
   qw(environment ledger ledger_environment ledger_column ledger_segment
-  action_type content_recording call_source field_policy original_recipient
-  mask_rule dictionary dictionary_term);
+  action_type content_recording call_source retention_policy legal_hold field_policy
+  original_recipient mask_rule dictionary dictionary_term);
 $publisher->safe_psql('audit',
 	'CREATE PUBLICATION registry FOR TABLE ' . join(', ', @registry));
 $publisher->safe_psql('audit',

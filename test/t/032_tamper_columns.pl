@@ -34,6 +34,10 @@ $node->safe_psql(
 			organization_id, environment, amount, currency, reason)
 		SELECT 'charge', 'call-' || i, now(), 'bank', 'prod', 0.5, 'EUR', 'use'
 		FROM generate_series(1, 3) i;
+	CREATE TABLE brief (n int);
+	SELECT llm_audit.create_ledger('brief', retention => '1 microsecond');
+	INSERT INTO brief SELECT generate_series(1, 4);
+	SELECT llm_audit.purge('brief', false, 'test', 1) FROM generate_series(1, 3);
 	INSERT INTO llm_audit.admin_event (occurred_at, action, actor_id, actor_type,
 			organization_id, environment, target_type, outcome, reason)
 		SELECT now(), 'environment.added', 'me', 'human', 'bank', 'prod', 'x',
@@ -111,7 +115,7 @@ $node->safe_psql(
 
 my @ledgers = split /\n/,
   $node->safe_psql('audit', 'SELECT relation_name FROM llm_audit.ledger WHERE builtin ORDER BY 1');
-is(scalar(@ledgers), 10, 'all built-in ledgers');
+is(scalar(@ledgers), 11, 'all built-in ledgers');
 is($node->safe_psql('audit', 'SELECT count(*) FROM llm_audit.verify()'), '0', 'all is well at first');
 
 # Changes that show at another place too: where the row is now, and at its

@@ -1,0 +1,258 @@
+-- Retention policies: how long rows are kept.  The table is part of the
+-- registry, since the insert trigger reads it; who changes it, and how, is
+-- here.  Semantics are S3 Object Lock's.
+
+CREATE FUNCTION llm_audit.retention_expiry(for_ledger uuid, environment text,
+		data_class text, recorded_at timestamptz) RETURNS timestamptz
+	LANGUAGE c STABLE STRICT
+	AS 'MODULE_PATHNAME', 'llm_audit_retention_expiry';
+COMMENT ON FUNCTION llm_audit.retention_expiry(uuid, text, text, timestamptz) IS
+	'until when the policies of now keep a row that was recorded then; infinity: for ever; environment empty: of a ledger without environments; data_class *: none';
+REVOKE EXECUTE ON FUNCTION llm_audit.retention_expiry(uuid, text, text, timestamptz)
+	FROM PUBLIC;
+
+-- Months differ in length, so periods are compared over four years of days.
+CREATE FUNCTION llm_audit.period_shorter(new interval, old interval)
+	RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN new IS NULL THEN false WHEN old IS NULL THEN true
+		ELSE EXISTS (SELECT FROM generate_series(timestamp '2023-01-01',
+				timestamp '2026-12-31', interval '1 day') AS d
+			WHERE d + new < d + old) END
+$$;
+COMMENT ON FUNCTION llm_audit.period_shorter(interval, interval) IS
+	'whether the first period ends before the second from some day on; NULL: for ever';
+REVOKE EXECUTE ON FUNCTION llm_audit.period_shorter(interval, interval) FROM PUBLIC;
+
+-- Compliance mode is kept here, and not in set_retention(), so that UPDATE
+-- and DELETE by hand meet it too.
+CREATE FUNCTION llm_audit.guard_retention_policy() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF TG_OP = 'TRUNCATE' THEN
+		IF EXISTS (SELECT FROM llm_audit.retention_policy p WHERE p.mode = 'compliance') THEN
+			RAISE EXCEPTION 'a retention policy in compliance mode cannot be removed'
+				USING ERRCODE = 'insufficient_privilege';
+		END IF;
+		RETURN NULL;
+	ELSIF OLD.mode <> 'compliance' THEN
+		RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+	ELSIF TG_OP = 'DELETE' THEN
+		RAISE EXCEPTION 'a retention policy in compliance mode cannot be removed'
+			USING ERRCODE = 'insufficient_privilege',
+				DETAIL = 'Nobody can, until the rows that it protects have expired and the database is given up.';
+	ELSIF NEW.mode <> 'compliance' THEN
+		RAISE EXCEPTION 'a retention policy in compliance mode stays in it'
+			USING ERRCODE = 'insufficient_privilege',
+				HINT = 'To lengthen it, say mode => ''compliance''.';
+	ELSIF (NEW.ledger_id, NEW.environment, NEW.data_class)
+			IS DISTINCT FROM (OLD.ledger_id, OLD.environment, OLD.data_class)
+		OR llm_audit.period_shorter(NEW.period, OLD.period)
+		OR OLD.archive_before_purge AND NOT NEW.archive_before_purge
+	THEN
+		RAISE EXCEPTION 'a retention policy in compliance mode can only be made stricter'
+			USING ERRCODE = 'insufficient_privilege';
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.guard_retention_policy() IS
+	'trigger of retention_policy: nobody weakens a policy in compliance mode';
+REVOKE EXECUTE ON FUNCTION llm_audit.guard_retention_policy() FROM PUBLIC;
+
+CREATE TRIGGER llm_audit_compliance BEFORE UPDATE OR DELETE
+	ON llm_audit.retention_policy FOR EACH ROW
+	EXECUTE FUNCTION llm_audit.guard_retention_policy();
+CREATE TRIGGER llm_audit_compliance_truncate BEFORE TRUNCATE
+	ON llm_audit.retention_policy FOR EACH STATEMENT
+	EXECUTE FUNCTION llm_audit.guard_retention_policy();
+ALTER TABLE llm_audit.retention_policy
+	ENABLE ALWAYS TRIGGER llm_audit_compliance,
+	ENABLE ALWAYS TRIGGER llm_audit_compliance_truncate;
+
+-- Changes by hand are events too.  set_retention() records its own, with what
+-- it means in effect.
+CREATE FUNCTION llm_audit.record_retention_policy() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET IntervalStyle = 'postgres'
+AS $$
+DECLARE
+	p llm_audit.retention_policy := CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+	shorter boolean := TG_OP = 'DELETE'
+		OR TG_OP = 'UPDATE' AND llm_audit.period_shorter(NEW.period, OLD.period);
+BEGIN
+	IF EXISTS (SELECT FROM llm_audit.ledger l WHERE l.ledger_id = p.ledger_id)
+		AND (TG_OP = 'DELETE' OR NEW.changed_at IS NOT DISTINCT FROM OLD.changed_at)
+	THEN
+		PERFORM llm_audit.record_own_event(
+			CASE WHEN shorter THEN 'retention_policy.shortened' ELSE 'retention_policy.changed' END,
+			'retention_policy', (SELECT format('%I.%I', l.schema_name, l.relation_name)
+				FROM llm_audit.ledger l WHERE l.ledger_id = p.ledger_id),
+			'changed by hand, without set_retention()',
+			jsonb_build_object('environment', p.environment, 'data_class', p.data_class,
+				'was', OLD.period, 'period', CASE TG_OP WHEN 'UPDATE' THEN NEW.period END));
+	END IF;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.record_retention_policy() IS
+	'trigger of retention_policy: records what was changed by hand';
+REVOKE EXECUTE ON FUNCTION llm_audit.record_retention_policy() FROM PUBLIC;
+
+CREATE TRIGGER llm_audit_record AFTER UPDATE OR DELETE
+	ON llm_audit.retention_policy FOR EACH ROW
+	EXECUTE FUNCTION llm_audit.record_retention_policy();
+
+-- When rows of each environment and data class would expire that were
+-- recorded at either end of a month: to see what a change does in effect.
+CREATE FUNCTION llm_audit.retention_effect(for_ledger uuid) RETURNS timestamptz[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT array_agg(llm_audit.retention_expiry(for_ledger, e.name, c.name, d.at)
+			ORDER BY e.name, c.name, d.at)
+		FROM (SELECT name FROM llm_audit.environment UNION ALL SELECT '') AS e
+		CROSS JOIN unnest('{*,public,internal,personal,banking_secrecy}'::text[]) AS c (name)
+		CROSS JOIN (SELECT (m + o) AT TIME ZONE 'UTC' FROM generate_series(timestamp '2023-01-01',
+				timestamp '2024-12-01', interval '1 month') AS m
+			CROSS JOIN (VALUES (interval '0'), (interval '1 month -1 day')) AS v (o)) AS d (at)
+$$;
+COMMENT ON FUNCTION llm_audit.retention_effect(uuid) IS
+	'until when rows of all kinds are kept by the policies of now, to compare with before; part of set_retention()';
+REVOKE EXECUTE ON FUNCTION llm_audit.retention_effect(uuid) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.check_retention(l llm_audit.ledger,
+		p llm_audit.retention_policy) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	name text := format('%I.%I', l.schema_name, l.relation_name);
+BEGIN
+	IF l.builtin AND l.relation_name IN ('segment_event', 'purge_receipt', 'erase_receipt') THEN
+		RAISE EXCEPTION 'ledger "%" is kept for ever', name
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'Without it nobody could tell a purge from a loss.';
+	ELSIF p.environment <> '*' AND (NOT l.partitioned OR NOT EXISTS (
+			SELECT FROM llm_audit.environment e WHERE e.name = p.environment))
+	THEN
+		RAISE EXCEPTION 'ledger "%" has no such environment', name
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'The environments are in llm_audit.environment; null stands for all.';
+	ELSIF p.data_class NOT IN ('*', 'public', 'internal', 'personal', 'banking_secrecy') THEN
+		RAISE EXCEPTION 'data_class must be public, internal, personal or banking_secrecy, or null for all'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF p.mode IS NULL OR p.mode NOT IN ('governance', 'compliance') THEN
+		RAISE EXCEPTION 'mode must be governance or compliance'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF p.purge_unit NOT IN ('segment', 'row') THEN
+		RAISE EXCEPTION 'purge_unit must be segment or row'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF p.period <= interval '0' OR p.period > interval '1000 years' THEN
+		RAISE EXCEPTION 'period must be positive and at most 1000 years, or null for ever'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF l.builtin AND l.role <> 'llm_content'
+		AND llm_audit.period_shorter(p.period, interval '90 days')
+	THEN
+		RAISE EXCEPTION 'rows of ledger "%" are kept for at least 90 days', name
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.check_retention(llm_audit.ledger, llm_audit.retention_policy) IS
+	'raises an error that says why a ledger cannot have a retention policy, if it cannot';
+REVOKE EXECUTE ON FUNCTION llm_audit.check_retention(llm_audit.ledger, llm_audit.retention_policy)
+	FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.set_retention(ledger regclass, environment text,
+		data_class text, period interval, mode text DEFAULT 'governance',
+		bypass boolean DEFAULT false, reason text DEFAULT NULL,
+		purge_unit text DEFAULT NULL, archive_before_purge boolean DEFAULT NULL)
+	RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET IntervalStyle = 'postgres'
+AS $$
+#variable_conflict use_variable
+DECLARE
+	l llm_audit.ledger;
+	old llm_audit.retention_policy;
+	new llm_audit.retention_policy;
+	before timestamptz[];
+	after timestamptz[];
+	weaker boolean;
+BEGIN
+	SELECT r.* INTO l FROM llm_audit.ledger r
+		WHERE r.ledger_id = (SELECT o.ledger_id FROM llm_audit.ledger_of(ledger) o)
+		FOR UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION '"%" is not a ledger', ledger
+			USING ERRCODE = 'wrong_object_type';
+	END IF;
+	SELECT p.* INTO old FROM llm_audit.retention_policy p
+		WHERE p.ledger_id = l.ledger_id AND p.environment = coalesce(set_retention.environment, '*')
+			AND p.data_class = coalesce(set_retention.data_class, '*');
+	new := ROW(l.ledger_id, coalesce(environment, '*'), coalesce(data_class, '*'), period, mode,
+		coalesce(purge_unit, old.purge_unit, 'segment'),
+		coalesce(archive_before_purge, old.archive_before_purge, false),
+		reason, clock_timestamp(), session_user);
+	PERFORM llm_audit.check_retention(l, new);
+
+	before := llm_audit.retention_effect(l.ledger_id);
+	INSERT INTO llm_audit.retention_policy VALUES (new.*)
+		ON CONFLICT ON CONSTRAINT retention_policy_pkey DO UPDATE
+		SET period = EXCLUDED.period, mode = EXCLUDED.mode, purge_unit = EXCLUDED.purge_unit,
+			archive_before_purge = EXCLUDED.archive_before_purge, reason = EXCLUDED.reason,
+			changed_at = EXCLUDED.changed_at, changed_by = EXCLUDED.changed_by;
+	after := llm_audit.retention_effect(l.ledger_id);
+	weaker := coalesce(old.archive_before_purge, false) AND NOT new.archive_before_purge
+		OR EXISTS (SELECT FROM unnest(before, after) AS u (b, a) WHERE u.a < u.b);
+	IF weaker AND NOT coalesce(bypass, false) THEN
+		RAISE EXCEPTION 'rows of ledger "%" would be kept less long than now', ledger
+			USING ERRCODE = 'insufficient_privilege',
+				HINT = 'If that is meant, say bypass => true and give a reason.';
+	ELSIF weaker AND coalesce(btrim(reason), '') = '' THEN
+		RAISE EXCEPTION 'a reason is needed to keep rows of ledger "%" less long', ledger
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	PERFORM llm_audit.record_own_event(
+		CASE WHEN weaker THEN 'retention_policy.shortened'
+			WHEN after <> before THEN 'retention_policy.extended'
+			ELSE 'retention_policy.changed' END,
+		'retention_policy', ledger::text, reason,
+		jsonb_build_object('environment', new.environment, 'data_class', new.data_class,
+			'was', old.period, 'period', new.period, 'mode', new.mode,
+			'purge_unit', new.purge_unit, 'archive_before_purge', new.archive_before_purge));
+END
+$$;
+COMMENT ON FUNCTION llm_audit.set_retention(regclass, text, text, interval, text, boolean, text, text, boolean) IS
+	'sets how long rows are kept that are recorded from now on, and keeps older ones longer if that is later; environment and data_class NULL: all; period NULL: for ever; shortening needs bypass and a reason, and is refused in compliance mode; recorded; for llm_audit_admin';
+REVOKE EXECUTE ON FUNCTION llm_audit.set_retention(regclass, text, text, interval, text, boolean, text, text, boolean)
+	FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.set_retention(regclass, text, text, interval, text, boolean, text, text, boolean)
+	TO llm_audit_admin;
+
+CREATE FUNCTION llm_audit.retention_report()
+	RETURNS TABLE (ledger text, environment text, data_class text,
+		period interval, mode text, purge_unit text,
+		archive_before_purge boolean, reason text, changed_at timestamptz,
+		changed_by name)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('%I.%I', l.schema_name, l.relation_name), p.environment, p.data_class,
+		p.period, p.mode, p.purge_unit, p.archive_before_purge, p.reason, p.changed_at,
+		p.changed_by
+	FROM llm_audit.retention_policy p JOIN llm_audit.ledger l USING (ledger_id)
+	ORDER BY 1, 2, 3
+$$;
+COMMENT ON FUNCTION llm_audit.retention_report() IS
+	'retention policies in force; period NULL: for ever; * stands for all';
+REVOKE EXECUTE ON FUNCTION llm_audit.retention_report() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.retention_report()
+	TO llm_audit_admin, llm_audit_compliance, llm_audit_auditor;

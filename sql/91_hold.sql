@@ -1,0 +1,672 @@
+-- Legal holds: what is kept whatever its policy says.  Which rows of a
+-- segment are held is answered for all holds at once, by joins that lead
+-- from the holds to the rows.
+
+CREATE FUNCTION llm_audit.parse_time(value text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN value::timestamptz;
+EXCEPTION WHEN data_exception THEN
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.parse_time(text) IS
+	'the time that a text says; NULL if it says none';
+REVOKE EXECUTE ON FUNCTION llm_audit.parse_time(text) FROM PUBLIC;
+
+-- An incident is open until its last word is that it was resolved or closed.
+CREATE FUNCTION llm_audit.open_incidents()
+	RETURNS TABLE (event_id uuid, incident_id text, environment text,
+		organization_id text, service_name text, occurred_from timestamptz,
+		occurred_to timestamptz, reported_at timestamptz, reported_by text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT e.id, e.incident_id, e.environment,
+		e."after" ->> 'organization_id', e."after" ->> 'service_name',
+		coalesce(llm_audit.parse_time(e."after" ->> 'occurred_from'), e.occurred_at - interval '1 day'),
+		coalesce(llm_audit.parse_time(e."after" ->> 'occurred_to'), e.occurred_at + interval '1 day'),
+		e.recorded_at, e.actor_id
+	FROM llm_audit.admin_event e
+	WHERE e.category = 'incident' AND e.incident_id IS NOT NULL
+		AND e.action = 'incident.reported'
+		AND (SELECT s.action IN ('incident.reported', 'incident.reopened')
+			FROM llm_audit.admin_event s
+			WHERE s.category = 'incident' AND s.incident_id = e.incident_id
+				AND s.action IN ('incident.reported', 'incident.reopened', 'incident.resolved', 'incident.closed')
+			ORDER BY s.recorded_at DESC, s.id DESC LIMIT 1)
+$$;
+COMMENT ON FUNCTION llm_audit.open_incidents() IS
+	'reported incidents that are open, with the window that each freezes';
+REVOKE EXECUTE ON FUNCTION llm_audit.open_incidents() FROM PUBLIC;
+
+-- Holds in force, and incidents as holds.
+CREATE FUNCTION llm_audit.active_holds() RETURNS SETOF llm_audit.legal_hold
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT h.* FROM llm_audit.legal_hold h
+	WHERE h.released_at IS NULL AND (h.until IS NULL OR h.until > clock_timestamp())
+	UNION ALL
+	SELECT i.event_id, i.incident_id, 'open incident',
+		jsonb_strip_nulls(jsonb_build_object('environment', i.environment,
+			'organization_id', i.organization_id, 'service_name', i.service_name,
+			'occurred_from', i.occurred_from, 'occurred_to', i.occurred_to)),
+		NULL, NULL, NULL, NULL, NULL, i.organization_id, i.environment, i.service_name,
+		NULL, i.occurred_from, i.occurred_to, NULL, i.reported_at, i.reported_by::name,
+		NULL, NULL, NULL, NULL
+	FROM llm_audit.open_incidents() i
+$$;
+COMMENT ON FUNCTION llm_audit.active_holds() IS
+	'legal holds in force now, and the freezes around open incidents';
+REVOKE EXECUTE ON FUNCTION llm_audit.active_holds() FROM PUBLIC;
+
+-- What a person's name can stand as in a ledger: under every live key as a
+-- pseudonym, and as it is where masking would have left it so.
+CREATE FUNCTION llm_audit.hold_names(value text, kind text, hashed boolean)
+	RETURNS text[]
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	names text[] := '{}';
+	masking boolean := llm_audit.setting('masking')::boolean;
+	keyed boolean := llm_audit.key_problem() IS NULL;
+BEGIN
+	IF value IS NULL THEN
+		RETURN NULL;
+	END IF;
+	IF keyed THEN
+		names := llm_audit.pseudonym(value, kind);
+	ELSIF masking THEN
+		RAISE EXCEPTION 'a person cannot be held without a key: rows have pseudonyms'
+			USING ERRCODE = 'config_file_error', HINT = llm_audit.key_problem();
+	END IF;
+	IF NOT masking
+		OR keyed AND split_part(value, ':', 1) = ANY (llm_audit.key_ids())
+		OR NOT hashed AND llm_audit.mask(value) = value
+	THEN
+		names := names || value;
+	END IF;
+	RETURN names;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.hold_names(text, text, boolean) IS
+	'what a value can stand as in a column of this name: pseudonyms under all live keys, and itself where it would be kept';
+REVOKE EXECUTE ON FUNCTION llm_audit.hold_names(text, text, boolean) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.check_hold_scope(scope jsonb) RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	known jsonb := '{"request_ids": "array", "actor_id": "string", "end_user_id": "string",
+		"customer": "string", "organization_id": "string", "environment": "string",
+		"service_name": "string", "ledger": "string", "occurred_from": "string",
+		"occurred_to": "string", "kinds": "array"}';
+	k text;
+BEGIN
+	IF jsonb_typeof(scope) IS DISTINCT FROM 'object' OR scope = '{}' THEN
+		RAISE EXCEPTION 'scope must be an object that names what it covers'
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'Its keys are request_ids, actor_id, end_user_id, customer, organization_id, environment, service_name, ledger, occurred_from, occurred_to and kinds.';
+	END IF;
+	FOR k IN SELECT jsonb_object_keys(scope) LOOP
+		IF NOT known ? k THEN
+			RAISE EXCEPTION 'scope has an unknown key "%"', left(k, 64)
+				USING ERRCODE = 'invalid_parameter_value';
+		ELSIF jsonb_typeof(scope -> k) <> known ->> k
+			OR scope -> k IN ('""', '[]')
+			OR jsonb_typeof(scope -> k) = 'array' AND jsonb_path_exists(scope -> k,
+				'strict $[*] ? (@.type() != "string" || @ == "")')
+		THEN
+			RAISE EXCEPTION 'key "%" of scope must be a % that is not empty', k,
+					CASE known ->> k WHEN 'array' THEN 'list of strings' ELSE 'string' END
+				USING ERRCODE = 'invalid_parameter_value';
+		ELSIF k LIKE 'occurred_%' AND llm_audit.parse_time(scope ->> k) IS NULL THEN
+			RAISE EXCEPTION 'key "%" of scope must be a time', k
+				USING ERRCODE = 'invalid_parameter_value';
+		END IF;
+	END LOOP;
+	IF llm_audit.parse_time(scope ->> 'occurred_from') >= llm_audit.parse_time(scope ->> 'occurred_to') THEN
+		RAISE EXCEPTION 'occurred_from of scope must be before occurred_to'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF scope ? 'environment' AND NOT EXISTS (SELECT FROM llm_audit.environment e
+			WHERE e.name = scope ->> 'environment') THEN
+		RAISE EXCEPTION 'environment of scope is not known'
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'The environments are in llm_audit.environment.';
+	ELSIF scope ? 'kinds' AND NOT (scope -> 'kinds')
+			<@ '["system_instructions", "prompt", "response", "tool_call", "tool_result", "retrieved_context"]' THEN
+		RAISE EXCEPTION 'kinds of scope are those of llm_content'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.check_hold_scope(jsonb) IS
+	'raises an error that names the key of a scope which is wrong, if one is';
+REVOKE EXECUTE ON FUNCTION llm_audit.check_hold_scope(jsonb) FROM PUBLIC;
+
+-- A ledger by name, with or without its schema.
+CREATE FUNCTION llm_audit.ledger_by_name(name text) RETURNS llm_audit.ledger
+LANGUAGE plpgsql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	l llm_audit.ledger;
+BEGIN
+	SELECT r.* INTO l FROM llm_audit.ledger r
+		WHERE name IN (r.schema_name || '.' || r.relation_name,
+			format('%I.%I', r.schema_name, r.relation_name))
+			OR r.schema_name IN ('llm_audit', 'public') AND r.relation_name::text = name
+		ORDER BY r.schema_name LIMIT 1;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'ledger of scope is not known'
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'The ledgers are in llm_audit.ledger; name the schema too.';
+	END IF;
+	RETURN l;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.ledger_by_name(text) IS
+	'the registry''s row of a ledger by its name; raises 22023 if there is none';
+REVOKE EXECUTE ON FUNCTION llm_audit.ledger_by_name(text) FROM PUBLIC;
+
+-- The names of a ledger's columns that a scope can be compared with; NULL
+-- where it has none.
+CREATE FUNCTION llm_audit.hold_columns(l llm_audit.ledger, OUT request name,
+		OUT actor name, OUT end_user name, OUT customer name, OUT token name,
+		OUT organization name, OUT environment name, OUT service name,
+		OUT occurred name, OUT kind name)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT max(a.attname) FILTER (WHERE a.attname = CASE
+			WHEN l.builtin AND l.role = 'plain' AND l.relation_name = 'settlement'
+			THEN 'original_request_id' ELSE 'request_id' END),
+		max(a.attname) FILTER (WHERE a.attname = 'actor_id'),
+		max(a.attname) FILTER (WHERE a.attname = 'end_user_id'),
+		max(a.attname) FILTER (WHERE a.attname = 'customer_key'),
+		max(a.attname) FILTER (WHERE a.attname = 'token' AND l.builtin AND l.relation_name = 'match_token'),
+		max(a.attname) FILTER (WHERE a.attname = 'organization_id'),
+		max(a.attname) FILTER (WHERE a.attname = 'environment'),
+		max(a.attname) FILTER (WHERE a.attname = 'service_name'),
+		max(t.attname),
+		max(a.attname) FILTER (WHERE a.attname = 'kind' AND l.role = 'llm_content')
+	FROM pg_class c
+	JOIN pg_namespace n ON n.oid = c.relnamespace
+	LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		AND llm_audit.base_type(a.atttypid) IN ('text'::regtype, 'varchar'::regtype)
+	LEFT JOIN pg_attribute t ON t.attrelid = c.oid AND t.attname = 'occurred_at'
+		AND NOT t.attisdropped AND t.atttypid = 'timestamptz'::regtype
+	WHERE n.nspname = l.schema_name AND c.relname = l.relation_name
+$$;
+COMMENT ON FUNCTION llm_audit.hold_columns(llm_audit.ledger) IS
+	'columns of a ledger that the scope of a hold is compared with';
+REVOKE EXECUTE ON FUNCTION llm_audit.hold_columns(llm_audit.ledger) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.place_hold(ticket text, reason text, scope jsonb,
+		until timestamptz DEFAULT NULL) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	h llm_audit.legal_hold;
+	l llm_audit.ledger;
+	c record;
+BEGIN
+	IF coalesce(btrim(ticket), '') = '' OR coalesce(btrim(reason), '') = '' THEN
+		RAISE EXCEPTION 'a hold needs a ticket and a reason'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF until <= clock_timestamp() THEN
+		RAISE EXCEPTION 'until must be in the future, or null'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	PERFORM llm_audit.check_hold_scope(scope);
+	l := llm_audit.ledger_by_name(scope ->> 'ledger');
+	IF l.ledger_id IS NOT NULL AND NOT l.builtin THEN
+		-- of the built-in ones the calls know what a ledger itself does not
+		c := llm_audit.hold_columns(l);
+		IF scope ? 'request_ids' AND c.request IS NULL OR scope ? 'actor_id' AND c.actor IS NULL
+			OR scope ? 'end_user_id' AND c.end_user IS NULL OR scope ? 'customer' AND c.customer IS NULL
+			OR scope ? 'organization_id' AND c.organization IS NULL
+			OR scope ? 'environment' AND c.environment IS NULL
+			OR scope ? 'service_name' AND c.service IS NULL
+		THEN
+			RAISE EXCEPTION 'ledger "%" lacks a column that the scope names', l.relation_name
+				USING ERRCODE = 'invalid_parameter_value',
+					HINT = 'Hold the ledger by what it has, or as a whole.';
+		END IF;
+	END IF;
+
+	h.hold_id := llm_audit.uuid7();
+	h.ticket := ticket;
+	h.reason := reason;
+	h.request_ids := (SELECT array_agg(DISTINCT n) FROM jsonb_array_elements_text(scope -> 'request_ids') AS r
+		CROSS JOIN unnest(llm_audit.hold_names(r, 'request_id', false)) AS n);
+	h.actor_ids := llm_audit.hold_names(scope ->> 'actor_id', 'actor_id', false);
+	h.end_user_ids := llm_audit.hold_names(scope ->> 'end_user_id', 'end_user_id', true);
+	h.customer_keys := llm_audit.hold_names(scope ->> 'customer', 'customer_key', true);
+	IF scope ? 'customer' AND llm_audit.key_problem() IS NULL THEN
+		h.customer_tokens := llm_audit.compute_tokens(scope ->> 'customer', NULL);
+	END IF;
+	h.organization_id := scope ->> 'organization_id';
+	h.environment := scope ->> 'environment';
+	h.service_name := scope ->> 'service_name';
+	h.ledger_id := l.ledger_id;
+	h.occurred_from := llm_audit.parse_time(scope ->> 'occurred_from');
+	h.occurred_to := llm_audit.parse_time(scope ->> 'occurred_to');
+	h.kinds := (SELECT array_agg(k) FROM jsonb_array_elements_text(scope -> 'kinds') AS k);
+	h.scope := scope || jsonb_strip_nulls(jsonb_build_object('request_ids', to_jsonb(h.request_ids),
+		'actor_id', to_jsonb(h.actor_ids), 'end_user_id', to_jsonb(h.end_user_ids),
+		'customer', to_jsonb(h.customer_keys)));
+	h.placed_at := clock_timestamp();
+	h.placed_by := session_user;
+	h.until := until;
+	INSERT INTO llm_audit.legal_hold VALUES (h.*);
+	PERFORM llm_audit.record_own_event('legal_hold.placed', 'legal_hold', h.hold_id::text, reason,
+		jsonb_build_object('ticket', ticket, 'scope', h.scope, 'until', until));
+	RETURN h.hold_id;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.place_hold(text, text, jsonb, timestamptz) IS
+	'keeps what the scope covers, all its keys at once, whatever policies say, from the commit on, rows that arrive later too; persons are found under all live keys and their names not stored; until NULL: until release_hold(); waits for a purge that is under way; returns the hold''s id; recorded; for llm_audit_compliance';
+REVOKE EXECUTE ON FUNCTION llm_audit.place_hold(text, text, jsonb, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.place_hold(text, text, jsonb, timestamptz)
+	TO llm_audit_compliance;
+
+CREATE FUNCTION llm_audit.release_hold(id uuid, reason text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	h llm_audit.legal_hold;
+BEGIN
+	IF coalesce(btrim(reason), '') = '' THEN
+		RAISE EXCEPTION 'a reason is needed to release a hold'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	SELECT * INTO h FROM llm_audit.legal_hold x WHERE x.hold_id = id FOR UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'there is no such hold'
+			USING ERRCODE = 'undefined_object',
+				HINT = 'See llm_audit.hold_report(). The freeze of an incident ends when the incident is closed.';
+	ELSIF h.released_at IS NOT NULL THEN
+		RAISE EXCEPTION 'the hold was released already'
+			USING ERRCODE = 'object_not_in_prerequisite_state';
+	END IF;
+	UPDATE llm_audit.legal_hold x SET released_at = clock_timestamp(),
+			released_by = session_user, release_reason = reason
+		WHERE x.hold_id = id;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.release_hold(uuid, text) IS
+	'ends a hold; rows that another one covers stay held; recorded; for llm_audit_compliance';
+REVOKE EXECUTE ON FUNCTION llm_audit.release_hold(uuid, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.release_hold(uuid, text) TO llm_audit_compliance;
+
+-- A hold stays in the books when it is over, and what it covers is never
+-- made less, also by hand.
+CREATE FUNCTION llm_audit.guard_legal_hold() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF TG_OP <> 'UPDATE' THEN
+		RAISE EXCEPTION 'holds are released with llm_audit.release_hold(), not removed'
+			USING ERRCODE = 'insufficient_privilege';
+	ELSIF OLD.released_at IS NOT NULL OR (to_jsonb(NEW) - '{released_at,released_by,release_reason}'::text[])
+		<> (to_jsonb(OLD) - '{released_at,released_by,release_reason}'::text[])
+	THEN
+		RAISE EXCEPTION 'a hold can be released and not be changed otherwise'
+			USING ERRCODE = 'insufficient_privilege';
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.guard_legal_hold() IS
+	'trigger of legal_hold: a hold is released, and not changed or removed otherwise';
+REVOKE EXECUTE ON FUNCTION llm_audit.guard_legal_hold() FROM PUBLIC;
+
+CREATE TRIGGER llm_audit_hold BEFORE UPDATE OR DELETE
+	ON llm_audit.legal_hold FOR EACH ROW
+	EXECUTE FUNCTION llm_audit.guard_legal_hold();
+CREATE TRIGGER llm_audit_hold_truncate BEFORE TRUNCATE
+	ON llm_audit.legal_hold FOR EACH STATEMENT
+	EXECUTE FUNCTION llm_audit.guard_legal_hold();
+ALTER TABLE llm_audit.legal_hold
+	ENABLE ALWAYS TRIGGER llm_audit_hold,
+	ENABLE ALWAYS TRIGGER llm_audit_hold_truncate;
+
+-- A release by hand is an event too.
+CREATE FUNCTION llm_audit.record_legal_hold() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM llm_audit.record_own_event('legal_hold.released', 'legal_hold', NEW.hold_id::text,
+		NEW.release_reason, jsonb_build_object('ticket', NEW.ticket, 'released_by', NEW.released_by));
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.record_legal_hold() IS
+	'trigger of legal_hold: records that a hold was released';
+REVOKE EXECUTE ON FUNCTION llm_audit.record_legal_hold() FROM PUBLIC;
+
+CREATE TRIGGER llm_audit_record AFTER UPDATE ON llm_audit.legal_hold
+	FOR EACH ROW EXECUTE FUNCTION llm_audit.record_legal_hold();
+
+-- ---------------- which rows are held ----------------
+
+-- A hold leads to rows by the first of these that it names.
+CREATE FUNCTION llm_audit.hold_lead(h llm_audit.legal_hold) RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN h.request_ids IS NOT NULL THEN 'request'
+		WHEN h.actor_ids IS NOT NULL THEN 'actor'
+		WHEN h.end_user_ids IS NOT NULL THEN 'end_user'
+		WHEN h.customer_keys IS NOT NULL THEN 'customer'
+		WHEN h.organization_id IS NOT NULL THEN 'organization'
+		WHEN h.service_name IS NOT NULL THEN 'service'
+		ELSE 'rest' END
+$$;
+COMMENT ON FUNCTION llm_audit.hold_lead(llm_audit.legal_hold) IS
+	'by which part of its scope a hold leads to rows';
+REVOKE EXECUTE ON FUNCTION llm_audit.hold_lead(llm_audit.legal_hold) FROM PUBLIC;
+
+-- What joins holds h to rows of a table: the FROM and WHERE of a query for
+-- one lead, NULL where the table has not what the lead needs.
+CREATE FUNCTION llm_audit.hold_join(source text, r text, c record, lead text,
+		extra text) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	by_token boolean := lead = 'customer by token';
+	condition text := '';
+	k record;
+BEGIN
+	IF (CASE lead WHEN 'request' THEN c.request WHEN 'actor' THEN c.actor
+		WHEN 'end_user' THEN c.end_user WHEN 'customer' THEN c.customer
+		WHEN 'customer by token' THEN coalesce(c.token, c.request)
+		WHEN 'organization' THEN c.organization WHEN 'service' THEN c.service
+		ELSE 'recorded_at' END) IS NULL
+	THEN
+		RETURN NULL;
+	END IF;
+	FOR k IN SELECT * FROM (VALUES ('request_ids', c.request, true), ('actor_ids', c.actor, true),
+			('end_user_ids', c.end_user, true), ('organization_id', c.organization, false),
+			('environment', c.environment, false), ('service_name', c.service, false))
+			AS v (key, col, list)
+	LOOP
+		condition := condition || CASE WHEN k.col IS NULL THEN format(' AND h.%I IS NULL', k.key)
+			WHEN k.list THEN format(' AND (h.%I IS NULL OR %s.%I = ANY (h.%I))', k.key, r, k.col, k.key)
+			ELSE format(' AND (h.%I IS NULL OR %s.%I = h.%I)', k.key, r, k.col, k.key) END;
+	END LOOP;
+	condition := condition || format(
+		' AND (h.occurred_from IS NULL OR %1$s >= h.occurred_from) AND (h.occurred_to IS NULL OR %1$s < h.occurred_to)',
+		CASE WHEN c.occurred IS NULL THEN r || '.recorded_at'
+			ELSE format('coalesce(%s.%I, %s.recorded_at)', r, c.occurred, r) END);
+	IF c.kind IS NOT NULL THEN
+		condition := condition || format(' AND (h.kinds IS NULL OR %s.%I = ANY (h.kinds))', r, c.kind);
+	END IF;
+	IF NOT (by_token OR lead = 'customer') THEN
+		condition := condition || ' AND (h.customer_keys IS NULL'
+			|| CASE WHEN c.customer IS NULL THEN ''
+				ELSE format(' OR %s.%I = ANY (h.customer_keys)', r, c.customer) END
+			|| CASE WHEN c.token IS NULL THEN ''
+				ELSE format(' OR %s.%I = ANY (h.customer_tokens)', r, c.token) END
+			|| CASE WHEN c.request IS NULL THEN '' ELSE format(
+				' OR EXISTS (SELECT FROM llm_audit.match_token t WHERE t.token = ANY (h.customer_tokens) AND t.request_id = %s.%I)',
+				r, c.request) END || ')';
+	END IF;
+	condition := format(' WHERE h.lead = %L', split_part(lead, ' ', 1)) || condition || extra;
+	RETURN CASE
+		WHEN lead = 'request' THEN format(' FROM (SELECT h.*, k.v FROM h CROSS JOIN LATERAL unnest(h.request_ids) AS k (v) OFFSET 0) AS h JOIN %s %s ON %s.%I = h.v', source, r, r, c.request)
+		WHEN lead = 'actor' THEN format(' FROM (SELECT h.*, k.v FROM h CROSS JOIN LATERAL unnest(h.actor_ids) AS k (v) OFFSET 0) AS h JOIN %s %s ON %s.%I = h.v', source, r, r, c.actor)
+		WHEN lead = 'end_user' THEN format(' FROM (SELECT h.*, k.v FROM h CROSS JOIN LATERAL unnest(h.end_user_ids) AS k (v) OFFSET 0) AS h JOIN %s %s ON %s.%I = h.v', source, r, r, c.end_user)
+		WHEN lead = 'customer' THEN format(' FROM (SELECT h.*, k.v FROM h CROSS JOIN LATERAL unnest(h.customer_keys) AS k (v) OFFSET 0) AS h JOIN %s %s ON %s.%I = h.v', source, r, r, c.customer)
+		WHEN by_token AND c.token IS NOT NULL THEN format(' FROM (SELECT h.*, k.v FROM h CROSS JOIN LATERAL unnest(h.customer_tokens) AS k (v) OFFSET 0) AS h JOIN %s %s ON %s.%I = h.v', source, r, r, c.token)
+		WHEN by_token THEN format(' FROM (SELECT h.*, k.v FROM h CROSS JOIN LATERAL unnest(h.customer_tokens) AS k (v) OFFSET 0) AS h JOIN llm_audit.match_token t ON t.token = h.v JOIN %s %s ON %s.%I = t.request_id', source, r, r, c.request)
+		WHEN lead = 'organization' THEN format(' FROM h JOIN %s %s ON %s.%I = h.organization_id', source, r, r, c.organization)
+		WHEN lead = 'service' THEN format(' FROM h JOIN %s %s ON %s.%I = h.service_name', source, r, r, c.service)
+		ELSE format(' FROM h CROSS JOIN %s %s', source, r) END || condition;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.hold_join(text, text, record, text, text) IS
+	'FROM and WHERE that join holds with one kind of lead to the rows that they cover; part of hold_query()';
+REVOKE EXECUTE ON FUNCTION llm_audit.hold_join(text, text, record, text, text) FROM PUBLIC;
+
+-- Holds that can concern a segment.
+CREATE FUNCTION llm_audit.segment_holds(s llm_audit.ledger_segment)
+	RETURNS SETOF llm_audit.legal_hold
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT h.* FROM llm_audit.active_holds() h
+	WHERE (h.ledger_id IS NULL OR h.ledger_id = s.ledger_id)
+		AND (h.environment IS NULL OR s.environment IN ('', h.environment))
+$$;
+COMMENT ON FUNCTION llm_audit.segment_holds(llm_audit.ledger_segment) IS
+	'holds in force that can concern rows of a segment';
+REVOKE EXECUTE ON FUNCTION llm_audit.segment_holds(llm_audit.ledger_segment) FROM PUBLIC;
+
+-- The query for the rows of a segment that are held; NULL if no hold can
+-- concern any.  Rows of ledgers that do not have what a hold asks for (the
+-- text of a call does not say who made it) are held with the call of their
+-- request.
+CREATE FUNCTION llm_audit.hold_query(leaf regclass) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s llm_audit.ledger_segment;
+	l llm_audit.ledger;
+	calls llm_audit.ledger;
+	c record;
+	cc record;
+	leads text[];
+	lead text;
+	parts text[] := '{}';
+	linked text[] := '{}';
+	lacking text;
+	part text;
+BEGIN
+	SELECT r.* INTO s FROM llm_audit.ledger_segment r
+		JOIN pg_catalog.pg_class x ON x.relname = r.relation_name
+			AND x.relnamespace = to_regnamespace(quote_ident(r.schema_name))
+		WHERE x.oid = leaf;
+	SELECT * INTO l FROM llm_audit.ledger r WHERE r.ledger_id = s.ledger_id;
+	SELECT array_agg(DISTINCT llm_audit.hold_lead(h)) INTO leads FROM llm_audit.segment_holds(s) h;
+	IF leads IS NULL THEN
+		RETURN NULL;
+	ELSIF 'customer' = ANY (leads) THEN
+		leads := leads || 'customer by token'::text;
+	END IF;
+	c := llm_audit.hold_columns(l);
+	FOREACH lead IN ARRAY leads LOOP
+		part := llm_audit.hold_join(format('ONLY %s', leaf), 'r', c, lead, '');
+		IF part IS NOT NULL THEN
+			parts := parts || ('SELECT r.chain_lane, r.chain_seq' || part);
+		END IF;
+	END LOOP;
+
+	SELECT * INTO calls FROM llm_audit.ledger r
+		WHERE r.schema_name = 'llm_audit' AND r.relation_name = 'llm_call';
+	IF c.request IS NOT NULL AND l.ledger_id <> calls.ledger_id THEN
+		cc := llm_audit.hold_columns(calls);
+		lacking := ' AND (' || concat_ws(' OR ', 'h.customer_keys IS NOT NULL',
+			CASE WHEN c.actor IS NULL THEN 'h.actor_ids IS NOT NULL' END,
+			CASE WHEN c.end_user IS NULL THEN 'h.end_user_ids IS NOT NULL' END,
+			CASE WHEN c.service IS NULL THEN 'h.service_name IS NOT NULL' END,
+			CASE WHEN c.organization IS NULL THEN 'h.organization_id IS NOT NULL' END,
+			'h.occurred_from IS NOT NULL OR h.occurred_to IS NOT NULL') || ')'
+			|| CASE WHEN s.environment = '' THEN '' ELSE format(' AND q.environment = %L', s.environment) END;
+		FOREACH lead IN ARRAY leads LOOP
+			part := llm_audit.hold_join('llm_audit.llm_call', 'q', cc, lead, lacking);
+			linked := linked || ('SELECT h.kinds, q.request_id' || part);
+		END LOOP;
+		parts := parts || format(
+			'SELECT r.chain_lane, r.chain_seq FROM (SELECT DISTINCT * FROM (%s) AS x) AS m JOIN ONLY %s r ON r.%I = m.request_id%s',
+			array_to_string(linked, ' UNION ALL '), leaf, c.request,
+			CASE WHEN c.kind IS NULL THEN '' ELSE format(' WHERE m.kinds IS NULL OR r.%I = ANY (m.kinds)', c.kind) END);
+	END IF;
+	IF parts = '{}' THEN
+		RETURN NULL;
+	END IF;
+	RETURN format('WITH h AS MATERIALIZED (SELECT x.*, llm_audit.hold_lead(x) AS lead FROM llm_audit.ledger_segment s
+			CROSS JOIN LATERAL llm_audit.segment_holds(s) x WHERE s.ledger_id = %L AND s.segment = %s)
+		SELECT chain_lane, chain_seq FROM (%s) AS held', s.ledger_id, s.segment,
+		array_to_string(parts, ' UNION ALL '));
+END
+$$;
+COMMENT ON FUNCTION llm_audit.hold_query(regclass) IS
+	'the query that finds all rows of a segment which holds cover, at once; NULL: no hold can concern them';
+REVOKE EXECUTE ON FUNCTION llm_audit.hold_query(regclass) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.held_rows(leaf regclass)
+	RETURNS TABLE (lane int, first_seq bigint, last_seq bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+-- compiling the query takes longer than running it
+SET jit = off
+AS $$
+DECLARE
+	query text := llm_audit.hold_query(leaf);
+BEGIN
+	IF query IS NULL THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format(
+		'WITH held AS (SELECT DISTINCT * FROM (%s) AS x),
+		run AS (SELECT chain_lane, chain_seq,
+			chain_seq - row_number() OVER (PARTITION BY chain_lane ORDER BY chain_seq) AS run FROM held)
+		SELECT chain_lane, min(chain_seq), max(chain_seq) FROM run GROUP BY chain_lane, run ORDER BY 1, 2', query);
+END
+$$;
+COMMENT ON FUNCTION llm_audit.held_rows(regclass) IS
+	'rows of a segment that are held, as runs of positions in each lane';
+REVOKE EXECUTE ON FUNCTION llm_audit.held_rows(regclass) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.is_held(leaf regclass, lane int, seq bigint)
+	RETURNS boolean
+	LANGUAGE c STABLE STRICT
+	AS 'MODULE_PATHNAME', 'llm_audit_is_held';
+COMMENT ON FUNCTION llm_audit.is_held(regclass, int, bigint) IS
+	'whether a row of a segment is held; finds all held rows of the segment at the first call in a transaction';
+REVOKE EXECUTE ON FUNCTION llm_audit.is_held(regclass, int, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.is_held(regclass, int, bigint) TO llm_audit_owner;
+
+-- A hold without a request leads to rows by reading the segment.
+CREATE FUNCTION llm_audit.hold_scans(leaf regclass) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM llm_audit.ledger_segment s
+		JOIN pg_class x ON x.relname = s.relation_name
+			AND x.relnamespace = to_regnamespace(quote_ident(s.schema_name))
+		JOIN llm_audit.ledger l USING (ledger_id)
+		CROSS JOIN LATERAL llm_audit.hold_columns(l) c
+		CROSS JOIN LATERAL llm_audit.segment_holds(s) h
+		CROSS JOIN LATERAL (SELECT CASE llm_audit.hold_lead(h) WHEN 'request' THEN c.request
+			WHEN 'actor' THEN c.actor WHEN 'end_user' THEN c.end_user WHEN 'customer' THEN c.customer
+			WHEN 'organization' THEN c.organization WHEN 'service' THEN c.service
+			ELSE CASE WHEN h.occurred_from IS NOT NULL OR h.occurred_to IS NOT NULL THEN c.occurred END END) AS lead (col)
+		WHERE x.oid = leaf AND NOT EXISTS (SELECT FROM pg_index i
+			JOIN pg_attribute a ON a.attrelid = leaf AND a.attnum = i.indkey[0]
+			WHERE i.indrelid = leaf AND i.indisvalid AND a.attname = lead.col))
+$$;
+COMMENT ON FUNCTION llm_audit.hold_scans(regclass) IS
+	'whether a hold leads to rows of a segment by no index, so that the segment has to be read';
+REVOKE EXECUTE ON FUNCTION llm_audit.hold_scans(regclass) FROM PUBLIC;
+
+-- The other doors through which rows go: drop_ledger() and uninstall().
+CREATE FUNCTION llm_audit.require_unheld(l llm_audit.ledger) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	leaf regclass;
+BEGIN
+	LOCK TABLE llm_audit.legal_hold IN SHARE MODE;
+	FOR leaf IN SELECT to_regclass(format('%I.%I', s.schema_name, s.relation_name))
+		FROM llm_audit.ledger_segment s WHERE s.ledger_id = l.ledger_id AND s.state <> 'purged'
+	LOOP
+		IF leaf IS NOT NULL AND EXISTS (SELECT FROM llm_audit.held_rows(leaf)) THEN
+			RAISE EXCEPTION 'rows of ledger "%" are under a legal hold', l.relation_name
+				USING ERRCODE = 'insufficient_privilege',
+					HINT = 'See llm_audit.hold_report().';
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.require_unheld(llm_audit.ledger) IS
+	'raises 42501 if a row of a ledger is held; keeps holds away until the transaction ends';
+REVOKE EXECUTE ON FUNCTION llm_audit.require_unheld(llm_audit.ledger) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.count_held(for_hold uuid) RETURNS bigint
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	leaf regclass;
+	query text;
+	found bigint;
+	total bigint := 0;
+BEGIN
+	FOR leaf IN SELECT x.oid::regclass FROM llm_audit.ledger_segment s
+		JOIN pg_class x ON x.relname = s.relation_name
+			AND x.relnamespace = to_regnamespace(quote_ident(s.schema_name))
+		WHERE s.state <> 'purged'
+	LOOP
+		query := llm_audit.hold_query(leaf);
+		CONTINUE WHEN query IS NULL;
+		EXECUTE format('SELECT count(DISTINCT (chain_lane, chain_seq)) FROM (%s) AS x',
+			replace(query, 'segment_holds(s) x WHERE', format('segment_holds(s) x WHERE x.hold_id = %L AND', for_hold)))
+			INTO found;
+		total := total + found;
+	END LOOP;
+	RETURN total;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.count_held(uuid) IS
+	'rows that one hold covers now; part of hold_report()';
+REVOKE EXECUTE ON FUNCTION llm_audit.count_held(uuid) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.hold_report(released boolean DEFAULT false,
+		count_rows boolean DEFAULT false)
+	RETURNS TABLE (hold_id uuid, source text, ticket text, reason text,
+		scope jsonb, placed_at timestamptz, placed_by name, until timestamptz,
+		released_at timestamptz, released_by name, release_reason text,
+		held_rows bigint)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+	PERFORM llm_audit.record_own_event('legal_hold.listed', 'legal_hold', NULL, NULL,
+		jsonb_build_object('released', released, 'count_rows', count_rows));
+	RETURN QUERY
+		SELECT h.hold_id, CASE WHEN o.hold_id IS NULL THEN 'incident' ELSE 'hold' END, h.ticket,
+			h.reason, h.scope, h.placed_at, h.placed_by, h.until, h.released_at, h.released_by,
+			h.release_reason, CASE WHEN count_rows THEN llm_audit.count_held(h.hold_id) END
+		FROM llm_audit.active_holds() h LEFT JOIN llm_audit.legal_hold o USING (hold_id)
+		UNION ALL
+		SELECT h.hold_id, 'hold', h.ticket, h.reason, h.scope, h.placed_at, h.placed_by, h.until,
+			h.released_at, h.released_by, h.release_reason, NULL
+		FROM llm_audit.legal_hold h
+		WHERE hold_report.released AND NOT (h.released_at IS NULL
+			AND (h.until IS NULL OR h.until > clock_timestamp()))
+		ORDER BY 6, 1;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.hold_report(boolean, boolean) IS
+	'holds in force and freezes around open incidents, with released true those that are over too; count_rows: how many rows each covers now, 0 for a hold on nothing, which reads the ledgers; recorded; for llm_audit_compliance, llm_audit_auditor and llm_audit_admin';
+REVOKE EXECUTE ON FUNCTION llm_audit.hold_report(boolean, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.hold_report(boolean, boolean)
+	TO llm_audit_compliance, llm_audit_auditor, llm_audit_admin;

@@ -1,0 +1,570 @@
+-- Purge: expired rows go, with receipts; what is held stays.
+
+CREATE FUNCTION llm_audit.sha256_add(state internal, value bytea)
+	RETURNS internal
+	LANGUAGE c IMMUTABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_sha256_add';
+COMMENT ON FUNCTION llm_audit.sha256_add(internal, bytea) IS
+	'transition function of sha256_agg';
+
+CREATE FUNCTION llm_audit.sha256_end(state internal) RETURNS bytea
+	LANGUAGE c IMMUTABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_sha256_end';
+COMMENT ON FUNCTION llm_audit.sha256_end(internal) IS
+	'final function of sha256_agg';
+
+CREATE AGGREGATE llm_audit.sha256_agg(bytea) (
+	SFUNC = llm_audit.sha256_add,
+	STYPE = internal,
+	FINALFUNC = llm_audit.sha256_end,
+	FINALFUNC_MODIFY = READ_WRITE
+);
+COMMENT ON AGGREGATE llm_audit.sha256_agg(bytea) IS
+	'SHA-256 over the values one after another: say in which order';
+
+CREATE FUNCTION llm_audit.purge_condition(leaf regclass, at timestamptz)
+	RETURNS text
+	LANGUAGE c STABLE STRICT
+	AS 'MODULE_PATHNAME', 'llm_audit_purge_condition';
+COMMENT ON FUNCTION llm_audit.purge_condition(regclass, timestamptz) IS
+	'the condition that rows r of a segment have expired at a time; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.purge_condition(regclass, timestamptz) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.lock_readers() RETURNS boolean
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'llm_audit_lock_readers';
+COMMENT ON FUNCTION llm_audit.lock_readers() IS
+	'waits up to a minute for verify to end and keeps it away until the transaction ends; false if it goes on; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.lock_readers() FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.lock_purged(leaf regclass) RETURNS boolean
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'llm_audit_lock_purged';
+COMMENT ON FUNCTION llm_audit.lock_purged(regclass) IS
+	'locks a closed segment that is to be truncated; false if somebody goes on using it; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.lock_purged(regclass) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.purge_rows(leaf regclass, lane int, last bigint,
+		receipt text[]) RETURNS bigint
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'llm_audit_purge_rows';
+COMMENT ON FUNCTION llm_audit.purge_rows(regclass, int, bigint, text[]) IS
+	'deletes expired rows of a lane that are not held and writes the receipt; NULL: somebody writes to the lane; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.purge_rows(regclass, int, bigint, text[])
+	FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.purge_whole(leaf regclass, intact boolean,
+		receipt text[]) RETURNS bigint
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'llm_audit_purge_whole';
+COMMENT ON FUNCTION llm_audit.purge_whole(regclass, boolean, text[]) IS
+	'truncates a segment all of whose rows have expired and are not held, and writes the receipts; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.purge_whole(regclass, boolean, text[]) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.drop_purged(leaf regclass) RETURNS boolean
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'llm_audit_drop_purged';
+COMMENT ON FUNCTION llm_audit.drop_purged(regclass) IS
+	'drops the empty leaf of a purged segment; false if a lock could not be had; part of drop_purged_segment()';
+REVOKE EXECUTE ON FUNCTION llm_audit.drop_purged(regclass) FROM PUBLIC;
+
+-- ---------------- what may go ----------------
+
+CREATE FUNCTION llm_audit.segment_of(leaf regclass)
+	RETURNS SETOF llm_audit.ledger_segment
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT s.* FROM llm_audit.ledger_segment s
+	JOIN pg_class c ON c.relname = s.relation_name
+		AND c.relnamespace = to_regnamespace(quote_ident(s.schema_name))
+	WHERE c.oid = leaf
+$$;
+COMMENT ON FUNCTION llm_audit.segment_of(regclass) IS
+	'the registry''s row of a segment; no row if the table is none';
+REVOKE EXECUTE ON FUNCTION llm_audit.segment_of(regclass) FROM PUBLIC;
+
+-- Data classes that occur in a closed segment; * where rows may have another.
+CREATE FUNCTION llm_audit.segment_classes(s llm_audit.ledger_segment)
+	RETURNS text[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN l.builtin AND e.data_classes IS NOT NULL THEN e.data_classes
+		ELSE coalesce(e.data_classes, '{}') || '*'::text END
+	FROM llm_audit.ledger l
+	LEFT JOIN llm_audit.segment_event e ON e.ledger_id = s.ledger_id
+		AND e.segment = s.segment AND e.event = 'closed'
+	WHERE l.ledger_id = s.ledger_id LIMIT 1
+$$;
+COMMENT ON FUNCTION llm_audit.segment_classes(llm_audit.ledger_segment) IS
+	'data classes of the rows of a segment, as its closing recorded them';
+REVOKE EXECUTE ON FUNCTION llm_audit.segment_classes(llm_audit.ledger_segment) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.segment_expiry(leaf regclass) RETURNS timestamptz
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(max(CASE WHEN s.state = 'open' THEN 'infinity'
+		WHEN e.row_count > 0 THEN greatest(coalesce(e.max_retain_until, 'infinity'), p.expiry)
+		ELSE p.expiry END), 'infinity')
+	FROM llm_audit.segment_of(leaf) s
+	JOIN llm_audit.segment_event e ON e.ledger_id = s.ledger_id
+		AND e.segment = s.segment AND e.event = 'closed'
+	CROSS JOIN LATERAL (SELECT max(llm_audit.retention_expiry(s.ledger_id, s.environment, c, s.upper)) AS expiry
+		FROM unnest(llm_audit.segment_classes(s)) AS c) AS p
+$$;
+COMMENT ON FUNCTION llm_audit.segment_expiry(regclass) IS
+	'when the last row of a closed segment expires, by what was stamped and by the policies of now; infinity: never, or not known';
+REVOKE EXECUTE ON FUNCTION llm_audit.segment_expiry(regclass) FROM PUBLIC;
+
+-- The policies that can apply to rows of a segment.
+CREATE FUNCTION llm_audit.segment_policies(s llm_audit.ledger_segment)
+	RETURNS SETOF llm_audit.retention_policy
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT p.* FROM llm_audit.retention_policy p
+	WHERE p.ledger_id = s.ledger_id AND p.environment IN ('*', s.environment)
+		AND (s.is_default OR p.data_class = '*'
+			OR p.data_class = ANY (llm_audit.segment_classes(s)))
+$$;
+COMMENT ON FUNCTION llm_audit.segment_policies(llm_audit.ledger_segment) IS
+	'retention policies that can apply to rows of a segment';
+REVOKE EXECUTE ON FUNCTION llm_audit.segment_policies(llm_audit.ledger_segment) FROM PUBLIC;
+
+-- A segment waits for its last row, unless that would keep some rows of it
+-- for more than a year longer than asked for.
+CREATE FUNCTION llm_audit.purges_rows(s llm_audit.ledger_segment) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT s.is_default
+		OR EXISTS (SELECT FROM llm_audit.segment_policies(s) p WHERE p.purge_unit = 'row')
+		OR (SELECT max(x.expiry) > min(x.expiry) + interval '12 months'
+			FROM (SELECT llm_audit.retention_expiry(s.ledger_id, s.environment, c, s.upper) AS expiry
+				FROM unnest(llm_audit.segment_classes(s)) AS c) AS x
+			WHERE s.upper < 'infinity')
+$$;
+COMMENT ON FUNCTION llm_audit.purges_rows(llm_audit.ledger_segment) IS
+	'whether rows of a segment go one by one as they expire, and not with the last of them';
+REVOKE EXECUTE ON FUNCTION llm_audit.purges_rows(llm_audit.ledger_segment) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.was_archived(s llm_audit.ledger_segment) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN llm_audit.archive_of(to_regclass(format('%I.%I', s.schema_name, s.relation_name))) IS NOT NULL;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.was_archived(llm_audit.ledger_segment) IS
+	'whether a segment has an archive that is still there and counts';
+REVOKE EXECUTE ON FUNCTION llm_audit.was_archived(llm_audit.ledger_segment) FROM PUBLIC;
+
+-- The one place for what has to be done with a segment before it is purged.
+CREATE FUNCTION llm_audit.purge_obstacle(s llm_audit.ledger_segment) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE
+		WHEN s.state = 'open' AND NOT s.is_default
+			THEN 'the segment has not been closed: CALL llm_audit.close_segments()'
+		WHEN NOT s.is_default AND NOT EXISTS (SELECT FROM llm_audit.segment_event e
+				WHERE e.ledger_id = s.ledger_id AND e.segment = s.segment AND e.event = 'closed')
+			THEN 'no segment_event says how the segment ended: run llm_audit.verify()'
+		WHEN EXISTS (SELECT FROM llm_audit.segment_policies(s) p WHERE p.archive_before_purge)
+			AND NOT llm_audit.was_archived(s)
+			THEN 'the segment has not been archived, which its policy asks for'
+		END
+$$;
+COMMENT ON FUNCTION llm_audit.purge_obstacle(llm_audit.ledger_segment) IS
+	'why nothing of a segment can be purged yet, whatever has expired; NULL: nothing is in the way';
+REVOKE EXECUTE ON FUNCTION llm_audit.purge_obstacle(llm_audit.ledger_segment) FROM PUBLIC;
+
+-- Rows of a segment by lane: how many can go, are held, have not expired, or
+-- stay because a lane that goes on needs them.
+CREATE FUNCTION llm_audit.count_purgeable(s llm_audit.ledger_segment,
+		leaf regclass) RETURNS TABLE (lane int, free bigint, held bigint,
+		unexpired bigint, needed bigint)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN QUERY EXECUTE format($q$
+		WITH n AS (SELECT r.chain_lane, max(r.chain_seq) AS last,
+				max(r.chain_seq) FILTER (WHERE x.expired AND NOT x.held) AS last_free,
+				count(*) FILTER (WHERE x.expired AND NOT x.held) AS free,
+				count(*) FILTER (WHERE x.expired AND x.held) AS held,
+				count(*) FILTER (WHERE NOT x.expired) AS unexpired,
+				bool_or(r.chain_seq = 1 AND NOT (x.expired AND NOT x.held)) AS begins
+				FROM ONLY %1$s r
+				CROSS JOIN LATERAL (SELECT coalesce(%2$s, false) AS expired,
+					llm_audit.is_held(%3$s, r.chain_lane, r.chain_seq) AS held OFFSET 0) AS x
+				GROUP BY r.chain_lane),
+			z AS (SELECT n.*, (coalesce(last_free, 0) = last)::int AS ends FROM n)
+		SELECT chain_lane, CASE WHEN NOT $1 THEN free WHEN begins THEN 0 ELSE free - ends END,
+			held, unexpired,
+			CASE WHEN NOT $1 THEN 0 WHEN begins THEN free ELSE ends END
+			FROM z ORDER BY 1$q$,
+		leaf, llm_audit.purge_condition(leaf, clock_timestamp()), leaf::oid) USING s.is_default;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.count_purgeable(llm_audit.ledger_segment, regclass) IS
+	'rows of a segment by lane: that can go, are held, have not expired, or are needed by a lane that goes on';
+REVOKE EXECUTE ON FUNCTION llm_audit.count_purgeable(llm_audit.ledger_segment, regclass)
+	FROM PUBLIC;
+
+-- ---------------- purging ----------------
+
+CREATE FUNCTION llm_audit.receipt_of(s llm_audit.ledger_segment, purge_id uuid,
+		reason text) RETURNS text[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
+SET IntervalStyle = 'postgres'
+AS $$
+	SELECT ARRAY[coalesce(nullif(s.environment, ''),
+			(SELECT coalesce(min(name) FILTER (WHERE name = 'prod'), min(name)) FROM llm_audit.environment)),
+		format('%I.%I', l.schema_name, l.relation_name), receipt_of.purge_id::text,
+		(SELECT string_agg(format('%s/%s: %s, %s', p.environment, p.data_class,
+				coalesce(p.period::text, 'for ever'), p.mode), '; ' ORDER BY p.environment, p.data_class)
+			FROM llm_audit.segment_policies(s) p),
+		receipt_of.reason]
+	FROM llm_audit.ledger l WHERE l.ledger_id = s.ledger_id
+$$;
+COMMENT ON FUNCTION llm_audit.receipt_of(llm_audit.ledger_segment, uuid, text) IS
+	'what all receipts of a purge of a segment say; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.receipt_of(llm_audit.ledger_segment, uuid, text)
+	FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.record_purge(s llm_audit.ledger_segment, what text,
+		gone bigint, purge_id uuid, reason text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
+AS $$
+BEGIN
+	INSERT INTO llm_audit.segment_event (environment, event, ledger, ledger_id,
+			segment, leaf, lower, upper, is_default, row_count, actor)
+		SELECT (llm_audit.receipt_of(s, purge_id, reason))[1], what,
+			format('%I.%I', l.schema_name, l.relation_name), l.ledger_id, s.segment,
+			format('%I.%I', s.schema_name, s.relation_name), s.lower, s.upper, s.is_default,
+			gone, session_user
+		FROM llm_audit.ledger l WHERE l.ledger_id = s.ledger_id;
+	PERFORM llm_audit.record_own_event('purge.run', 'segment',
+		format('%I.%I', s.schema_name, s.relation_name), reason,
+		jsonb_build_object('purge_id', purge_id, 'segment', s.segment, 'rows', gone, 'event', what));
+END
+$$;
+COMMENT ON FUNCTION llm_audit.record_purge(llm_audit.ledger_segment, text, bigint, uuid, text) IS
+	'records what was purged of a segment in segment_event and admin_event; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.record_purge(llm_audit.ledger_segment, text, bigint, uuid, text)
+	FROM PUBLIC;
+
+-- Takes rows of a segment one lane after the other.
+CREATE FUNCTION llm_audit.purge_lanes(s llm_audit.ledger_segment, leaf regclass,
+		purge_id uuid, reason text, max_rows bigint) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	n record;
+	last bigint;
+	gone bigint := 0;
+BEGIN
+	FOR n IN SELECT * FROM llm_audit.count_purgeable(s, leaf) c WHERE c.free > 0 LOOP
+		EXIT WHEN gone >= max_rows;
+		last := 9223372036854775807;
+		IF n.free > max_rows - gone THEN
+			EXECUTE format('SELECT max(x.chain_seq) FROM (SELECT r.chain_seq FROM ONLY %s r
+				WHERE r.chain_lane = $1 AND NOT llm_audit.is_held(%s, r.chain_lane, r.chain_seq) AND %s
+				ORDER BY r.chain_seq LIMIT $2) AS x', leaf, leaf::oid,
+				llm_audit.purge_condition(leaf, clock_timestamp()))
+				INTO last USING n.lane, max_rows - gone;
+		END IF;
+		gone := gone + coalesce(llm_audit.purge_rows(leaf, n.lane, last,
+			llm_audit.receipt_of(s, purge_id, reason)), 0);
+	END LOOP;
+	IF gone > 0 THEN
+		PERFORM llm_audit.record_purge(s, 'rows_purged', gone, purge_id, reason);
+	END IF;
+	RETURN gone;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.purge_lanes(llm_audit.ledger_segment, regclass, uuid, text, bigint) IS
+	'deletes expired rows of a segment that are not held, at most so many; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.purge_lanes(llm_audit.ledger_segment, regclass, uuid, text, bigint)
+	FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.purge_by_rows(s llm_audit.ledger_segment,
+		leaf regclass, dry_run boolean, purge_id uuid, reason text,
+		max_rows bigint) RETURNS TABLE (action text, row_count bigint, why_not text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	gone bigint := 0;
+	n record;
+	scans text := CASE WHEN llm_audit.hold_scans(leaf) THEN ' (found by a scan)' ELSE '' END;
+BEGIN
+	IF NOT dry_run THEN
+		gone := llm_audit.purge_lanes(s, leaf, purge_id, reason, max_rows);
+	END IF;
+	SELECT sum(c.free)::bigint AS free, sum(c.held)::bigint AS held,
+			sum(c.unexpired)::bigint AS unexpired, sum(c.needed)::bigint AS needed INTO n
+		FROM llm_audit.count_purgeable(s, leaf) c;
+	IF dry_run AND n.free > 0 OR gone > 0 THEN
+		RETURN QUERY SELECT 'delete', CASE WHEN dry_run THEN least(n.free, max_rows) ELSE gone END, NULL::text;
+	END IF;
+	RETURN QUERY SELECT 'keep', v.n, v.why FROM (VALUES
+		(n.held, 'under a legal hold' || scans),
+		(n.needed, 'the ledger goes on from them'),
+		(CASE WHEN dry_run THEN greatest(n.free - max_rows, 0) ELSE n.free END,
+			CASE WHEN dry_run OR gone >= max_rows THEN 'more than max_rows' ELSE 'somebody writes to the lane' END),
+		(n.unexpired, 'not expired')) AS v (n, why)
+		WHERE v.n > 0;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.purge_by_rows(llm_audit.ledger_segment, regclass, boolean, uuid, text, bigint) IS
+	'purges rows of a segment one by one, or says what it would do; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.purge_by_rows(llm_audit.ledger_segment, regclass, boolean, uuid, text, bigint)
+	FROM PUBLIC;
+
+-- A segment all of whose rows have expired: at once if none is held.
+CREATE FUNCTION llm_audit.purge_expired(s llm_audit.ledger_segment,
+		leaf regclass, dry_run boolean, purge_id uuid, reason text,
+		max_rows bigint) RETURNS TABLE (action text, row_count bigint, why_not text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	purged bigint;
+	total bigint;
+BEGIN
+	IF NOT dry_run AND NOT llm_audit.lock_purged(leaf) THEN
+		RETURN QUERY SELECT 'keep', NULL::bigint, 'somebody goes on reading the segment';
+		RETURN;
+	END IF;
+	IF EXISTS (SELECT FROM llm_audit.held_rows(leaf)) THEN
+		RETURN QUERY SELECT * FROM llm_audit.purge_by_rows(s, leaf, dry_run, purge_id, reason, max_rows);
+		RETURN;
+	END IF;
+	SELECT coalesce(sum(r.row_count), 0) INTO purged FROM llm_audit.purge_receipt r
+		WHERE r.ledger_id = s.ledger_id AND r.segment = s.segment;
+	IF dry_run THEN
+		SELECT e.row_count - purged INTO total FROM llm_audit.segment_event e
+			WHERE e.ledger_id = s.ledger_id AND e.segment = s.segment AND e.event = 'closed';
+	ELSE
+		total := llm_audit.purge_whole(leaf, purged = 0, llm_audit.receipt_of(s, purge_id, reason));
+		UPDATE llm_audit.ledger_segment x SET state = 'purged'
+			WHERE x.ledger_id = s.ledger_id AND x.segment = s.segment;
+		PERFORM llm_audit.record_purge(s, 'purged', total, purge_id, reason);
+	END IF;
+	RETURN QUERY SELECT 'truncate', total, NULL::text;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.purge_expired(llm_audit.ledger_segment, regclass, boolean, uuid, text, bigint) IS
+	'purges a segment that has expired as a whole, or says what it would do; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.purge_expired(llm_audit.ledger_segment, regclass, boolean, uuid, text, bigint)
+	FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.purge_segment(s llm_audit.ledger_segment,
+		leaf regclass, dry_run boolean, purge_id uuid, reason text,
+		max_rows bigint) RETURNS TABLE (action text, row_count bigint, why_not text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	obstacle text := llm_audit.purge_obstacle(s);
+	expiry timestamptz := llm_audit.segment_expiry(leaf);
+	closed bigint;
+BEGIN
+	SELECT e.row_count INTO closed FROM llm_audit.segment_event e
+		WHERE e.ledger_id = s.ledger_id AND e.segment = s.segment AND e.event = 'closed';
+	IF obstacle IS NOT NULL THEN
+		RETURN QUERY SELECT 'keep', closed, obstacle;
+	ELSIF expiry <= clock_timestamp() THEN
+		RETURN QUERY SELECT * FROM llm_audit.purge_expired(s, leaf, dry_run, purge_id, reason, max_rows);
+	ELSIF llm_audit.purges_rows(s) THEN
+		RETURN QUERY SELECT * FROM llm_audit.purge_by_rows(s, leaf, dry_run, purge_id, reason, max_rows);
+	ELSE
+		RETURN QUERY SELECT 'keep', closed, CASE WHEN expiry = 'infinity' THEN 'kept for ever'
+			ELSE 'not expired before ' || to_char(expiry AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC' END
+			|| CASE WHEN EXISTS (SELECT FROM llm_audit.segment_policies(s) p WHERE p.mode = 'compliance')
+				THEN ', in compliance mode' ELSE '' END;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.purge_segment(llm_audit.ledger_segment, regclass, boolean, uuid, text, bigint) IS
+	'purges a segment, or says what it would do and why not; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.purge_segment(llm_audit.ledger_segment, regclass, boolean, uuid, text, bigint)
+	FROM PUBLIC;
+
+-- Segments that can have rows to purge: those that have ended and those that
+-- never do.
+CREATE FUNCTION llm_audit.ended_segments(target regclass)
+	RETURNS TABLE (leaf regclass, root regclass)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT c.oid::regclass, r.oid::regclass
+	FROM llm_audit.ledger_segment s
+	JOIN llm_audit.ledger l USING (ledger_id)
+	JOIN pg_class c ON c.relname = s.relation_name
+		AND c.relnamespace = to_regnamespace(quote_ident(s.schema_name))
+	JOIN pg_class r ON r.relname = l.relation_name
+		AND r.relnamespace = to_regnamespace(quote_ident(l.schema_name))
+	WHERE s.state <> 'purged' AND (s.upper <= clock_timestamp() OR s.is_default)
+		AND NOT (l.builtin AND l.relation_name IN ('segment_event', 'purge_receipt', 'erase_receipt'))
+		AND (target IS NULL OR target IN (c.oid, r.oid)
+			OR target IN (SELECT p.relid FROM pg_partition_ancestors(c.oid) p))
+	ORDER BY l.schema_name, l.relation_name, s.segment
+$$;
+COMMENT ON FUNCTION llm_audit.ended_segments(regclass) IS
+	'segments at or below a table that have ended, or never do, and were not purged; NULL: all';
+REVOKE EXECUTE ON FUNCTION llm_audit.ended_segments(regclass) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.ended_segments(regclass)
+	TO llm_audit_admin, llm_audit_compliance, llm_audit_auditor;
+
+CREATE FUNCTION llm_audit.begin_purge(reason text) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM llm_audit.require_read_committed();
+	IF coalesce(btrim(reason), '') = '' THEN
+		RAISE EXCEPTION 'a reason is needed to purge'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF NOT llm_audit.lock_readers() THEN
+		RETURN false;
+	END IF;
+	-- one purge at a time, and no hold is placed until it is done
+	LOCK TABLE llm_audit.legal_hold IN SHARE ROW EXCLUSIVE MODE;
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.begin_purge(text) IS
+	'takes the locks of a purge; false if verify goes on; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.begin_purge(text) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.purge(target regclass DEFAULT NULL,
+		dry_run boolean DEFAULT true, reason text DEFAULT NULL,
+		max_rows bigint DEFAULT NULL)
+	RETURNS TABLE (ledger regclass, segment int, action text,
+		row_count bigint, why_not text)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+	t record;
+	r record;
+	s llm_audit.ledger_segment;
+	purge_id uuid := llm_audit.uuid7();
+	budget bigint := coalesce(max_rows, 9223372036854775807);
+	found_any boolean := false;
+BEGIN
+	IF max_rows <= 0 THEN
+		RAISE EXCEPTION 'max_rows must be positive, or null'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF target IS NOT NULL AND NOT EXISTS (SELECT FROM llm_audit.ledger_of(target))
+		AND NOT EXISTS (SELECT FROM llm_audit.segment_of(target))
+	THEN
+		RAISE EXCEPTION '"%" is neither a ledger nor a segment of one', target
+			USING ERRCODE = 'wrong_object_type';
+	END IF;
+	dry_run := coalesce(dry_run, true);
+	IF NOT dry_run AND NOT llm_audit.begin_purge(reason) THEN
+		RETURN QUERY SELECT target, NULL::int, 'keep', NULL::bigint, 'verify is reading the ledgers';
+		RETURN;
+	END IF;
+	FOR t IN SELECT * FROM llm_audit.ended_segments(target) LOOP
+		EXIT WHEN budget <= 0;
+		SELECT * INTO s FROM llm_audit.segment_of(t.leaf);
+		FOR r IN SELECT * FROM llm_audit.purge_segment(s, t.leaf, dry_run, purge_id, reason, budget) LOOP
+			IF r.action = 'delete' THEN
+				budget := budget - r.row_count;
+			END IF;
+			RETURN QUERY SELECT t.root, s.segment, r.action, r.row_count, r.why_not;
+		END LOOP;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.purge(regclass, boolean, text, bigint) IS
+	'removes rows that have expired and are not held, of a ledger, a segment, or all (target NULL), with receipts, in one transaction; a dry run by default, which says what it would do, and why not where not; otherwise needs a reason; max_rows: at most so many row by row; recorded; for llm_audit_admin';
+REVOKE EXECUTE ON FUNCTION llm_audit.purge(regclass, boolean, text, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.purge(regclass, boolean, text, bigint) TO llm_audit_admin;
+
+-- Drops one empty leaf and, since that takes effect at once and for good,
+-- first destroys what was encrypted with: its rows are gone already.
+CREATE FUNCTION llm_audit.drop_purged_segment(done regclass[], reason text)
+	RETURNS regclass
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s llm_audit.ledger_segment;
+	leaf regclass;
+BEGIN
+	IF coalesce(btrim(reason), '') = '' THEN
+		RAISE EXCEPTION 'a reason is needed to purge'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	SELECT x.* INTO s FROM llm_audit.ledger_segment x
+		WHERE x.state = 'purged'
+			AND to_regclass(format('%I.%I', x.schema_name, x.relation_name)) <> ALL (done)
+		ORDER BY x.ledger_id, x.segment LIMIT 1;
+	IF NOT FOUND THEN
+		RETURN NULL;
+	END IF;
+	leaf := to_regclass(format('%I.%I', s.schema_name, s.relation_name));
+	IF coalesce(llm_audit.setting('key_directory'), '') <> '' AND EXISTS (
+		SELECT FROM llm_audit.data_keys() k
+		WHERE k.ledger_id = s.ledger_id AND k.segment = s.segment AND k.state <> 'destroyed')
+	THEN
+		PERFORM llm_audit.destroy_data_keys((SELECT to_regclass(format('%I.%I', l.schema_name, l.relation_name))
+			FROM llm_audit.ledger l WHERE l.ledger_id = s.ledger_id), s.segment, reason);
+	END IF;
+	IF NOT llm_audit.lock_readers() OR NOT llm_audit.drop_purged(leaf) THEN
+		RAISE WARNING 'the empty table of purged segment "%" is in use and stays for now', leaf;
+	END IF;
+	RETURN leaf;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.drop_purged_segment(regclass[], text) IS
+	'destroys the data keys of a purged segment and drops its empty table; returns it, or NULL if there is none but those in done; part of run_purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.drop_purged_segment(regclass[], text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.drop_purged_segment(regclass[], text) TO llm_audit_admin;
+
+-- Commits after each batch: whoever places a hold, verifies or reads waits no
+-- longer than for one.  No SET clause, since it could not commit then.
+CREATE PROCEDURE llm_audit.run_purge(reason text, target regclass DEFAULT NULL,
+		batch bigint DEFAULT 50000)
+LANGUAGE plpgsql
+AS $$
+DECLARE
+	leaf pg_catalog.regclass;
+	leaves pg_catalog.regclass[];
+	done pg_catalog.regclass[] := '{}';
+	gone pg_catalog.int8;
+	total pg_catalog.int8 := 0;
+BEGIN
+	SELECT pg_catalog.array_agg(e.leaf) INTO leaves FROM llm_audit.ended_segments(target) e;
+	FOREACH leaf IN ARRAY coalesce(leaves, '{}') LOOP
+		LOOP
+			SELECT pg_catalog.sum(p.row_count) FILTER (WHERE p.action OPERATOR(pg_catalog.=) 'delete') INTO gone
+				FROM llm_audit.purge(leaf, false, reason, batch) p;
+			COMMIT;
+			EXIT WHEN gone IS NULL;
+			total := total OPERATOR(pg_catalog.+) gone;
+			RAISE NOTICE '% rows of % have gone, % in all', gone, leaf, total;
+		END LOOP;
+	END LOOP;
+	LOOP
+		leaf := llm_audit.drop_purged_segment(done, reason);
+		COMMIT;
+		EXIT WHEN leaf IS NULL;
+		done := pg_catalog.array_append(done, leaf);
+	END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE llm_audit.run_purge(text, regclass, bigint) IS
+	'purges all that purge() would, in batches of so many rows that are committed one by one, then drops the tables of purged segments; can be stopped and called again; for llm_audit_admin';
+REVOKE EXECUTE ON PROCEDURE llm_audit.run_purge(text, regclass, bigint) FROM PUBLIC;
+GRANT EXECUTE ON PROCEDURE llm_audit.run_purge(text, regclass, bigint) TO llm_audit_admin;
