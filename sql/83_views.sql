@@ -204,7 +204,11 @@ FROM (VALUES
 		'For security, compliance and auditors: which texts were seen, one row for each.'),
 	('compliance_overview', NULL, '{llm_audit_compliance,llm_audit_auditor}', NULL, false,
 		'format(''%I.%I'', l.schema_name, l.relation_name) AS ledger,
-		s.environment, l.retention,
+		s.environment,
+		(SELECT p.period FROM llm_audit.retention_policy p
+			WHERE p.ledger_id = l.ledger_id AND p.data_class = ''*''
+			AND p.environment IN (s.environment, ''*'')
+			ORDER BY p.environment = ''*'' LIMIT 1) AS retention,
 		coalesce((SELECT w.segment_width FROM llm_audit.ledger_environment w
 			WHERE w.ledger_id = l.ledger_id AND w.environment = s.environment),
 			l.segment_width) AS segment_width,
@@ -495,7 +499,7 @@ VALUES
 	('disclosure_id', 'grant by which the row is shown'),
 	('body', 'the text, masked; that the row was seen is recorded'),
 	('ledger', 'the ledger, with its schema'),
-	('retention', 'how long rows are kept; NULL: for ever'),
+	('retention', 'how long rows of no special data class are kept; NULL: for ever'),
 	('segment_width', 'width of segments made from now on'),
 	('open_segments', 'segments that take rows'),
 	('closed_segments', 'segments that have ended'),

@@ -70,7 +70,7 @@ $$;
 
 GRANT SELECT ON llm_audit.environment, llm_audit.ledger, llm_audit.ledger_environment,
 	llm_audit.ledger_column, llm_audit.ledger_segment, llm_audit.field_policy,
-	llm_audit.content_recording, llm_audit.call_source, llm_audit.disclosure, llm_audit.disclosure_decision,
+	llm_audit.retention_policy, llm_audit.content_recording, llm_audit.call_source, llm_audit.disclosure, llm_audit.disclosure_decision,
 	llm_audit.disclosure_call
 	TO llm_audit_view_owner;
 GRANT SELECT ON llm_audit.environment, llm_audit.ledger TO llm_audit_definer;
