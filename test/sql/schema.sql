@@ -170,6 +170,11 @@ DECLARE
 			"cause": "subject", "ledger": "l", "segment": 1, "leaf": "l_1",
 			"ledger_id": "00000000-0000-4000-8000-000000000001",
 			"columns": [1], "column_names": ["c"], "row_count": 1, "actor": "a"}'
+		WHEN 'purge_receipt' THEN '{"environment": "test", "ledger": "l",
+			"purge_id": "00000000-0000-4000-8000-000000000002",
+			"ledger_id": "00000000-0000-4000-8000-000000000001", "segment": 1,
+			"lane": 0, "first_seqs": [1], "last_seqs": [1], "row_count": 1,
+			"row_digest": "\\x00", "policy": "p", "reason": "r", "actor": "a"}'
 		END;
 	columns text;
 	message text;
