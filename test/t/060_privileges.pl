@@ -47,9 +47,10 @@ is( $node->safe_psql(
 		AND p.proname NOT LIKE 'readiness%'
 		AND p.proname NOT IN ('on_ddl_end', 'register_columns', 'set_field_policy',
 			'add_mask_rule', 'drop_mask_rule', 'create_dictionary', 'drop_dictionary',
-			'add_dictionary_terms', 'remove_dictionary_terms')}),
+			'add_dictionary_terms', 'remove_dictionary_terms',
+			'erase_subject', 'subject_report', 'erasure_report', 'cost_report')}),
 	'',
-	'none runs as a superuser but readiness() and what administers columns and masking');
+	'none runs as a superuser but readiness(), what administers columns and masking, and what erases and reports');
 is( $node->safe_psql(
 		'postgres', q{
 	SELECT p.oid::regprocedure FROM pg_proc p
