@@ -48,9 +48,11 @@ is( $node->safe_psql(
 		AND p.proname NOT IN ('on_ddl_end', 'register_columns', 'set_field_policy',
 			'add_mask_rule', 'drop_mask_rule', 'create_dictionary', 'drop_dictionary',
 			'add_dictionary_terms', 'remove_dictionary_terms',
-			'erase_subject', 'subject_report', 'erasure_report', 'cost_report')}),
+			'erase_subject', 'subject_report', 'erasure_report', 'cost_report',
+			'set_retention', 'retention_report', 'place_hold', 'release_hold',
+			'hold_report', 'ended_segments', 'purge', 'drop_purged_segment')}),
 	'',
-	'none runs as a superuser but readiness(), what administers columns and masking, and what erases and reports');
+	'none runs as a superuser but readiness(), what administers columns and masking, and what erases, holds, purges and reports');
 is( $node->safe_psql(
 		'postgres', q{
 	SELECT p.oid::regprocedure FROM pg_proc p
