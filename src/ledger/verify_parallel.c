@@ -158,6 +158,7 @@ VerifyWorkerMain(dsm_segment *seg, shm_toc *toc)
 	VerifyJob	job = {0};
 	int			unit;
 
+	LedgerIsOwnWorker = true;	/* it lives for this verification only */
 	shm_mq_set_sender(queue, MyProc);
 	sink.queue = shm_mq_attach(queue, seg, NULL);
 	job.snapshot = GetActiveSnapshot();
