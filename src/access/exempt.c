@@ -54,7 +54,6 @@ static const struct
 	{"subject_calls", EXEMPT_FROM_RECORD},
 	{"subject_rows", EXEMPT_FROM_RECORD},
 	{"erase_subject", EXEMPT_FROM_RECORD},
-	{"erase_rows", EXEMPT_FROM_RECORD},
 	{"day_is_final", EXEMPT_FROM_RECORD},
 	{"summarise_day", EXEMPT_FROM_RECORD},
 	{"days_to_summarise", EXEMPT_FROM_RECORD},

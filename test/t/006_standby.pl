@@ -52,6 +52,8 @@ isnt($status, 0, 'a standby takes no rows');
 
 $primary->stop('immediate');
 $standby->promote;
+$standby->poll_query_until('audit', "SELECT state = 'running' FROM llm_audit.access_status() WHERE database = 'audit'")
+  or die 'the access writer does not start';
 $standby->safe_psql('audit', insert_calls(10, 'promoted'));
 is(chain_faults($standby, 'audit', 'llm_audit.llm_call'), '0', 'the chain goes on after promotion');
 check_verify($standby, 'audit', 'after promotion');

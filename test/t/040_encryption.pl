@@ -297,6 +297,8 @@ $node->wait_for_catchup($standby);
 like(($standby->psql('audit', 'SELECT count(*) FROM swept'))[2], qr/cannot be read on a standby/,
 	'a standby shows nothing');
 $standby->promote;
+$standby->poll_query_until('audit', "SELECT state = 'running' FROM llm_audit.access_status() WHERE database = 'audit'")
+  or die 'the access writer does not start';
 like($standby->safe_psql('audit',
 		q{SELECT llm_audit.decrypt_value(tableoid, 'note', id, note_encrypted) FROM swept ORDER BY 1}),
 	qr/^swept$/m, 'one that was promoted opens it with the directory');
