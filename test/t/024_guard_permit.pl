@@ -144,6 +144,7 @@ refused('purge', 'DELETE FROM sealed WHERE n = 3', 'kept for ever');
 refused('purge', 'DELETE FROM kept', 'has not expired');
 refused('purge', 'DELETE FROM parted', 'still open');
 allowed('purge', 'DELETE FROM expired WHERE n IN (1, 2)', '2');
+refused('purge', 'DELETE FROM expired', 'the last one of its lane');
 my $leaf = $node->safe_psql('audit', 'SELECT DISTINCT tableoid::regclass FROM parted');
 refused('purge', "TRUNCATE $leaf", 'still open');
 $node->safe_psql('audit',
@@ -161,17 +162,17 @@ $node->safe_psql(
 	DO $$
 	BEGIN
 		BEGIN
-			PERFORM permit('purge', 'DELETE FROM expired; SELECT 1 / 0');
+			PERFORM permit('purge', 'DELETE FROM expired WHERE n < 5; SELECT 1 / 0');
 		EXCEPTION WHEN division_by_zero THEN
 		END;
 		BEGIN
-			DELETE FROM expired;
+			DELETE FROM expired WHERE n < 5;
 			RAISE EXCEPTION 'the permit is left over';
 		EXCEPTION WHEN insufficient_privilege THEN
 		END;
 		PERFORM permit('purge', 'SELECT 1');
 		BEGIN
-			DELETE FROM expired;
+			DELETE FROM expired WHERE n < 5;
 			RAISE EXCEPTION 'the permit is left over';
 		EXCEPTION WHEN insufficient_privilege THEN
 		END;
