@@ -1,61 +1,82 @@
 /*
  * hmac.c
- *	  HMAC-SHA-256 (RFC 2104) over OpenSSL.
+ *	  HMAC-SHA-256 (RFC 2104), of two digests over OpenSSL.
  *
- * The algorithm is fetched once per process; not for use in threads.
+ * OpenSSL's own HMAC keeps the key, and the digests that begin with it, in
+ * ordinary memory for as long as its context lives, and making a context for
+ * each message costs more than the message.  A digest's context holds nothing
+ * of the key once the digest is finished, so it can be kept.  Not for use in
+ * threads.
  */
 #include "core/hmac.h"
 
-#include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
+#include <string.h>
 
-static EVP_MAC_CTX *mac_ctx = NULL;
+#define BLOCK_SIZE 64
 
-/*
- * Fetches the algorithm and makes a context, the first time.  The context
- * keeps its hash: naming it again for each MAC would fetch it again.
- */
+static EVP_MD_CTX *digest_ctx = NULL;
+
+/* Begins a digest with a block; the first time the algorithm is fetched. */
 static bool
-MacReady(void)
+BeginWith(const uint8_t *block)
 {
-	char		digest[] = "SHA256";
-	OSSL_PARAM	params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-		OSSL_PARAM_construct_end()
-	};
-	EVP_MAC    *mac;
+	if (digest_ctx == NULL)
+	{
+		EVP_MD	   *md = EVP_MD_fetch(NULL, "SHA256", NULL);
 
-	if (mac_ctx != NULL)
-		return true;
-	mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	if (mac == NULL)
+		digest_ctx = EVP_MD_CTX_new();
+		if (md == NULL || digest_ctx == NULL ||
+			EVP_DigestInit_ex2(digest_ctx, md, NULL) != 1)
+		{
+			EVP_MD_CTX_free(digest_ctx);
+			digest_ctx = NULL;
+		}
+		EVP_MD_free(md);
+		if (digest_ctx == NULL)
+			return false;
+	}
+	else if (EVP_DigestInit_ex2(digest_ctx, NULL, NULL) != 1)
 		return false;
-	mac_ctx = EVP_MAC_CTX_new(mac);
-	EVP_MAC_free(mac);
-	if (mac_ctx == NULL)
-		return false;
-	if (EVP_MAC_CTX_set_params(mac_ctx, params) == 1)
-		return true;
-	EVP_MAC_CTX_free(mac_ctx);
-	mac_ctx = NULL;
-	return false;
+	return EVP_DigestUpdate(digest_ctx, block, BLOCK_SIZE) == 1;
+}
+
+/* The key as a block; one that is longer is hashed first. */
+static bool
+KeyBlock(const HmacPiece *key, uint8_t *block)
+{
+	memset(block, 0, BLOCK_SIZE);
+	if (key->len > BLOCK_SIZE)
+		return Sha256Digest(key->data, key->len, block);
+	memcpy(block, key->data, key->len);
+	return true;
+}
+
+static void
+XorBlock(uint8_t *block, uint8_t with)
+{
+	for (int i = 0; i < BLOCK_SIZE; i++)
+		block[i] ^= with;
 }
 
 bool
 HmacSha256(const HmacPiece *key, const HmacPiece *pieces, int count,
 		   uint8_t *out)
 {
-	size_t		len = 0;
+	uint8_t		block[BLOCK_SIZE];
+	bool		fine = KeyBlock(key, block);
 
-	if (!MacReady() ||
-		EVP_MAC_init(mac_ctx, key->data, key->len, NULL) != 1)
-		return false;
+	XorBlock(block, 0x36);
+	fine = fine && BeginWith(block);
 	for (int i = 0; i < count; i++)
-	{
-		if (EVP_MAC_update(mac_ctx, pieces[i].data, pieces[i].len) != 1)
-			return false;
-	}
-	return EVP_MAC_final(mac_ctx, out, &len, SHA256_SIZE) == 1 &&
-		len == SHA256_SIZE;
+		fine = fine && EVP_DigestUpdate(digest_ctx, pieces[i].data,
+										pieces[i].len) == 1;
+	fine = fine && EVP_DigestFinal_ex(digest_ctx, out, NULL) == 1;
+	XorBlock(block, 0x36 ^ 0x5c);
+	fine = fine && BeginWith(block) &&
+		EVP_DigestUpdate(digest_ctx, out, SHA256_SIZE) == 1 &&
+		EVP_DigestFinal_ex(digest_ctx, out, NULL) == 1;
+	OPENSSL_cleanse(block, sizeof(block));
+	return fine;
 }

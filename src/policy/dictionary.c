@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 
 #include "access/htup_details.h"
+#include "core/secret.h"
 #include "fmgr.h"
 #include "policy/scan.h"
 #include "utils/array.h"
@@ -27,15 +28,18 @@ PG_FUNCTION_INFO_V1(llm_audit_term_hashes);
 
 #define SEAL_PURPOSE "llm_audit dictionary 1"
 
+#define SEAL_KEY_SIZE 32
+
 /* Of the hashes, stored before them: rises when terms hash otherwise. */
 #define TERM_VERSION 1
 #define TERM_ROOM (1 + MASK_TERM_WORDS * MASK_TERM_HASH)
 
-/* A cipher under a key of the key file. */
+/* A cipher under what is derived from a key of the key file. */
 typedef struct TermSeal
 {
 	char	   *key_id;			/* NULL: no seal */
-	EVP_CIPHER_CTX *cipher;
+	uint8	   *key;			/* memory for keys */
+	EVP_CIPHER_CTX *cipher;		/* holds the key only while it works */
 	MemoryContextCallback release;
 	MaskDictionary *dictionary;
 	size_t		terms;			/* that belong into it */
@@ -58,46 +62,53 @@ SealBlocks(void *arg, unsigned char *blocks, size_t count)
 {
 	TermSeal   *seal = arg;
 	int			len;
+	bool		done;
 
-	return EVP_EncryptUpdate(seal->cipher, blocks, &len, blocks,
-							 (int) (count * MASK_SEAL_BLOCK)) == 1;
+	done = EVP_EncryptInit_ex(seal->cipher, EVP_aes_256_ecb(), NULL, seal->key, NULL) == 1 &&
+		EVP_CIPHER_CTX_set_padding(seal->cipher, 0) == 1 &&
+		EVP_EncryptUpdate(seal->cipher, blocks, &len, blocks,
+						  (int) (count * MASK_SEAL_BLOCK)) == 1;
+	/* which overwrites the key's schedule: that memory is not for keys */
+	EVP_CIPHER_CTX_reset(seal->cipher);
+	return done;
 }
 
 static void
-FreeCipher(void *arg)
+FreeSeal(void *arg)
 {
-	EVP_CIPHER_CTX_free(arg);
+	TermSeal   *seal = arg;
+
+	EVP_CIPHER_CTX_free(seal->cipher);
+	SecretFree(seal->key, SEAL_KEY_SIZE);
 }
 
-/* Prepares the cipher of a key, which lives as long as the context. */
+/* Prepares the seal of a key, which lives as long as the context. */
 static void
 SealInit(TermSeal *seal, const char *key_id)
 {
-	uint8		key[32];
 	char		id[17];
 
 	memset(seal, 0, sizeof(*seal));
 	if (key_id == NULL)
 		return;
-	if (!PolicyDeriveKey(key_id, SEAL_PURPOSE, id, key))
+	seal->key_id = pstrdup(key_id);
+	seal->release.func = FreeSeal;
+	seal->release.arg = seal;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, &seal->release);
+	seal->key = SecretAlloc(SEAL_KEY_SIZE);
+	seal->cipher = EVP_CIPHER_CTX_new();
+	if (seal->key == NULL || seal->cipher == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Failed while preparing a cipher.")));
+	if (!PolicyDeriveKey(key_id, SEAL_PURPOSE, id, seal->key))
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIG_FILE_ERROR),
 				 errmsg("terms of a dictionary are sealed under key \"%s\", which is not there",
 						key_id),
 				 errhint("Put the key back into the file that \"%s\" names, or load the dictionary again.",
 						 "llm_audit.key_file")));
-	seal->key_id = pstrdup(key_id);
-	seal->cipher = EVP_CIPHER_CTX_new();
-	if (seal->cipher == NULL ||
-		EVP_EncryptInit_ex(seal->cipher, EVP_aes_256_ecb(), NULL, key, NULL) != 1 ||
-		EVP_CIPHER_CTX_set_padding(seal->cipher, 0) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not prepare a cipher")));
-	explicit_bzero(key, sizeof(key));
-	seal->release.func = FreeCipher;
-	seal->release.arg = seal->cipher;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, &seal->release);
 }
 
 /* The scanner's view of a seal. */
@@ -132,7 +143,7 @@ SealFor(TermLoad *load, const char *key_id)
 			(key_id == NULL || strcmp(seal->key_id, key_id) == 0))
 			return seal;
 	}
-	seal = palloc(sizeof(TermSeal));
+	seal = palloc0(sizeof(TermSeal));
 	SealInit(seal, key_id);
 	load->seals = lappend(load->seals, seal);
 	return seal;

@@ -16,9 +16,9 @@
 #include "postgres.h"
 
 #include <openssl/crypto.h>
-#include <sys/mman.h>
 
 #include "access/xact.h"
+#include "core/secret.h"
 #include "core/sha256.h"
 #include "miscadmin.h"
 #include "policy/encrypt.h"
@@ -56,7 +56,9 @@ typedef struct CurrentSearch
 uint64		llm_audit_key_settings = 1;
 
 static CachedKey cache[CACHE_SIZE];
-static uint8 (*secrets)[AEAD_KEY_SIZE] = NULL;	/* of the same index */
+
+/* Of the same index, and behind them one that is being made. */
+static uint8 (*secrets)[AEAD_KEY_SIZE] = NULL;
 static uint64 cache_clock = 0;
 
 /* ---------------- the cache ---------------- */
@@ -111,22 +113,14 @@ ForgetStale(XactEvent event, void *arg)
 static void
 SecretsInit(void)
 {
-	size_t		size = CACHE_SIZE * AEAD_KEY_SIZE;
-	void	   *memory;
-
 	if (secrets != NULL)
 		return;
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED)
+	secrets = SecretAlloc((CACHE_SIZE + 1) * AEAD_KEY_SIZE);
+	if (secrets == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
-	(void) mlock(memory, size);
-#ifdef MADV_DONTDUMP
-	(void) madvise(memory, size, MADV_DONTDUMP);
-#endif
-	secrets = memory;
+				 errmsg("out of memory"),
+				 errdetail("Failed while making memory for keys.")));
 	on_proc_exit(ForgetAtExit, (Datum) 0);
 	RegisterXactCallback(ForgetStale, NULL);
 }
@@ -293,11 +287,11 @@ ConsiderKey(const DataKeyRef *ref, const DataKeyFile *file, void *arg)
 static void
 MakeKey(const uint8 *ledger_id, uint32 segment, DataKeyFile *file)
 {
-	uint8		key[AEAD_KEY_SIZE];
+	uint8	   *key = secrets[CACHE_SIZE];
 	uint32		key_id;
 
 	memset(file, 0, sizeof(*file));
-	if (!StrongRandom(key, sizeof(key)) ||
+	if (!StrongRandom(key, AEAD_KEY_SIZE) ||
 		!StrongRandom(&key_id, sizeof(key_id)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
@@ -313,7 +307,7 @@ MakeKey(const uint8 *ledger_id, uint32 segment, DataKeyFile *file)
 	}
 	PG_FINALLY();
 	{
-		OPENSSL_cleanse(key, sizeof(key));
+		OPENSSL_cleanse(key, AEAD_KEY_SIZE);
 	}
 	PG_END_TRY();
 	KeyDirSweep();

@@ -7,26 +7,29 @@
  * one first; the others are live too, for looking up what was hashed before
  * a rotation.  It is read when a key is first needed and again when it has
  * changed, which is looked at once per transaction: within one the keys stay
- * the same.
+ * the same.  Keys, and the file's text while it is read, are in memory that is
+ * left out of core dumps, and nowhere else.
  */
 #include "postgres.h"
 
+#include <fcntl.h>
+#include <openssl/crypto.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "access/xact.h"
 #include "core/base64.h"
 #include "core/hmac.h"
+#include "core/secret.h"
 #include "policy/scan.h"
 #include "policy/store.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 
 #define KEY_SIZE 32
 #define KEY_ID_MAX 16
 #define KEYS_MAX 64
-#define KEY_LINE_MAX 2048
+#define KEY_FILE_MAX (256 * 1024)
 
 /* Bytes of a hash that a pseudonym shows; 32 characters. */
 #define PSEUDONYM_SIZE 24
@@ -40,8 +43,14 @@ typedef struct PolicyKey
 bool		llm_audit_masking = true;
 char	   *llm_audit_key_file = NULL;
 
-static PolicyKey *keys = NULL;	/* room for KEYS_MAX, when it is not NULL */
+/* Room for KEYS_MAX and the one being read, when it is not NULL. */
+static PolicyKey *keys = NULL;
 static int	key_count = 0;
+
+#define KEYS_SIZE ((KEYS_MAX + 1) * sizeof(PolicyKey))
+
+/* The file's text while it is read. */
+static char *key_text = NULL;
 
 /* What keys[] was read from. */
 static char key_path[MAXPGPATH];
@@ -113,60 +122,107 @@ ReadKeyLine(char *line, PolicyKey *key)
 	return true;
 }
 
-/* Appends a key; ids are unique, or a pseudonym would not say which. */
+/* Keeps the key behind the last; ids are unique, or a pseudonym would not say which. */
 static void
-AddKey(const PolicyKey *key)
+AddKey(void)
 {
 	for (int i = 0; i < key_count; i++)
 	{
-		if (strcmp(keys[i].id, key->id) == 0)
+		if (strcmp(keys[i].id, keys[key_count].id) == 0)
 			RefuseKeyFile(key_path, "Two keys have the same id.");
 	}
 	if (key_count == KEYS_MAX)
 		RefuseKeyFile(key_path, "It holds more than 64 keys.");
-	keys[key_count++] = *key;
+	key_count++;
+}
+
+/* Forgets the file's text. */
+static void
+ForgetText(void)
+{
+	SecretFree(key_text, KEY_FILE_MAX);
+	key_text = NULL;
 }
 
 /* Forgets all keys. */
 static void
 ForgetKeys(void)
 {
+	ForgetText();
 	if (keys != NULL)
-		explicit_bzero(keys, KEYS_MAX * sizeof(PolicyKey));
+		OPENSSL_cleanse(keys, KEYS_SIZE);
 	key_count = 0;
 	key_path[0] = '\0';
+}
+
+/* Memory for keys, or an error. */
+static void *
+SecretMemory(size_t size)
+{
+	void	   *memory = SecretAlloc(size);
+
+	if (memory == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Failed while making memory for keys.")));
+	return memory;
+}
+
+/* Reads the file's text, which must be left unread by others. */
+static void
+ReadText(const char *path)
+{
+	int			fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+	size_t		len = 0;
+	ssize_t		got = 1;
+
+	if (fd < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open key file \"%s\": %m", path)));
+	if (fstat(fd, &key_stat) != 0 || !S_ISREG(key_stat.st_mode))
+		RefuseKeyFile(path, "It is not a regular file.");
+	if (key_stat.st_mode & (S_IRWXO | S_IWGRP))
+		RefuseKeyFile(path, "Others may read or write it; its mode must be 0600, or 0640 if root owns it.");
+	key_text = SecretMemory(KEY_FILE_MAX);
+	while (got > 0 && len < KEY_FILE_MAX - 1)
+	{
+		got = read(fd, key_text + len, KEY_FILE_MAX - 1 - len);
+		if (got < 0 && errno == EINTR)
+			got = 1;
+		else if (got < 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not read key file \"%s\": %m", path)));
+		else
+			len += got;
+	}
+	if (got > 0)
+		RefuseKeyFile(path, "It is longer than 256 kB.");
+	CloseTransientFile(fd);
 }
 
 /* Reads the file; on error no key is known. */
 static void
 ReadKeyFile(const char *path)
 {
-	FILE	   *file;
-	char		line[KEY_LINE_MAX];
-	PolicyKey	key;
+	char	   *next;
 
 	ForgetKeys();
 	if (keys == NULL)
-		keys = MemoryContextAllocZero(TopMemoryContext,
-									  KEYS_MAX * sizeof(PolicyKey));
+		keys = SecretMemory(KEYS_SIZE);
 	strlcpy(key_path, path, MAXPGPATH);
-	file = AllocateFile(path, "r");
-	if (file == NULL)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not open key file \"%s\": %m", path)));
-	if (fstat(fileno(file), &key_stat) != 0 || !S_ISREG(key_stat.st_mode))
-		RefuseKeyFile(path, "It is not a regular file.");
-	if (key_stat.st_mode & (S_IRWXO | S_IWGRP))
-		RefuseKeyFile(path, "Others may read or write it; its mode must be 0600, or 0640 if root owns it.");
-	while (fgets(line, sizeof(line), file) != NULL)
+	ReadText(path);
+	for (char *line = key_text; line != NULL; line = next)
 	{
-		if (ReadKeyLine(line, &key))
-			AddKey(&key);
+		next = strchr(line, '\n');
+		if (next != NULL)
+			*next++ = '\0';
+		if (ReadKeyLine(line, &keys[key_count]))
+			AddKey();
 	}
-	explicit_bzero(line, sizeof(line));
-	explicit_bzero(&key, sizeof(key));
-	FreeFile(file);
+	ForgetText();
 	if (key_count == 0)
 		RefuseKeyFile(path, "It holds no key.");
 }

@@ -2,7 +2,7 @@
  * test_keyed.c
  *	  HMAC-SHA-256 against RFC 4231, base64 against RFC 4648.
  */
-/* links: src/core/hmac.c src/core/base64.c */
+/* links: src/core/hmac.c src/core/sha256.c src/core/base64.c */
 #include "core/base64.h"
 #include "core/hmac.h"
 
