@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -162,11 +163,24 @@ DeriveKey(const char *uri, uint8_t *key)
 	EVP_PKEY   *pkey = LoadPrivateKey(uri);
 
 	if (pkey == NULL)
+		pkey = StoreEngineKey(uri);
+	if (pkey == NULL)
 		return STORE_NO_KEY;
 	piece.len = ReadMaterial(pkey, material);
 	if (piece.len == 0)
 		return STORE_UNFIT;
 	return HmacSha256(&secret, &piece, 1, key) ? STORE_OK : STORE_NO_HMAC;
+}
+
+/* What modules print may quote the URI, and with it a PIN. */
+static void
+CloseOutput(void)
+{
+	int			null = open("/dev/null", O_RDWR);
+
+	if (null < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+		dup2(null, STDERR_FILENO) < 0)
+		_exit(1);
 }
 
 /*
@@ -182,6 +196,7 @@ RunChild(const char *uri, int answer_fd)
 	};
 
 	SecretProcess();
+	CloseOutput();
 #ifdef PR_SET_PDEATHSIG
 	(void) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 #endif

@@ -5,6 +5,8 @@
 #ifndef LLM_AUDIT_POLICY_STORE_H
 #define LLM_AUDIT_POLICY_STORE_H
 
+#include <openssl/evp.h>
+
 #include "core/sha256.h"
 
 /* A URI such as "file:/etc/audit.pem" or "pkcs11:object=audit". */
@@ -16,5 +18,11 @@ extern bool StoreIsUri(const char *text);
  * why there is none.
  */
 extern const char *StoreReadKey(const char *uri, uint8_t key[SHA256_SIZE]);
+
+/*
+ * StoreEngineKey: the private key at a "pkcs11:" URI by way of OpenSSL's
+ * engine of that name, or NULL; the caller frees it.
+ */
+extern EVP_PKEY *StoreEngineKey(const char *uri);
 
 #endif
