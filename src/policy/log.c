@@ -184,6 +184,22 @@ IsOnLedger(const ErrorData *edata)
 		 ledger_statement == GetCurrentStatementStartTimestamp());
 }
 
+/* Leaves the statement's first word of what pg_stat_activity shows. */
+static void
+HideActivity(void)
+{
+	char		shown[NAMEDATALEN];
+	size_t		len;
+
+	if (debug_query_string == NULL)
+		return;
+	len = strspn(debug_query_string,
+				 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+	snprintf(shown, sizeof(shown), "%.*s (text withheld by llm_audit)",
+			 (int) Min(len, 20), debug_query_string);
+	pgstat_report_activity(STATE_RUNNING, shown);
+}
+
 /* The hook: runs for every report, so it must neither fail nor look up. */
 static void
 PolicyEmitLog(ErrorData *edata)
@@ -210,23 +226,10 @@ PolicyEmitLog(ErrorData *edata)
 	{
 		edata->hide_stmt = true;
 		Withhold(edata);
+		/* it stays there until the session's next statement */
+		if (edata->elevel >= ERROR)
+			HideActivity();
 	}
-}
-
-/* Leaves the statement's first word of what pg_stat_activity shows. */
-static void
-HideActivity(void)
-{
-	char		shown[NAMEDATALEN];
-	size_t		len;
-
-	if (debug_query_string == NULL)
-		return;
-	len = strspn(debug_query_string,
-				 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_");
-	snprintf(shown, sizeof(shown), "%.*s (text withheld by llm_audit)",
-			 (int) Min(len, 20), debug_query_string);
-	pgstat_report_activity(STATE_RUNNING, shown);
 }
 
 void
