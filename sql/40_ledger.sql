@@ -32,6 +32,14 @@ COMMENT ON FUNCTION llm_audit.create_branch(regclass, name, text) IS
 REVOKE EXECUTE ON FUNCTION llm_audit.create_branch(regclass, name, text)
 	FROM PUBLIC;
 
+CREATE FUNCTION llm_audit.first_in_default(branch regclass, from_time timestamptz,
+		to_time timestamptz) RETURNS timestamptz
+	LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'llm_audit_first_in_default';
+COMMENT ON FUNCTION llm_audit.first_in_default(regclass, timestamptz, timestamptz) IS
+	'recorded_at of the first row of a time (to is exclusive) in the default partition of an environment''s branch; NULL if there is none; part of due_segment()';
+REVOKE EXECUTE ON FUNCTION llm_audit.first_in_default(regclass, timestamptz, timestamptz)
+	FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.attach_segment(branch regclass, leaf name,
 		lower timestamptz, upper timestamptz) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'llm_audit_attach_segment';

@@ -174,14 +174,47 @@ COMMENT ON FUNCTION llm_audit.make_segment(uuid, text, timestamptz, timestamptz)
 REVOKE EXECUTE ON FUNCTION llm_audit.make_segment(uuid, text, timestamptz, timestamptz)
 	FROM PUBLIC;
 
+-- Where rows lie in the default segment, no other can be attached.  A clock
+-- that was ahead for a while leaves some there that are of the future: the
+-- segment then ends before their day, or starts after it.
+CREATE FUNCTION llm_audit.free_period(branch regclass, width interval,
+		INOUT from_time timestamptz, OUT to_time timestamptz)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	taken timestamptz;
+BEGIN
+	LOOP
+		to_time := llm_audit.segment_end(from_time, width);
+		taken := date_trunc('day',
+			llm_audit.first_in_default(branch, from_time, to_time), 'UTC');
+		EXIT WHEN taken IS NULL;
+		IF taken > from_time THEN
+			to_time := taken;
+			EXIT;
+		END IF;
+		-- hours, since a day depends on the session's time zone
+		from_time := taken + interval '24 hours';
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.free_period(regclass, interval, timestamptz) IS
+	'the next period from this time on that no row in the default segment of an environment is in; part of due_segment()';
+REVOKE EXECUTE ON FUNCTION llm_audit.free_period(regclass, interval, timestamptz) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.due_segment(ahead interval, failed jsonb DEFAULT '[]',
 		OUT ledger_id uuid, OUT environment text, OUT from_time timestamptz,
 		OUT to_time timestamptz, OUT line text) RETURNS SETOF record
-LANGUAGE sql STABLE
+LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-	WITH line AS (
+	-- the time that rows get, which is not before what has been closed
+	WITH clock AS MATERIALIZED (
+		SELECT llm_audit.now() AS now
+	), line AS (
 		SELECT l.ledger_id, e.name AS environment,
+			format('%I.%I', l.schema_name, l.relation_name || '_' || e.name) AS branch,
 			coalesce(le.segment_width, l.segment_width) AS width,
 			max(s.upper) FILTER (WHERE NOT s.is_default) AS last_end
 		FROM llm_audit.ledger l
@@ -196,20 +229,22 @@ AS $$
 		-- Where maintenance slept, rows may lie in the default segment up to
 		-- now; they stay there, and the next segment starts after today.
 		SELECT line.*, CASE
-			WHEN last_end IS NULL THEN llm_audit.segment_start(clock_timestamp(), width)
-			WHEN last_end > clock_timestamp() THEN last_end
+			WHEN last_end IS NULL THEN llm_audit.segment_start(now, width)
+			WHEN last_end > now THEN last_end
 			-- hours, since a day depends on the session's time zone, and ten
 			-- minutes, since rows go on arriving while the segment is made
-			ELSE date_trunc('day', clock_timestamp() + interval '10 minutes', 'UTC')
+			ELSE date_trunc('day', now + interval '10 minutes', 'UTC')
 				+ interval '24 hours'
 		END AS start
-		FROM line
+		FROM line, clock
+	), due AS MATERIALIZED (
+		SELECT n.* FROM next n, clock WHERE n.start < now + ahead
+			AND NOT failed ? (n.ledger_id || ' ' || n.environment)
 	)
-	SELECT n.ledger_id, n.environment, n.start, llm_audit.segment_end(n.start, n.width),
-		n.ledger_id || ' ' || n.environment
-	FROM next n
-	WHERE n.start < clock_timestamp() + ahead
-		AND NOT failed ? (n.ledger_id || ' ' || n.environment)
+	SELECT d.ledger_id, d.environment, p.from_time, p.to_time,
+		d.ledger_id || ' ' || d.environment
+	FROM due d, clock, llm_audit.free_period(to_regclass(d.branch), d.width, d.start) p
+	WHERE p.from_time < now + ahead
 $$;
 COMMENT ON FUNCTION llm_audit.due_segment(interval, jsonb) IS
 	'the next segment of each ledger and environment that lacks segments within this time from now, but for the lines in failed';
@@ -358,6 +393,7 @@ DECLARE
 	d record;
 	number pg_catalog.int4;
 	failed pg_catalog.jsonb := '[]';
+	tries pg_catalog.int4 := 0;
 BEGIN
 	LOOP
 		PERFORM llm_audit.lock_registry();
@@ -366,8 +402,14 @@ BEGIN
 		BEGIN
 			number := llm_audit.make_segment(d.ledger_id, d.environment, d.from_time, d.to_time);
 			PERFORM llm_audit.record_segment_event('created', d.ledger_id, number);
+			tries := 0;
 		EXCEPTION WHEN OTHERS THEN
+			tries := tries OPERATOR(pg_catalog.+) 1;
+			-- a row has come into the default segment since we looked
+			CONTINUE WHEN SQLSTATE OPERATOR(pg_catalog.=) '23514'
+				AND tries OPERATOR(pg_catalog.<) 10;
 			-- the other ledgers' segments are due all the same
+			tries := 0;
 			failed := failed OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_array(d.line);
 			RAISE WARNING 'a segment of environment "%" could not be made: %', d.environment, SQLERRM;
 		END;

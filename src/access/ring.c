@@ -32,6 +32,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "port/atomics.h"
+#include "portability/instr_time.h"
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -361,12 +362,26 @@ RefuseFull(AccessRing *ring)
 }
 
 /*
- * Appends, waiting for room until the deadline.  Raises an error if there is
- * none by then.
+ * How much of the time that a record may take is left, in ms.  Not by the
+ * time of day: that may step.
+ */
+static long
+TimeLeft(instr_time since)
+{
+	instr_time	elapsed;
+
+	INSTR_TIME_SET_CURRENT(elapsed);
+	INSTR_TIME_SUBTRACT(elapsed, since);
+	return access_timeout - (long) INSTR_TIME_GET_MILLISEC(elapsed);
+}
+
+/*
+ * Appends, waiting for room for as long as a record may take.  Raises an
+ * error if there is none by then.
  */
 static uint64
 AppendOrWait(AccessRing *ring, const RingMessage *message,
-			 TimestampTz deadline, uint64 *position)
+			 instr_time since, uint64 *position)
 {
 	uint64		ticket;
 
@@ -377,7 +392,7 @@ AppendOrWait(AccessRing *ring, const RingMessage *message,
 	while ((ticket = TryAppend(ring, message, MyProcNumberOf(MyProc),
 							   position)) == 0)
 	{
-		if (GetCurrentTimestamp() >= deadline)
+		if (TimeLeft(since) <= 0)
 			break;
 		ConditionVariableTimedSleep(&ring->room, 100, PG_WAIT_EXTENSION);
 	}
@@ -408,9 +423,9 @@ Abandon(AccessRing *ring, uint64 position, uint64 ticket)
 	return abandoned;
 }
 
-/* Waits for the worker's answer; false if there is none by the deadline. */
+/* Waits for the worker's answer; false if there is none in time. */
 static bool
-AwaitAnswer(AccessRing *ring, uint64 ticket, TimestampTz deadline,
+AwaitAnswer(AccessRing *ring, uint64 ticket, instr_time since,
 			int *sqlstate)
 {
 	Answer	   *answer = &ring->answers[MyProcNumberOf(MyProc)];
@@ -425,7 +440,7 @@ AwaitAnswer(AccessRing *ring, uint64 ticket, TimestampTz deadline,
 			*sqlstate = answer->sqlstate;
 			return true;
 		}
-		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), deadline);
+		left = TimeLeft(since);
 		if (left <= 0)
 			return false;
 		(void) WaitLatch(MyLatch,
@@ -466,13 +481,13 @@ RefuseLate(AccessRing *ring)
  */
 static pg_noinline bool
 AwaitOrAbandon(AccessRing *ring, uint64 position, uint64 ticket,
-			   TimestampTz deadline, int *sqlstate, bool *written)
+			   instr_time since, int *sqlstate, bool *written)
 {
 	bool		answered;
 
 	PG_TRY();
 	{
-		answered = AwaitAnswer(ring, ticket, deadline, sqlstate);
+		answered = AwaitAnswer(ring, ticket, since, sqlstate);
 	}
 	PG_CATCH();
 	{
@@ -488,18 +503,19 @@ void
 RingRecord(AccessRing *ring, const RingMessage *message, bool *written)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz deadline = TimestampTzPlusMilliseconds(now, access_timeout);
+	instr_time	since;
 	uint64		ticket;
 	uint64		position;
 	int			sqlstate = 0;
 
 	*written = false;
+	INSTR_TIME_SET_CURRENT(since);
 	if (ring->worker < 0 &&
 		(ring->paused_until > now ||
 		 TimestampDifferenceExceeds(ring->worker_lost, now, access_timeout)))
 		RefuseWithoutWorker(ring);
-	ticket = AppendOrWait(ring, message, deadline, &position);
-	if (!AwaitOrAbandon(ring, position, ticket, deadline, &sqlstate, written))
+	ticket = AppendOrWait(ring, message, since, &position);
+	if (!AwaitOrAbandon(ring, position, ticket, since, &sqlstate, written))
 		RefuseLate(ring);
 	if (sqlstate != 0)
 		RefuseUnwritten(sqlstate);

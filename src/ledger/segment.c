@@ -12,7 +12,10 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "executor/spi.h"
@@ -26,12 +29,15 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 PG_FUNCTION_INFO_V1(llm_audit_create_branch);
 PG_FUNCTION_INFO_V1(llm_audit_attach_segment);
+PG_FUNCTION_INFO_V1(llm_audit_first_in_default);
 PG_FUNCTION_INFO_V1(llm_audit_drop_relation);
 PG_FUNCTION_INFO_V1(llm_audit_release_relation);
 PG_FUNCTION_INFO_V1(llm_audit_encodable);
@@ -268,6 +274,64 @@ llm_audit_attach_segment(PG_FUNCTION_ARGS)
 	AttachWithRetry(sql.data, parent);
 	SPI_finish();
 	PG_RETURN_VOID();
+}
+
+/*
+ * The least recorded_at of a table's rows that is in a period; infinity if
+ * there is none.  The caller holds a lock on the table.  Rows that are not
+ * committed are not seen: those are of now, and no segment is made for that.
+ */
+static TimestampTz
+FirstInPeriod(Relation leaf, TimestampTz lower, TimestampTz upper)
+{
+	AttrNumber	column = get_attnum(RelationGetRelid(leaf), "recorded_at");
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TupleTableSlot *slot = table_slot_create(leaf, NULL);
+	TableScanDesc scan = table_beginscan(leaf, snapshot, 0, NULL);
+	TimestampTz first = DT_NOEND;
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		is_null;
+		TimestampTz at = DatumGetTimestampTz(slot_getattr(slot, column, &is_null));
+
+		CHECK_FOR_INTERRUPTS();
+		if (!is_null && at >= lower && at < upper && at < first)
+			first = at;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	UnregisterSnapshot(snapshot);
+	return first;
+}
+
+/*
+ * llm_audit.first_in_default(branch regclass, from_time timestamptz,
+ *							  to_time timestamptz) -> timestamptz
+ *		When the first row of a period was recorded that is in the branch's
+ *		default partition: what attaching a segment for it would fail for.
+ *		A time is all that leaves here, so it is no read to be recorded.
+ */
+Datum
+llm_audit_first_in_default(PG_FUNCTION_ARGS)
+{
+	Oid			default_leaf;
+	Relation	leaf;
+	TimestampTz first;
+
+	RequireSuperuser("first_in_default");
+	if (LedgerRelationClassify(PG_GETARG_OID(0)) != LEDGER_REL_BRANCH)
+		PG_RETURN_NULL();		/* something else that has the name of one */
+	default_leaf = get_default_partition_oid(PG_GETARG_OID(0));
+	if (!OidIsValid(default_leaf))
+		PG_RETURN_NULL();
+	leaf = table_open(default_leaf, AccessShareLock);
+	first = FirstInPeriod(leaf, PG_GETARG_TIMESTAMPTZ(1),
+						  PG_GETARG_TIMESTAMPTZ(2));
+	table_close(leaf, AccessShareLock);
+	if (TIMESTAMP_IS_NOEND(first))
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(first);
 }
 
 /*
