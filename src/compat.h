@@ -90,6 +90,20 @@ typedef RTEPermissionInfo RelationPermission;
 typedef RangeTblEntry RelationPermission;
 #endif
 
+/*
+ * The compiled CHECK constraints of a result relation: 18 renamed them, and
+ * has constraints that are not enforced and columns that are not stored.
+ */
+#if PG_VERSION_NUM >= 180000
+#define CheckStatesOf(info) ((info)->ri_CheckConstraintExprs)
+#define CheckIsEnforced(check) ((check)->ccenforced)
+#define HasVirtualColumns(constr) ((constr)->has_generated_virtual)
+#else
+#define CheckStatesOf(info) ((info)->ri_ConstraintExprs)
+#define CheckIsEnforced(check) ((void) (check), true)
+#define HasVirtualColumns(constr) ((void) (constr), false)
+#endif
+
 /* The hook's arguments, the same since 14 but too many to repeat. */
 #define UTILITY_PARAMS \
 	PlannedStmt *pstmt, const char *queryString, bool readOnlyTree, \

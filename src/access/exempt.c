@@ -20,6 +20,7 @@
 #include "catalog/pg_proc.h"
 #include "fmgr.h"
 #include "ledger/guard.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -110,6 +111,21 @@ static needs_fmgr_hook_type prev_needs_fmgr_hook = NULL;
 static fmgr_hook_type prev_fmgr_hook = NULL;
 static ExemptFrame *frames = NULL;
 
+/*
+ * Functions that are known not to be watched, by what their pg_proc row says:
+ * every statement asks about those that it calls.
+ */
+static Oid	unwatched[64];
+static uint64 changes = 0;		/* of any function or schema */
+
+/* Syscache callback: functions may not be what they were. */
+static void
+ForgetFunctions(Datum arg, int cacheid, uint32 hashvalue)
+{
+	changes++;
+	memset(unwatched, 0, sizeof(unwatched));
+}
+
 /* What a function of that name is exempt from. */
 static Exemption
 ExemptionByName(const char *name)
@@ -136,18 +152,15 @@ RowIsWatched(Form_pg_proc proc, bool wrapped)
 	return ExemptionByName(name) != EXEMPT_NOT;
 }
 
-/* True for functions whose calls are watched. */
+/* True for functions that are to be watched if they are ours. */
 static bool
-IsWatched(Oid function)
+LooksWatched(Oid function)
 {
-	Oid			schema;
+	Oid			schema = get_namespace_oid(LLM_AUDIT_SCHEMA, true);
 	HeapTuple	tuple;
 	Form_pg_proc proc;
 	bool		watched;
 
-	if (function < FirstNormalObjectId)
-		return false;
-	schema = get_namespace_oid(LLM_AUDIT_SCHEMA, true);
 	if (!OidIsValid(schema))
 		return false;
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
@@ -157,7 +170,23 @@ IsWatched(Oid function)
 	watched = proc->pronamespace == schema &&
 		RowIsWatched(proc, !heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL));
 	ReleaseSysCache(tuple);
-	return watched && GuardOwnObject(ProcedureRelationId, function);
+	return watched;
+}
+
+/* True for functions whose calls are watched. */
+static bool
+IsWatched(Oid function)
+{
+	Oid		   *known = &unwatched[function % lengthof(unwatched)];
+	uint64		before = changes;
+
+	if (function < FirstNormalObjectId || *known == function)
+		return false;
+	if (LooksWatched(function))
+		return GuardOwnObject(ProcedureRelationId, function);
+	if (before == changes)
+		*known = function;
+	return false;
 }
 
 /* What the function is exempt from. */
@@ -250,4 +279,6 @@ ExemptInit(void)
 	needs_fmgr_hook = ExemptNeedsHook;
 	prev_fmgr_hook = fmgr_hook;
 	fmgr_hook = ExemptCall;
+	CacheRegisterSyscacheCallback(PROCOID, ForgetFunctions, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, ForgetFunctions, (Datum) 0);
 }

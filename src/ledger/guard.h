@@ -9,6 +9,7 @@
  * guard_alter.c	which subcommands of ALTER TABLE are allowed
  * guard_copy.c		no copies of erasable columns
  * guard_object.c	object access hook: whatever way an object is changed
+ * constraint.c		planned CHECK constraints
  * permit.c			the doors
  * refusal.c		the error, and its record in admin_event
  */
@@ -144,6 +145,19 @@ extern void GuardFail(GuardFrame *frame) pg_attribute_noreturn();
 extern const GuardFrame *GuardUtilityFrame(void);
 
 extern void GuardExecutorInit(void);
+
+/* ---------------- constraint.c ---------------- */
+
+/*
+ * Gives the executor the CHECK constraints of a leaf that it inserts into,
+ * compiled as it would compile them for this statement.
+ */
+struct EState;
+struct ResultRelInfo;
+extern void ConstraintsPrepare(struct ResultRelInfo *info,
+							   struct EState *estate);
+
+extern void ConstraintInit(void);
 
 /* ---------------- guard_utility.c, guard_alter.c, guard_object.c -------- */
 

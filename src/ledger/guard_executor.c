@@ -113,6 +113,31 @@ StatementSkipsPartitionCheck(Relation leaf)
 	}
 }
 
+/* Prepares the checks of those of the relations that are the leaf. */
+static void
+PrepareChecksIn(List *infos, Relation leaf)
+{
+	ListCell   *lc;
+
+	foreach(lc, infos)
+	{
+		ResultRelInfo *info = lfirst(lc);
+
+		if (info->ri_RelationDesc == leaf)
+			ConstraintsPrepare(info, innermost->estate);
+	}
+}
+
+void
+StatementPreparesChecks(Relation leaf)
+{
+	if (innermost == NULL || innermost->estate == NULL)
+		return;
+	PrepareChecksIn(innermost->estate->es_tuple_routing_result_relations,
+					leaf);
+	PrepareChecksIn(innermost->estate->es_opened_result_relations, leaf);
+}
+
 /* True if the plan changes rows anywhere. */
 static bool
 PlanModifies(const PlannedStmt *stmt)
@@ -329,4 +354,5 @@ GuardExecutorInit(void)
 	ExecutorRun_hook = GuardExecutorRun;
 	prev_ExecutorFinish = ExecutorFinish_hook;
 	ExecutorFinish_hook = GuardExecutorFinish;
+	ConstraintInit();
 }

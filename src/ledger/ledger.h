@@ -417,4 +417,10 @@ extern bool StatementStoresEveryRow(void);
  */
 extern void StatementSkipsPartitionCheck(Relation leaf);
 
+/*
+ * Saves the innermost running statement the planning of the leaf's CHECK
+ * constraints, which it is about to check.
+ */
+extern void StatementPreparesChecks(Relation leaf);
+
 #endif

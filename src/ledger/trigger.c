@@ -509,6 +509,7 @@ llm_audit_ledger_insert(PG_FUNCTION_ARGS)
 	StampRow(seg, values, nulls);
 	CheckRequired(leaf, seg, nulls);
 	KeepPartition(leaf, seg, slot, values, nulls);
+	StatementPreparesChecks(leaf);
 	ChainRow(leaf, seg, values, nulls);
 	return PointerGetDatum(ReturnRow(trigdata, values, nulls));
 }
