@@ -33,6 +33,7 @@
 #include "executor/tuptable.h"
 #include "ledger/ledger.h"
 #include "miscadmin.h"
+#include "policy/policy.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -661,6 +662,7 @@ PendingResolve(LaneHold *hold, Relation leaf, const Segment *seg,
 		hold->pending = false;
 		hold->seq--;
 		memcpy(hold->hash, hold->base_hash, SHA256_SIZE);
+		PolicyRowDropped(seg->relid, &hold->pending_id);
 		if (collector.dropped != NULL)
 			collector.dropped(seg->relid, UUIDPGetDatum(&hold->pending_id),
 							  collector.arg);

@@ -312,6 +312,16 @@ GuardExecutorRun(EXECUTOR_RUN_PARAMS)
 	GuardPop(&frame);
 }
 
+/* Match tokens of rows that ON CONFLICT may have dropped: now it is known. */
+static void
+SettleTokens(const GuardFrame *frame)
+{
+	if (frame->stores_every_row || !PolicyTokensWait())
+		return;
+	ChainResolvePending();
+	PolicySettleTokens();
+}
+
 static void
 CallExecutorFinish(QueryDesc *queryDesc)
 {
@@ -336,6 +346,7 @@ GuardExecutorFinish(QueryDesc *queryDesc)
 	PG_TRY();
 	{
 		CallExecutorFinish(queryDesc);
+		SettleTokens(&frame);
 	}
 	PG_CATCH();
 	{

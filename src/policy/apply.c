@@ -536,7 +536,9 @@ StoreTokens(const Segment *seg, const LedgerPlan *plan,
 	owner.environment = values[outcome->environment - 1];
 	owner.organization_id = values[outcome->organization_id - 1];
 	owner.request_id = values[outcome->request_id - 1];
-	TokensWrite(&owner, findings->tokens);
+	TokensKeep(seg, nulls[seg->attrs.id - 1] ? NULL :
+			   DatumGetUUIDP(values[seg->attrs.id - 1]), &owner,
+			   findings->tokens);
 }
 
 /* True if the row's actor is a person, or may be one. */

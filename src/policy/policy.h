@@ -94,6 +94,22 @@ extern void PolicyPreview(const Segment *seg, int which, Datum *values,
 						  bool *nulls);
 
 /*
+ * PolicyRowDropped: ON CONFLICT DO NOTHING has dropped the last row with this
+ * id that was to be inserted into the segment; it leaves no match tokens.
+ */
+extern void PolicyRowDropped(Oid leaf, const pg_uuid_t *id);
+
+/*
+ * PolicySettleTokens: inserts the match tokens of rows that are in by now.
+ * At the end of each statement that may drop rows, once pending positions
+ * are resolved.
+ */
+extern void PolicySettleTokens(void);
+
+/* True if there are any. */
+extern bool PolicyTokensWait(void);
+
+/*
  * PolicyStoredPlain: the plain value of an attribute that is encrypted in a
  * stored row, whose values and nulls are by attribute number, as a datum of
  * the attribute's type.  False if it is not encrypted there, or, with *lost

@@ -181,8 +181,14 @@ typedef struct TokenOwner
 	Datum		request_id;
 } TokenOwner;
 
-/* Inserts a row for each token that the call does not have yet. */
-extern void TokensWrite(const TokenOwner *owner, List *tokens);
+/*
+ * TokensKeep: inserts a row for each token that the call does not have yet.
+ * Where the row itself may still be dropped by ON CONFLICT DO NOTHING, it is
+ * done once that is settled: PolicySettleTokens.  row_id is that of the row
+ * of the segment; NULL if nobody can name it.
+ */
+extern void TokensKeep(const Segment *seg, const pg_uuid_t *row_id,
+					   const TokenOwner *owner, List *tokens);
 
 /* ---------------- log.c: reports and activity ---------------- */
 

@@ -5,11 +5,17 @@
  *
  * Rows are inserted as the owner of the ledger, since a writer of calls need
  * not be one of tokens.  The id of a row follows from call and token, so that
- * a text that is looked at twice, or a retried call, adds nothing.
+ * a text that is looked at twice adds nothing.
+ *
+ * The trigger runs for a row that ON CONFLICT DO NOTHING then drops, too.
+ * Tokens of rows that may be dropped wait in memory until the statement ends
+ * and it is known which rows are in; those of a (sub)transaction that aborts
+ * are forgotten with it.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -20,9 +26,28 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+/* So many rows wait at most before those that are in are settled. */
+#define WAITING_MAX 1000
+
+/* Tokens of a row that may yet be dropped. */
+typedef struct WaitingTokens
+{
+	Oid			leaf;
+	pg_uuid_t	row_id;
+	SubTransactionId made_in;
+	TokenOwner	owner;
+	List	   *tokens;			/* FoundToken */
+} WaitingTokens;
+
 static SPIPlanPtr insert_plan = NULL;
+
+/* WaitingTokens, in the order of their rows, in memory of their own. */
+static List *waiting = NIL;
+static MemoryContext waiting_context = NULL;
 
 /* The owner of match_token, or InvalidOid where setup() has not made it. */
 static Oid
@@ -120,12 +145,14 @@ InsertTokens(const TokenOwner *owner, List *tokens)
 		elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
 }
 
-void
-TokensWrite(const TokenOwner *owner, List *tokens)
+/* Inserts the tokens of rows (WaitingTokens), as the owner of the ledger. */
+static void
+WriteAll(List *rows)
 {
 	Oid			ledger_owner = TokenLedgerOwner();
 	Oid			user;
 	int			security;
+	ListCell   *lc;
 
 	if (!OidIsValid(ledger_owner))
 		return;
@@ -136,7 +163,195 @@ TokensWrite(const TokenOwner *owner, List *tokens)
 						   SECURITY_NOFORCE_RLS);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	InsertTokens(owner, tokens);
+	foreach(lc, rows)
+	{
+		WaitingTokens *row = lfirst(lc);
+
+		InsertTokens(&row->owner, row->tokens);
+	}
 	SPI_finish();
 	SetUserIdAndSecContext(user, security);
+}
+
+/* ---------------- tokens that wait ---------------- */
+
+/* Forgets what waits; its memory goes with the transaction at the latest. */
+static void
+ForgetWaiting(void)
+{
+	waiting = NIL;
+	if (waiting_context != NULL)
+		MemoryContextDelete(waiting_context);
+	waiting_context = NULL;
+}
+
+/*
+ * Before the transaction ends, for a statement whose end went unseen: the one
+ * that has loaded the library, where that is not preloaded.
+ */
+static void
+SettleBeforeEnd(void)
+{
+	if (waiting == NIL)
+		return;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ChainResolvePending();
+	PolicySettleTokens();
+	ChainResolvePending();
+	PopActiveSnapshot();
+}
+
+/* What waits is settled at the end at the latest, or forgotten. */
+static void
+TokensXactCallback(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PRE_PREPARE:
+			SettleBeforeEnd();
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			waiting = NIL;
+			waiting_context = NULL; /* is gone already, or goes now */
+			break;
+		default:
+			break;
+	}
+}
+
+/* Rows of a subtransaction that aborts are gone, others are its parent's. */
+static void
+TokensSubXactCallback(SubXactEvent event, SubTransactionId mine,
+					  SubTransactionId parent, void *arg)
+{
+	ListCell   *lc;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
+		return;
+	foreach(lc, waiting)
+	{
+		WaitingTokens *row = lfirst(lc);
+
+		if (row->made_in != mine)
+			continue;
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+			waiting = foreach_delete_current(waiting, lc);
+		else
+			row->made_in = parent;
+	}
+}
+
+/* Memory for what waits, and callbacks the first time. */
+static void
+PrepareWaiting(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		RegisterXactCallback(TokensXactCallback, NULL);
+		RegisterSubXactCallback(TokensSubXactCallback, NULL);
+		registered = true;
+	}
+	if (waiting_context == NULL)
+		waiting_context = AllocSetContextCreate(TopTransactionContext,
+												"llm_audit match tokens",
+												ALLOCSET_DEFAULT_SIZES);
+}
+
+/* A copy of a uuid. */
+static Datum
+CopyUuid(Datum value)
+{
+	pg_uuid_t  *copy = palloc(sizeof(pg_uuid_t));
+
+	*copy = *DatumGetUUIDP(value);
+	return UUIDPGetDatum(copy);
+}
+
+/* Has tokens wait for the row. */
+static void
+AddWaiting(const Segment *seg, const pg_uuid_t *row_id,
+		   const TokenOwner *owner, List *tokens)
+{
+	MemoryContext old;
+	WaitingTokens *row;
+	ListCell   *lc;
+
+	PrepareWaiting();
+	old = MemoryContextSwitchTo(waiting_context);
+	row = palloc0(sizeof(WaitingTokens));
+	row->leaf = seg->relid;
+	row->row_id = *row_id;
+	row->made_in = GetCurrentSubTransactionId();
+	row->owner.call_id = CopyUuid(owner->call_id);
+	row->owner.environment = PointerGetDatum(DatumGetTextPCopy(owner->environment));
+	row->owner.organization_id = PointerGetDatum(DatumGetTextPCopy(owner->organization_id));
+	row->owner.request_id = PointerGetDatum(DatumGetTextPCopy(owner->request_id));
+	foreach(lc, tokens)
+	{
+		FoundToken *found = palloc(sizeof(FoundToken));
+
+		*found = *(FoundToken *) lfirst(lc);
+		found->token = pstrdup(found->token);
+		row->tokens = lappend(row->tokens, found);
+	}
+	waiting = lappend(waiting, row);
+	MemoryContextSwitchTo(old);
+}
+
+void
+PolicyRowDropped(Oid leaf, const pg_uuid_t *id)
+{
+	for (int i = list_length(waiting) - 1; i >= 0; i--)
+	{
+		WaitingTokens *row = list_nth(waiting, i);
+
+		if (row->leaf == leaf && memcmp(&row->row_id, id, UUID_LEN) == 0)
+		{
+			waiting = list_delete_nth_cell(waiting, i);
+			return;
+		}
+	}
+}
+
+bool
+PolicyTokensWait(void)
+{
+	return waiting != NIL;
+}
+
+void
+PolicySettleTokens(void)
+{
+	List	   *rows = waiting;
+
+	if (rows == NIL)
+		return;
+	waiting = NIL;				/* what is inserted now runs statements, too */
+	WriteAll(rows);
+	if (waiting == NIL)
+		ForgetWaiting();
+}
+
+void
+TokensKeep(const Segment *seg, const pg_uuid_t *row_id,
+		   const TokenOwner *owner, List *tokens)
+{
+	WaitingTokens now = {.owner = *owner,.tokens = tokens};
+
+	if (StatementStoresEveryRow() || row_id == NULL)
+	{
+		WriteAll(list_make1(&now));
+		return;
+	}
+	if (list_length(waiting) >= WAITING_MAX)
+	{
+		ChainResolvePending();
+		PolicySettleTokens();
+	}
+	AddWaiting(seg, row_id, owner, tokens);
 }

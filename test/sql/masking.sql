@@ -188,6 +188,47 @@ RESET ROLE;
 DROP OWNED BY regress_masking_caller;
 DROP ROLE regress_masking_caller;
 SELECT count(*) FROM llm_audit.llm_call WHERE request_id = 'tokens';
+-- A row that ON CONFLICT drops leaves none, in whatever order; a row that a
+-- subtransaction takes back neither; of the rest none is missing.
+CREATE FUNCTION pg_temp.offer(ids int[], texts text[]) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO llm_audit.llm_call (id, request_id, environment, occurred_at, service_name, actor_id, actor_type,
+			operation_name, provider_name, request_model, status, error_message)
+		SELECT format('01930000-0000-7000-8000-%s', lpad(i::text, 12, '0'))::uuid, 'offer-' || i, 'test', now(), 's', 'svc',
+			'service', 'chat', 'p', 'm', 'error', t
+		FROM unnest(ids, texts) AS o (i, t)
+		ON CONFLICT DO NOTHING
+$$;
+SELECT pg_temp.offer('{1,1,2}', '{a1@planted.kz,dropped1@planted.kz,b2@planted.kz}');
+SELECT pg_temp.offer('{2,3,1}', '{dropped2@planted.kz,c3@planted.kz,dropped3@planted.kz}');
+BEGIN;
+SELECT pg_temp.offer('{4}', '{d4@planted.kz}');
+SAVEPOINT s;
+SELECT pg_temp.offer('{5}', '{undone5@planted.kz}');
+ROLLBACK TO s;
+SELECT pg_temp.offer('{5,4}', '{e5@planted.kz,dropped4@planted.kz}');
+DO $$
+BEGIN
+	PERFORM pg_temp.offer('{6}', '{undone6@planted.kz}');
+	RAISE EXCEPTION 'taken back';
+EXCEPTION WHEN raise_exception THEN
+	PERFORM pg_temp.offer('{6,1}', '{f6@planted.kz,dropped5@planted.kz}');
+END
+$$;
+-- in its own transaction a token is there once the statement has ended
+SELECT request_id FROM llm_audit.match_token WHERE request_id LIKE 'offer-%' ORDER BY 1;
+COMMIT;
+SELECT t.request_id, t.token = (llm_audit.compute_tokens(v.value, 'EMAIL_ADDRESS'))[1] AS right_token
+	FROM llm_audit.match_token AS t
+	LEFT JOIN (VALUES (1, 'a1@planted.kz'), (2, 'b2@planted.kz'), (3, 'c3@planted.kz'), (4, 'd4@planted.kz'),
+		(5, 'e5@planted.kz'), (6, 'f6@planted.kz')) AS v (i, value) ON t.request_id = 'offer-' || v.i
+	WHERE t.request_id LIKE 'offer-%' ORDER BY 1;
+-- more rows than wait at once, every second one there already
+SELECT pg_temp.offer(array_agg(i), array_agg(format('u%s@planted.kz', i))) FROM generate_series(1002, 5000, 2) AS i;
+SELECT pg_temp.offer(array_agg(i), array_agg(format('v%s@planted.kz', i))) FROM generate_series(1001, 5000) AS i;
+SELECT count(*), count(DISTINCT request_id) FROM llm_audit.match_token WHERE request_id ~ '^offer-\d{4}$';
+SELECT count(*) FROM llm_audit.llm_call AS c WHERE c.request_id ~ '^offer-\d{4}$' AND NOT EXISTS (
+	SELECT FROM llm_audit.match_token AS t WHERE t.call_id = c.id AND t.token = (llm_audit.compute_tokens(
+		CASE WHEN substr(c.request_id, 7)::int % 2 = 0 THEN 'u' ELSE 'v' END || substr(c.request_id, 7) || '@planted.kz', 'EMAIL_ADDRESS'))[1]);
 SELECT entity, request_id, organization_id, token ~ '^test:[A-Za-z0-9_-]{32}$' AS token,
 		recorded_by = session_user AS by_me FROM llm_audit.match_token
 	WHERE call_id = '01930000-0000-7000-8000-0000000000aa';

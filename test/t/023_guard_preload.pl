@@ -36,6 +36,22 @@ refused($_)
 	'SET session_replication_role = replica; DELETE FROM plain',
 	'SET session_replication_role = replica; TRUNCATE plain');
 
+# Match tokens of rows that may be dropped wait for the end of a statement that
+# nobody watched from its beginning.
+my $columns = call_columns();
+for my $tokens (
+	[ 'INSERT INTO llm_audit.llm_call (' . $columns . ', error_message) SELECT ' . call_values("'first-insert'")
+		  . ", 'a\@planted.kz' ON CONFLICT DO NOTHING", 'first-insert' ],
+	[ 'COPY llm_audit.llm_call (request_id, occurred_at, environment, service_name, actor_id, actor_type, operation_name,'
+		  . " provider_name, request_model, status, error_message) FROM STDIN;\nfirst-copy\t2026-01-01\tprod\ts\tsvc"
+		  . "\tservice\tchat\tp\tm\terror\tb\@planted.kz\n\\.\n", 'first-copy' ])
+{
+	my ($statement, $request) = @$tokens;
+	$node->safe_psql('audit', $statement);
+	is($node->safe_psql('audit', "SELECT entity FROM llm_audit.match_token WHERE request_id = '$request'"),
+		'EMAIL_ADDRESS', "$request: its token is kept");
+}
+
 # Errors quote no value, be it in the session's first statement, which loads
 # the library while it runs.
 $node->safe_psql('audit', q{
@@ -118,7 +134,7 @@ $node->safe_psql('audit', 'ALTER TABLE plain DISABLE TRIGGER llm_audit_guard;'
 pass('without preloading, DDL of a session that has not loaded it passes');
 
 is($node->safe_psql('audit', 'SELECT count(*) FROM llm_audit.llm_call'),
-	'5', 'the rows are there');
+	'7', 'the rows are there');
 $node->append_conf('postgresql.conf',
 	"shared_preload_libraries = 'llm_audit'\n");
 $node->restart;
