@@ -213,6 +213,7 @@ CREATE TABLE llm_audit.legal_hold (
 	end_user_ids text[],
 	customer_keys text[],
 	customer_tokens text[],
+	key_ids text[],
 	organization_id text,
 	environment text,
 	service_name text,
@@ -245,6 +246,8 @@ COMMENT ON COLUMN llm_audit.legal_hold.customer_keys IS
 	'the customer, as customer_key has it, under every live key';
 COMMENT ON COLUMN llm_audit.legal_hold.customer_tokens IS
 	'the customer, as match_token has it, under every live key';
+COMMENT ON COLUMN llm_audit.legal_hold.key_ids IS
+	'keys under which a person that it names was looked for: those that were live when it was placed';
 COMMENT ON COLUMN llm_audit.legal_hold.organization_id IS 'the organization';
 COMMENT ON COLUMN llm_audit.legal_hold.environment IS 'the environment';
 COMMENT ON COLUMN llm_audit.legal_hold.service_name IS 'the service';
@@ -264,6 +267,17 @@ COMMENT ON COLUMN llm_audit.legal_hold.released_at IS
 COMMENT ON COLUMN llm_audit.legal_hold.released_by IS
 	'session user who released it';
 COMMENT ON COLUMN llm_audit.legal_hold.release_reason IS 'why it was released';
+
+CREATE TABLE llm_audit.seen_key (
+	key_id text PRIMARY KEY,
+	first_seen timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE llm_audit.seen_key IS
+	'keys that were live at some time: a hold that names a person does not know those that came later';
+COMMENT ON COLUMN llm_audit.seen_key.key_id IS 'id of the key';
+COMMENT ON COLUMN llm_audit.seen_key.first_seen IS
+	'when a hold was placed, a segment closed or a purge begun with it for the first time';
+SELECT pg_catalog.pg_extension_config_dump('llm_audit.seen_key', '');
 
 CREATE FUNCTION llm_audit.config_changed() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'llm_audit_config_changed';

@@ -469,6 +469,7 @@ BEGIN
 		RETURN false;
 	END IF;
 	SELECT * INTO l FROM llm_audit.ledger WHERE ledger_id = s.ledger_id;
+	PERFORM llm_audit.note_keys();
 	-- an enrolled table may mean something else by a column of that name
 	IF EXISTS (SELECT FROM pg_catalog.pg_attribute
 		WHERE attrelid = close_segment.segment AND attname = 'data_class'

@@ -74,6 +74,51 @@ ALTER TABLE llm_audit.retention_policy
 	ENABLE ALWAYS TRIGGER llm_audit_compliance,
 	ENABLE ALWAYS TRIGGER llm_audit_compliance_truncate;
 
+-- The ledger that a policy in compliance mode is for keeps its identity: under
+-- another one nothing would protect it.
+CREATE FUNCTION llm_audit.guard_ledger() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF (TG_OP = 'DELETE' OR (NEW.ledger_id, NEW.schema_name, NEW.relation_name)
+			IS DISTINCT FROM (OLD.ledger_id, OLD.schema_name, OLD.relation_name))
+		AND EXISTS (SELECT FROM llm_audit.retention_policy p
+			WHERE p.ledger_id = OLD.ledger_id AND p.mode = 'compliance')
+	THEN
+		RAISE EXCEPTION 'a retention policy in compliance mode cannot be removed'
+			USING ERRCODE = 'insufficient_privilege',
+				DETAIL = 'Its ledger keeps its place in the registry.';
+	END IF;
+	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.guard_ledger() IS
+	'trigger of ledger: a ledger with a policy in compliance mode stays registered as what it is';
+REVOKE EXECUTE ON FUNCTION llm_audit.guard_ledger() FROM PUBLIC;
+
+CREATE TRIGGER llm_audit_compliance BEFORE UPDATE OR DELETE
+	ON llm_audit.ledger FOR EACH ROW EXECUTE FUNCTION llm_audit.guard_ledger();
+ALTER TABLE llm_audit.ledger ENABLE ALWAYS TRIGGER llm_audit_compliance;
+
+-- Whether a change of a configuration table was made by hand: not by one of
+-- the functions that record what they do, not by replication, which brings the
+-- publisher's event too, and not while a dump is restored.
+CREATE FUNCTION llm_audit.changed_by_hand(stack text, doors text[])
+	RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT NOT EXISTS (SELECT FROM unnest(doors) AS d WHERE strpos(stack, 'llm_audit.' || d || '(') > 0)
+		AND NOT EXISTS (SELECT FROM pg_stat_get_activity(pg_backend_pid()) AS a
+			WHERE a.backend_type = 'logical replication worker')
+		AND EXISTS (SELECT FROM pg_trigger t
+			WHERE t.tgrelid = to_regclass('llm_audit.admin_event') AND t.tgname = 'llm_audit_insert')
+$$;
+COMMENT ON FUNCTION llm_audit.changed_by_hand(text, text[]) IS
+	'whether a change is due to none of these functions, by the call stack of its trigger; part of the triggers that record changes';
+REVOKE EXECUTE ON FUNCTION llm_audit.changed_by_hand(text, text[]) FROM PUBLIC;
+
 -- Changes by hand are events too.  set_retention() records its own, with what
 -- it means in effect.
 CREATE FUNCTION llm_audit.record_retention_policy() RETURNS trigger
@@ -83,11 +128,12 @@ SET IntervalStyle = 'postgres'
 AS $$
 DECLARE
 	p llm_audit.retention_policy := CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
-	shorter boolean := TG_OP = 'DELETE'
-		OR TG_OP = 'UPDATE' AND llm_audit.period_shorter(NEW.period, OLD.period);
+	shorter boolean := TG_OP <> 'UPDATE' OR llm_audit.period_shorter(NEW.period, OLD.period);
+	stack text;
 BEGIN
+	GET DIAGNOSTICS stack = PG_CONTEXT;
 	IF EXISTS (SELECT FROM llm_audit.ledger l WHERE l.ledger_id = p.ledger_id)
-		AND (TG_OP = 'DELETE' OR NEW.changed_at IS NOT DISTINCT FROM OLD.changed_at)
+		AND llm_audit.changed_by_hand(stack, '{set_retention,enroll}')
 	THEN
 		PERFORM llm_audit.record_own_event(
 			CASE WHEN shorter THEN 'retention_policy.shortened' ELSE 'retention_policy.changed' END,
@@ -95,7 +141,8 @@ BEGIN
 				FROM llm_audit.ledger l WHERE l.ledger_id = p.ledger_id),
 			'changed by hand, without set_retention()',
 			jsonb_build_object('environment', p.environment, 'data_class', p.data_class,
-				'was', OLD.period, 'period', CASE TG_OP WHEN 'UPDATE' THEN NEW.period END));
+				'was', CASE WHEN TG_OP <> 'INSERT' THEN OLD.period END,
+				'period', CASE WHEN TG_OP <> 'DELETE' THEN NEW.period END));
 	END IF;
 	RETURN NULL;
 END
@@ -104,9 +151,10 @@ COMMENT ON FUNCTION llm_audit.record_retention_policy() IS
 	'trigger of retention_policy: records what was changed by hand';
 REVOKE EXECUTE ON FUNCTION llm_audit.record_retention_policy() FROM PUBLIC;
 
-CREATE TRIGGER llm_audit_record AFTER UPDATE OR DELETE
+CREATE TRIGGER llm_audit_record AFTER INSERT OR UPDATE OR DELETE
 	ON llm_audit.retention_policy FOR EACH ROW
 	EXECUTE FUNCTION llm_audit.record_retention_policy();
+ALTER TABLE llm_audit.retention_policy ENABLE ALWAYS TRIGGER llm_audit_record;
 
 -- When rows of each environment and data class would expire that were
 -- recorded at either end of a month: to see what a change does in effect.

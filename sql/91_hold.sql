@@ -16,7 +16,8 @@ COMMENT ON FUNCTION llm_audit.parse_time(text) IS
 	'the time that a text says; NULL if it says none';
 REVOKE EXECUTE ON FUNCTION llm_audit.parse_time(text) FROM PUBLIC;
 
--- An incident is open until its last word is that it was resolved or closed.
+-- An incident is open until its last word in its environment is that it was
+-- resolved or closed.
 CREATE FUNCTION llm_audit.open_incidents()
 	RETURNS TABLE (event_id uuid, incident_id text, environment text,
 		organization_id text, service_name text, occurred_from timestamptz,
@@ -35,6 +36,7 @@ AS $$
 		AND (SELECT s.action IN ('incident.reported', 'incident.reopened')
 			FROM llm_audit.admin_event s
 			WHERE s.category = 'incident' AND s.incident_id = e.incident_id
+				AND s.environment = e.environment
 				AND s.action IN ('incident.reported', 'incident.reopened', 'incident.resolved', 'incident.closed')
 			ORDER BY s.recorded_at DESC, s.id DESC LIMIT 1)
 $$;
@@ -54,7 +56,7 @@ AS $$
 		jsonb_strip_nulls(jsonb_build_object('environment', i.environment,
 			'organization_id', i.organization_id, 'service_name', i.service_name,
 			'occurred_from', i.occurred_from, 'occurred_to', i.occurred_to)),
-		NULL, NULL, NULL, NULL, NULL, i.organization_id, i.environment, i.service_name,
+		NULL, NULL, NULL, NULL, NULL, NULL, i.organization_id, i.environment, i.service_name,
 		NULL, i.occurred_from, i.occurred_to, NULL, i.reported_at, i.reported_by::name,
 		NULL, NULL, NULL, NULL
 	FROM llm_audit.open_incidents() i
@@ -96,6 +98,38 @@ $$;
 COMMENT ON FUNCTION llm_audit.hold_names(text, text, boolean) IS
 	'what a value can stand as in a column of this name: pseudonyms under all live keys, and itself where it would be kept';
 REVOKE EXECUTE ON FUNCTION llm_audit.hold_names(text, text, boolean) FROM PUBLIC;
+
+-- A key that is gone again when somebody asks would be forgotten, so the keys
+-- are noted wherever holds matter.
+CREATE FUNCTION llm_audit.note_keys() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF llm_audit.key_problem() IS NULL THEN
+		INSERT INTO llm_audit.seen_key (key_id)
+			SELECT k FROM unnest(llm_audit.key_ids()) AS k
+			WHERE NOT EXISTS (SELECT FROM llm_audit.seen_key s WHERE s.key_id = k)
+			ON CONFLICT DO NOTHING;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.note_keys() IS
+	'notes in seen_key which keys are live; part of place_hold(), close_segment() and purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.note_keys() FROM PUBLIC;
+
+-- Under a key that came after the hold nobody can tell whose a pseudonym is.
+CREATE FUNCTION llm_audit.later_keys(h llm_audit.legal_hold) RETURNS text[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN h.key_ids IS NULL THEN '{}' ELSE
+		ARRAY(SELECT k.key_id FROM llm_audit.seen_key k
+			WHERE k.first_seen >= h.placed_at AND k.key_id <> ALL (h.key_ids)) END
+$$;
+COMMENT ON FUNCTION llm_audit.later_keys(llm_audit.legal_hold) IS
+	'keys that came after a hold that names a person: all pseudonyms under these are held until the hold is placed anew';
+REVOKE EXECUTE ON FUNCTION llm_audit.later_keys(llm_audit.legal_hold) FROM PUBLIC;
 
 CREATE FUNCTION llm_audit.check_hold_scope(scope jsonb) RETURNS void
 LANGUAGE plpgsql STABLE
@@ -242,6 +276,7 @@ BEGIN
 		END IF;
 	END IF;
 
+	PERFORM llm_audit.note_keys();
 	h.hold_id := llm_audit.uuid7();
 	h.ticket := ticket;
 	h.reason := reason;
@@ -251,7 +286,11 @@ BEGIN
 	h.end_user_ids := llm_audit.hold_names(scope ->> 'end_user_id', 'end_user_id', true);
 	h.customer_keys := llm_audit.hold_names(scope ->> 'customer', 'customer_key', true);
 	IF scope ? 'customer' AND llm_audit.key_problem() IS NULL THEN
-		h.customer_tokens := llm_audit.compute_tokens(scope ->> 'customer', NULL);
+		h.customer_tokens := ARRAY(SELECT DISTINCT t
+			FROM unnest(llm_audit.compute_tokens(scope ->> 'customer', NULL)) AS t);
+	END IF;
+	IF scope ?| '{actor_id,end_user_id,customer}' AND llm_audit.key_problem() IS NULL THEN
+		h.key_ids := llm_audit.key_ids();
 	END IF;
 	h.organization_id := scope ->> 'organization_id';
 	h.environment := scope ->> 'environment';
@@ -342,23 +381,34 @@ ALTER TABLE llm_audit.legal_hold
 	ENABLE ALWAYS TRIGGER llm_audit_hold,
 	ENABLE ALWAYS TRIGGER llm_audit_hold_truncate;
 
--- A release by hand is an event too.
+-- Each release is an event, and so is a hold that somebody places by hand.
 CREATE FUNCTION llm_audit.record_legal_hold() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	stack text;
 BEGIN
-	PERFORM llm_audit.record_own_event('legal_hold.released', 'legal_hold', NEW.hold_id::text,
-		NEW.release_reason, jsonb_build_object('ticket', NEW.ticket, 'released_by', NEW.released_by));
+	GET DIAGNOSTICS stack = PG_CONTEXT;
+	IF NOT llm_audit.changed_by_hand(stack, CASE WHEN TG_OP = 'INSERT' THEN '{place_hold}'::text[] ELSE '{}' END) THEN
+		RETURN NULL;
+	ELSIF TG_OP = 'INSERT' THEN
+		PERFORM llm_audit.record_own_event('legal_hold.placed', 'legal_hold', NEW.hold_id::text,
+			NEW.reason, jsonb_build_object('ticket', NEW.ticket, 'scope', NEW.scope, 'by_hand', true));
+	ELSE
+		PERFORM llm_audit.record_own_event('legal_hold.released', 'legal_hold', NEW.hold_id::text,
+			NEW.release_reason, jsonb_build_object('ticket', NEW.ticket, 'released_by', NEW.released_by));
+	END IF;
 	RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.record_legal_hold() IS
-	'trigger of legal_hold: records that a hold was released';
+	'trigger of legal_hold: records that a hold was released, or placed by hand';
 REVOKE EXECUTE ON FUNCTION llm_audit.record_legal_hold() FROM PUBLIC;
 
-CREATE TRIGGER llm_audit_record AFTER UPDATE ON llm_audit.legal_hold
+CREATE TRIGGER llm_audit_record AFTER INSERT OR UPDATE ON llm_audit.legal_hold
 	FOR EACH ROW EXECUTE FUNCTION llm_audit.record_legal_hold();
+ALTER TABLE llm_audit.legal_hold ENABLE ALWAYS TRIGGER llm_audit_record;
 
 -- ---------------- which rows are held ----------------
 
@@ -387,11 +437,15 @@ LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	by_token boolean := lead = 'customer by token';
+	-- the leads to what has a pseudonym under a later key end with this
+	later boolean := lead LIKE '% later';
+	by_token boolean := lead LIKE 'customer by token%';
+	known text := CASE WHEN later THEN replace(lead, ' later', '') ELSE lead END;
+	col name;
 	condition text := '';
 	k record;
 BEGIN
-	IF (CASE lead WHEN 'request' THEN c.request WHEN 'actor' THEN c.actor
+	IF (CASE known WHEN 'request' THEN c.request WHEN 'actor' THEN c.actor
 		WHEN 'end_user' THEN c.end_user WHEN 'customer' THEN c.customer
 		WHEN 'customer by token' THEN coalesce(c.token, c.request)
 		WHEN 'organization' THEN c.organization WHEN 'service' THEN c.service
@@ -405,7 +459,8 @@ BEGIN
 			AS v (key, col, list)
 	LOOP
 		condition := condition || CASE WHEN k.col IS NULL THEN format(' AND h.%I IS NULL', k.key)
-			WHEN k.list THEN format(' AND (h.%I IS NULL OR %s.%I = ANY (h.%I))', k.key, r, k.col, k.key)
+			WHEN k.list THEN format(' AND (h.%1$I IS NULL OR %2$s.%3$I = ANY (h.%1$I) OR split_part(%2$s.%3$I, '':'', 1) = ANY (h.later_keys))',
+				k.key, r, k.col)
 			ELSE format(' AND (h.%I IS NULL OR %s.%I = h.%I)', k.key, r, k.col, k.key) END;
 	END LOOP;
 	condition := condition || format(
@@ -415,17 +470,34 @@ BEGIN
 	IF c.kind IS NOT NULL THEN
 		condition := condition || format(' AND (h.kinds IS NULL OR %s.%I = ANY (h.kinds))', r, c.kind);
 	END IF;
-	IF NOT (by_token OR lead = 'customer') THEN
+	IF NOT (by_token OR known = 'customer') THEN
 		condition := condition || ' AND (h.customer_keys IS NULL'
 			|| CASE WHEN c.customer IS NULL THEN ''
-				ELSE format(' OR %s.%I = ANY (h.customer_keys)', r, c.customer) END
+				ELSE format(' OR %1$s.%2$I = ANY (h.customer_keys) OR split_part(%1$s.%2$I, '':'', 1) = ANY (h.later_keys)', r, c.customer) END
 			|| CASE WHEN c.token IS NULL THEN ''
-				ELSE format(' OR %s.%I = ANY (h.customer_tokens)', r, c.token) END
+				ELSE format(' OR %1$s.%2$I = ANY (h.customer_tokens) OR split_part(%1$s.%2$I, '':'', 1) = ANY (h.later_keys)', r, c.token) END
 			|| CASE WHEN c.request IS NULL THEN '' ELSE format(
-				' OR EXISTS (SELECT FROM llm_audit.match_token t WHERE t.token = ANY (h.customer_tokens) AND t.request_id = %s.%I)',
+				' OR EXISTS (SELECT FROM llm_audit.match_token t WHERE (t.token = ANY (h.customer_tokens) OR split_part(t.token, '':'', 1) = ANY (h.later_keys)) AND t.request_id = %s.%I)',
 				r, c.request) END || ')';
 	END IF;
 	condition := format(' WHERE h.lead = %L', split_part(lead, ' ', 1)) || condition || extra;
+	IF later THEN
+		-- holds that differ in the person only lead to the same rows
+		col := CASE known WHEN 'actor' THEN c.actor WHEN 'end_user' THEN c.end_user
+			WHEN 'customer' THEN c.customer ELSE c.token END;
+		RETURN format(' FROM (SELECT DISTINCT x.lead, k.v, x.later_keys, NULL::text[] AS request_ids,
+				CASE WHEN x.lead <> ''actor'' THEN x.actor_ids END AS actor_ids,
+				CASE WHEN x.lead <> ''end_user'' THEN x.end_user_ids END AS end_user_ids,
+				CASE WHEN x.lead <> ''customer'' THEN x.customer_keys END AS customer_keys,
+				CASE WHEN x.lead <> ''customer'' THEN x.customer_tokens END AS customer_tokens,
+				x.organization_id, x.environment, x.service_name, x.occurred_from, x.occurred_to, x.kinds
+				FROM h AS x CROSS JOIN LATERAL unnest(x.later_keys) AS k (v) WHERE x.lead = %L OFFSET 0) AS h',
+				split_part(lead, ' ', 1))
+			|| CASE WHEN by_token AND c.token IS NULL THEN format(
+				' JOIN llm_audit.match_token t ON split_part(t.token, '':'', 1) = h.v JOIN %s %s ON %s.%I = t.request_id', source, r, r, c.request)
+				ELSE format(' JOIN %s %s ON split_part(%s.%I, '':'', 1) = h.v', source, r, r, col) END
+			|| condition;
+	END IF;
 	RETURN CASE
 		WHEN lead = 'request' THEN format(' FROM (SELECT h.*, k.v FROM h CROSS JOIN LATERAL unnest(h.request_ids) AS k (v) OFFSET 0) AS h JOIN %s %s ON %s.%I = h.v', source, r, r, c.request)
 		WHEN lead = 'actor' THEN format(' FROM (SELECT h.*, k.v FROM h CROSS JOIN LATERAL unnest(h.actor_ids) AS k (v) OFFSET 0) AS h JOIN %s %s ON %s.%I = h.v', source, r, r, c.actor)
@@ -442,14 +514,23 @@ COMMENT ON FUNCTION llm_audit.hold_join(text, text, record, text, text) IS
 	'FROM and WHERE that join holds with one kind of lead to the rows that they cover; part of hold_query()';
 REVOKE EXECUTE ON FUNCTION llm_audit.hold_join(text, text, record, text, text) FROM PUBLIC;
 
--- Holds that can concern a segment.
+-- Holds that can concern a segment.  One of another ledger concerns calls and
+-- tokens too if it is by them that it leads to its rows.
 CREATE FUNCTION llm_audit.segment_holds(s llm_audit.ledger_segment)
 	RETURNS SETOF llm_audit.legal_hold
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT h.* FROM llm_audit.active_holds() h
-	WHERE (h.ledger_id IS NULL OR h.ledger_id = s.ledger_id)
+	WHERE (h.ledger_id IS NULL OR h.ledger_id = s.ledger_id
+			OR EXISTS (SELECT FROM llm_audit.ledger l
+				JOIN llm_audit.ledger o ON o.ledger_id = h.ledger_id AND o.builtin
+				WHERE l.ledger_id = s.ledger_id AND l.builtin
+					AND (l.relation_name = 'llm_call' AND (h.actor_ids IS NOT NULL
+							OR h.end_user_ids IS NOT NULL OR h.customer_keys IS NOT NULL
+							OR h.organization_id IS NOT NULL OR h.service_name IS NOT NULL
+							OR h.occurred_from IS NOT NULL OR h.occurred_to IS NOT NULL)
+						OR l.relation_name = 'match_token' AND h.customer_tokens IS NOT NULL)))
 		AND (h.environment IS NULL OR s.environment IN ('', h.environment))
 $$;
 COMMENT ON FUNCTION llm_audit.segment_holds(llm_audit.ledger_segment) IS
@@ -476,17 +557,23 @@ DECLARE
 	linked text[] := '{}';
 	lacking text;
 	part text;
+	rotated boolean;
 BEGIN
 	SELECT r.* INTO s FROM llm_audit.ledger_segment r
 		JOIN pg_catalog.pg_class x ON x.relname = r.relation_name
 			AND x.relnamespace = to_regnamespace(quote_ident(r.schema_name))
 		WHERE x.oid = leaf;
 	SELECT * INTO l FROM llm_audit.ledger r WHERE r.ledger_id = s.ledger_id;
-	SELECT array_agg(DISTINCT llm_audit.hold_lead(h)) INTO leads FROM llm_audit.segment_holds(s) h;
+	SELECT array_agg(DISTINCT llm_audit.hold_lead(h)), bool_or(llm_audit.later_keys(h) <> '{}')
+		INTO leads, rotated FROM llm_audit.segment_holds(s) h;
 	IF leads IS NULL THEN
 		RETURN NULL;
 	ELSIF 'customer' = ANY (leads) THEN
 		leads := leads || 'customer by token'::text;
+	END IF;
+	IF rotated THEN
+		leads := leads || ARRAY(SELECT x || ' later' FROM unnest(leads) AS x
+			WHERE x IN ('actor', 'end_user', 'customer', 'customer by token'));
 	END IF;
 	c := llm_audit.hold_columns(l);
 	FOREACH lead IN ARRAY leads LOOP
@@ -500,9 +587,10 @@ BEGIN
 		WHERE r.schema_name = 'llm_audit' AND r.relation_name = 'llm_call';
 	IF c.request IS NOT NULL AND l.ledger_id <> calls.ledger_id THEN
 		cc := llm_audit.hold_columns(calls);
-		lacking := ' AND (' || concat_ws(' OR ', 'h.customer_keys IS NOT NULL',
-			CASE WHEN c.actor IS NULL THEN 'h.actor_ids IS NOT NULL' END,
-			CASE WHEN c.end_user IS NULL THEN 'h.end_user_ids IS NOT NULL' END,
+		lacking := ' AND (' || concat_ws(' OR ',
+			'h.customer_keys IS NOT NULL OR h.lead = ''customer''',
+			CASE WHEN c.actor IS NULL THEN 'h.actor_ids IS NOT NULL OR h.lead = ''actor''' END,
+			CASE WHEN c.end_user IS NULL THEN 'h.end_user_ids IS NOT NULL OR h.lead = ''end_user''' END,
 			CASE WHEN c.service IS NULL THEN 'h.service_name IS NOT NULL' END,
 			CASE WHEN c.organization IS NULL THEN 'h.organization_id IS NOT NULL' END,
 			'h.occurred_from IS NOT NULL OR h.occurred_to IS NOT NULL') || ')'
@@ -516,10 +604,16 @@ BEGIN
 			array_to_string(linked, ' UNION ALL '), leaf, c.request,
 			CASE WHEN c.kind IS NULL THEN '' ELSE format(' WHERE m.kinds IS NULL OR r.%I = ANY (m.kinds)', c.kind) END);
 	END IF;
+	IF l.builtin AND l.relation_name = 'admin_event' THEN
+		-- else a freeze would end with the event that it is from
+		parts := parts || format('SELECT r.chain_lane, r.chain_seq FROM ONLY %s r
+			WHERE r.id IN (SELECT h.hold_id FROM h)', leaf);
+	END IF;
 	IF parts = '{}' THEN
 		RETURN NULL;
 	END IF;
-	RETURN format('WITH h AS MATERIALIZED (SELECT x.*, llm_audit.hold_lead(x) AS lead FROM llm_audit.ledger_segment s
+	RETURN format('WITH h AS MATERIALIZED (SELECT x.*, llm_audit.hold_lead(x) AS lead,
+				llm_audit.later_keys(x) AS later_keys FROM llm_audit.ledger_segment s
 			CROSS JOIN LATERAL llm_audit.segment_holds(s) x WHERE s.ledger_id = %L AND s.segment = %s)
 		SELECT chain_lane, chain_seq FROM (%s) AS held', s.ledger_id, s.segment,
 		array_to_string(parts, ' UNION ALL '));
@@ -643,7 +737,7 @@ CREATE FUNCTION llm_audit.hold_report(released boolean DEFAULT false,
 	RETURNS TABLE (hold_id uuid, source text, ticket text, reason text,
 		scope jsonb, placed_at timestamptz, placed_by name, until timestamptz,
 		released_at timestamptz, released_by name, release_reason text,
-		held_rows bigint)
+		held_rows bigint, later_keys text[])
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -654,11 +748,12 @@ BEGIN
 	RETURN QUERY
 		SELECT h.hold_id, CASE WHEN o.hold_id IS NULL THEN 'incident' ELSE 'hold' END, h.ticket,
 			h.reason, h.scope, h.placed_at, h.placed_by, h.until, h.released_at, h.released_by,
-			h.release_reason, CASE WHEN count_rows THEN llm_audit.count_held(h.hold_id) END
+			h.release_reason, CASE WHEN count_rows THEN llm_audit.count_held(h.hold_id) END,
+			llm_audit.later_keys(h)
 		FROM llm_audit.active_holds() h LEFT JOIN llm_audit.legal_hold o USING (hold_id)
 		UNION ALL
 		SELECT h.hold_id, 'hold', h.ticket, h.reason, h.scope, h.placed_at, h.placed_by, h.until,
-			h.released_at, h.released_by, h.release_reason, NULL
+			h.released_at, h.released_by, h.release_reason, NULL, '{}'
 		FROM llm_audit.legal_hold h
 		WHERE hold_report.released AND NOT (h.released_at IS NULL
 			AND (h.until IS NULL OR h.until > clock_timestamp()))
@@ -666,7 +761,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION llm_audit.hold_report(boolean, boolean) IS
-	'holds in force and freezes around open incidents, with released true those that are over too; count_rows: how many rows each covers now, 0 for a hold on nothing, which reads the ledgers; recorded; for llm_audit_compliance, llm_audit_auditor and llm_audit_admin';
+	'holds in force and freezes around open incidents, with released true those that are over too; count_rows: how many rows each covers now, 0 for a hold on nothing, which reads the ledgers; later_keys: keys that came after it, under which every person is held until it is placed anew; recorded; for llm_audit_compliance, llm_audit_auditor and llm_audit_admin';
 REVOKE EXECUTE ON FUNCTION llm_audit.hold_report(boolean, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.hold_report(boolean, boolean)
 	TO llm_audit_compliance, llm_audit_auditor, llm_audit_admin;

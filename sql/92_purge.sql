@@ -36,6 +36,12 @@ COMMENT ON FUNCTION llm_audit.lock_readers() IS
 	'waits up to a minute for verify to end and keeps it away until the transaction ends; false if it goes on; part of purge()';
 REVOKE EXECUTE ON FUNCTION llm_audit.lock_readers() FROM PUBLIC;
 
+CREATE FUNCTION llm_audit.lock_holds() RETURNS boolean
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'llm_audit_lock_holds';
+COMMENT ON FUNCTION llm_audit.lock_holds() IS
+	'waits for whoever places or releases a hold, and keeps holds as they are until the transaction ends; false if that takes more than a minute or two; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.lock_holds() FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.lock_purged(leaf regclass) RETURNS boolean
 	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'llm_audit_lock_purged';
 COMMENT ON FUNCTION llm_audit.lock_purged(regclass) IS
@@ -145,21 +151,53 @@ COMMENT ON FUNCTION llm_audit.purges_rows(llm_audit.ledger_segment) IS
 	'whether rows of a segment go one by one as they expire, and not with the last of them';
 REVOKE EXECUTE ON FUNCTION llm_audit.purges_rows(llm_audit.ledger_segment) FROM PUBLIC;
 
+-- That a file is there is not enough: it is read as a whole, and again if it
+-- was changed or an hour has passed.
 CREATE FUNCTION llm_audit.was_archived(s llm_audit.ledger_segment) RETURNS boolean
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	a record;
+	manifest jsonb;
+	modified timestamptz;
 BEGIN
-	RETURN llm_audit.archive_of(to_regclass(format('%I.%I', s.schema_name, s.relation_name))) IS NOT NULL;
+	SELECT * INTO a FROM llm_audit.archive_file f
+		WHERE f.ledger_id = s.ledger_id AND f.segment = s.segment
+			AND f.path = llm_audit.archive_of(llm_audit.leaf_of(s))
+		ORDER BY f.created_at DESC LIMIT 1;
+	IF NOT FOUND THEN
+		RETURN false;
+	END IF;
+	modified := (pg_stat_file(a.path)).modification;
+	IF modified = a.modified_at AND a.checked_at > clock_timestamp() - interval '1 hour'
+		AND a.checked_at <= clock_timestamp()
+	THEN
+		RETURN true;
+	END IF;
+	manifest := llm_audit.archive_manifest(a.path);
+	IF (manifest #>> '{segment,ledger_id}')::uuid IS DISTINCT FROM a.ledger_id
+		OR (manifest #>> '{segment,segment}')::int IS DISTINCT FROM a.segment
+		OR (manifest #>> '{rows,count}')::bigint IS DISTINCT FROM a.row_count
+	THEN
+		RETURN false;
+	END IF;
+	UPDATE llm_audit.archive_file f SET modified_at = modified, checked_at = clock_timestamp()
+		WHERE f.archive_id = a.archive_id;
+	RETURN true;
+EXCEPTION
+	-- damaged, no JSON, not to be read
+	WHEN data_corrupted OR data_exception OR io_error OR undefined_file OR insufficient_privilege THEN
+		RETURN false;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.was_archived(llm_audit.ledger_segment) IS
-	'whether a segment has an archive that is still there and counts';
+	'whether a segment has an archive that counts and is still there, whole, and this segment''s';
 REVOKE EXECUTE ON FUNCTION llm_audit.was_archived(llm_audit.ledger_segment) FROM PUBLIC;
 
 -- The one place for what has to be done with a segment before it is purged.
 CREATE FUNCTION llm_audit.purge_obstacle(s llm_audit.ledger_segment) RETURNS text
-LANGUAGE sql STABLE
+LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT CASE
@@ -170,7 +208,7 @@ AS $$
 			THEN 'no segment_event says how the segment ended: run llm_audit.verify()'
 		WHEN EXISTS (SELECT FROM llm_audit.segment_policies(s) p WHERE p.archive_before_purge)
 			AND NOT llm_audit.was_archived(s)
-			THEN 'the segment has not been archived, which its policy asks for'
+			THEN 'the segment has not been archived, which its policy asks for, or its archive is gone or damaged'
 		END
 $$;
 COMMENT ON FUNCTION llm_audit.purge_obstacle(llm_audit.ledger_segment) IS
@@ -422,7 +460,7 @@ REVOKE EXECUTE ON FUNCTION llm_audit.ended_segments(regclass) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.ended_segments(regclass)
 	TO llm_audit_admin, llm_audit_compliance, llm_audit_auditor;
 
-CREATE FUNCTION llm_audit.begin_purge(reason text) RETURNS boolean
+CREATE FUNCTION llm_audit.begin_purge(reason text) RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -432,15 +470,17 @@ BEGIN
 		RAISE EXCEPTION 'a reason is needed to purge'
 			USING ERRCODE = 'invalid_parameter_value';
 	ELSIF NOT llm_audit.lock_readers() THEN
-		RETURN false;
-	END IF;
+		RETURN 'verify is reading the ledgers, or another purge is under way';
 	-- one purge at a time, and no hold is placed until it is done
-	LOCK TABLE llm_audit.legal_hold IN SHARE ROW EXCLUSIVE MODE;
-	RETURN true;
+	ELSIF NOT llm_audit.lock_holds() THEN
+		RETURN 'somebody is placing or releasing a hold';
+	END IF;
+	PERFORM llm_audit.note_keys();
+	RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.begin_purge(text) IS
-	'takes the locks of a purge; false if verify goes on; part of purge()';
+	'takes the locks of a purge; why it cannot, NULL if it can; part of purge()';
 REVOKE EXECUTE ON FUNCTION llm_audit.begin_purge(text) FROM PUBLIC;
 
 CREATE FUNCTION llm_audit.purge(target regclass DEFAULT NULL,
@@ -458,7 +498,7 @@ DECLARE
 	s llm_audit.ledger_segment;
 	purge_id uuid := llm_audit.uuid7();
 	budget bigint := coalesce(max_rows, 9223372036854775807);
-	found_any boolean := false;
+	why text;
 BEGIN
 	IF max_rows <= 0 THEN
 		RAISE EXCEPTION 'max_rows must be positive, or null'
@@ -470,9 +510,12 @@ BEGIN
 			USING ERRCODE = 'wrong_object_type';
 	END IF;
 	dry_run := coalesce(dry_run, true);
-	IF NOT dry_run AND NOT llm_audit.begin_purge(reason) THEN
-		RETURN QUERY SELECT target, NULL::int, 'keep', NULL::bigint, 'verify is reading the ledgers';
-		RETURN;
+	IF NOT dry_run THEN
+		why := llm_audit.begin_purge(reason);
+		IF why IS NOT NULL THEN
+			RETURN QUERY SELECT target, NULL::int, 'keep', NULL::bigint, why;
+			RETURN;
+		END IF;
 	END IF;
 	FOR t IN SELECT * FROM llm_audit.ended_segments(target) LOOP
 		EXIT WHEN budget <= 0;
@@ -501,6 +544,7 @@ AS $$
 DECLARE
 	s llm_audit.ledger_segment;
 	leaf regclass;
+	filled boolean;
 BEGIN
 	IF coalesce(btrim(reason), '') = '' THEN
 		RAISE EXCEPTION 'a reason is needed to purge'
@@ -514,6 +558,16 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	leaf := to_regclass(format('%I.%I', s.schema_name, s.relation_name));
+	IF NOT llm_audit.lock_purged(leaf) THEN
+		RAISE WARNING 'the empty table of purged segment "%" is in use and stays for now', leaf;
+		RETURN leaf;
+	END IF;
+	EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s)', leaf) INTO filled;
+	IF filled THEN
+		RAISE WARNING 'segment "%" is registered as purged, but has rows: it stays', leaf
+			USING HINT = 'Run llm_audit.verify().';
+		RETURN leaf;
+	END IF;
 	IF coalesce(llm_audit.setting('key_directory'), '') <> '' AND EXISTS (
 		SELECT FROM llm_audit.data_keys() k
 		WHERE k.ledger_id = s.ledger_id AND k.segment = s.segment AND k.state <> 'destroyed')

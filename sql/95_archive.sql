@@ -9,6 +9,8 @@ CREATE TABLE llm_audit.archive_file (
 	row_count bigint NOT NULL,
 	bytes bigint NOT NULL,
 	erasures bigint NOT NULL,
+	modified_at timestamptz,
+	checked_at timestamptz,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
 	created_by name NOT NULL DEFAULT session_user
 );
@@ -21,6 +23,10 @@ COMMENT ON COLUMN llm_audit.archive_file.row_count IS 'rows in it';
 COMMENT ON COLUMN llm_audit.archive_file.bytes IS 'size of the file';
 COMMENT ON COLUMN llm_audit.archive_file.erasures IS
 	'receipts of erasures that the segment had then';
+COMMENT ON COLUMN llm_audit.archive_file.modified_at IS
+	'when the file had last been changed, as it was checked before a purge';
+COMMENT ON COLUMN llm_audit.archive_file.checked_at IS
+	'when it was last read as a whole before a purge';
 COMMENT ON COLUMN llm_audit.archive_file.created_at IS 'when it was written';
 COMMENT ON COLUMN llm_audit.archive_file.created_by IS 'session user';
 SELECT pg_catalog.pg_extension_config_dump('llm_audit.archive_file', '');

@@ -35,6 +35,7 @@
 
 PG_FUNCTION_INFO_V1(llm_audit_purge_condition);
 PG_FUNCTION_INFO_V1(llm_audit_lock_readers);
+PG_FUNCTION_INFO_V1(llm_audit_lock_holds);
 PG_FUNCTION_INFO_V1(llm_audit_lock_purged);
 PG_FUNCTION_INFO_V1(llm_audit_purge_rows);
 PG_FUNCTION_INFO_V1(llm_audit_purge_whole);
@@ -42,6 +43,7 @@ PG_FUNCTION_INFO_V1(llm_audit_drop_purged);
 
 /* How often to try, and how long to pause in between. */
 #define READERS_ATTEMPTS	600
+#define HOLDS_ATTEMPTS		300
 #define LOCK_ATTEMPTS		20
 #define PAUSE_MS			100
 
@@ -216,6 +218,29 @@ llm_audit_lock_readers(PG_FUNCTION_ARGS)
 		Pause();
 	}
 	PG_RETURN_BOOL(false);
+}
+
+/*
+ * llm_audit.lock_holds() -> boolean
+ *		Waits for whoever places or releases a hold, in attempts of
+ *		llm_audit.ddl_lock_timeout, so that a prepared transaction does not
+ *		keep verify away for ever; false if somebody goes on.
+ */
+Datum
+llm_audit_lock_holds(PG_FUNCTION_ARGS)
+{
+	bool		done = false;
+
+	SPI_connect();
+	for (int attempt = 0; attempt < HOLDS_ATTEMPTS && !done; attempt++)
+	{
+		done = SegmentTry(PERMIT_NONE,
+						  "LOCK TABLE llm_audit.legal_hold IN SHARE ROW EXCLUSIVE MODE");
+		if (!done)
+			Pause();
+	}
+	SPI_finish();
+	PG_RETURN_BOOL(done);
 }
 
 /*
