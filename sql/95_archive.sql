@@ -199,56 +199,140 @@ COMMENT ON FUNCTION llm_audit.refuse_archive_change() IS
 	'statement trigger of the tables that load_archive() makes: refuses every change';
 REVOKE EXECUTE ON FUNCTION llm_audit.refuse_archive_change() FROM PUBLIC;
 
+-- Rows go into a table of a superuser's in a schema where only superusers make
+-- tables: whoever else could have made it would read them, or run code.
+CREATE FUNCTION llm_audit.check_archive_schema(schema name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF schema LIKE 'pg\_%' OR schema IN ('llm_audit', 'information_schema') THEN
+		RAISE EXCEPTION 'archives cannot be loaded into schema "%"', schema
+			USING ERRCODE = 'invalid_schema_name';
+	ELSIF EXISTS (SELECT FROM pg_namespace n
+		LEFT JOIN LATERAL aclexplode(n.nspacl) AS a ON a.privilege_type = 'CREATE'
+		WHERE n.nspname = schema
+			AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = n.nspowner)
+			OR n.nspname = schema AND a.grantee IS NOT NULL
+			AND NOT coalesce((SELECT rolsuper FROM pg_roles WHERE oid = a.grantee), false))
+	THEN
+		RAISE EXCEPTION 'archives cannot be loaded into schema "%"', schema
+			USING ERRCODE = 'invalid_schema_name',
+				DETAIL = 'Others than superusers can make tables in it.',
+				HINT = 'Load them into a schema that does not exist yet.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.check_archive_schema(name) IS
+	'raises 3F000 unless a schema is absent or superusers alone can make tables in it; part of load_archive()';
+REVOKE EXECUTE ON FUNCTION llm_audit.check_archive_schema(name) FROM PUBLIC;
+
+-- What the roles of llm_audit may see of the live ledger they may see of an
+-- archive: the same views, over its table, recorded and limited in the same way.
+CREATE FUNCTION llm_audit.make_archive_views(relation regclass, schema name,
+		ledger name) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	v record;
+	view text;
+BEGIN
+	EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', relation);
+	EXECUTE format('CREATE POLICY llm_audit_read ON %s FOR SELECT TO llm_audit_view_owner USING (%s)',
+		relation, llm_audit.scope_condition(ledger, NULL));
+	EXECUTE format('GRANT SELECT ON %s TO llm_audit_view_owner', relation);
+	EXECUTE format('GRANT USAGE ON SCHEMA %I TO llm_audit_view_owner', schema);
+	FOR v IN SELECT b.*, llm_audit.view_query(replace(b.body, llm_audit.body_expression(), 'c.body'),
+			b.view_name, b.ledger, b.tasks, b.needs_reason) AS query
+		FROM llm_audit.builtin_views() b
+		WHERE b.ledger = make_archive_views.ledger AND cardinality(b.readers) > 0
+	LOOP
+		view := format('%I.%I', schema, v.view_name);
+		EXECUTE format('CREATE VIEW %s WITH (security_barrier) AS %s', view,
+			regexp_replace(replace(v.query, quote_literal('llm_audit.' || v.view_name), quote_literal(view)),
+				'\mllm_audit\.' || ledger || '\M', replace(relation::text, '\', '\\'), 'g'));
+		EXECUTE format('ALTER VIEW %s OWNER TO llm_audit_view_owner', view);
+		EXECUTE format('COMMENT ON VIEW %s IS %L', view, v.description);
+		EXECUTE format('GRANT SELECT ON %s TO %s', view, array_to_string(v.readers, ', '));
+		EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', schema, array_to_string(v.readers, ', '));
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.make_archive_views(regclass, name, name) IS
+	'makes row security and the views of builtin_views() over the table of a loaded archive; part of load_archive()';
+REVOKE EXECUTE ON FUNCTION llm_audit.make_archive_views(regclass, name, name) FROM PUBLIC;
+
 -- The manifest is a file's word: of it only names, quoted, and numbers of
 -- built-in types become part of a statement.
+CREATE FUNCTION llm_audit.archive_columns(manifest jsonb) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM jsonb_array_elements(manifest #> '{segment,columns}') c
+		WHERE (c ->> 'type_oid')::oid >= 10000 OR (c ->> 'name') IS NULL
+			OR format_type((c ->> 'type_oid')::oid, (c ->> 'type_modifier')::int) = '???')
+		OR jsonb_array_length(manifest #> '{segment,columns}') = 0
+		OR coalesce(manifest #>> '{segment,name}', '') = ''
+	THEN
+		RAISE EXCEPTION 'the archive has a column of an unknown type, or no name'
+			USING ERRCODE = 'data_corrupted';
+	END IF;
+	RETURN (SELECT string_agg(format('%I %s', c ->> 'name',
+			format_type((c ->> 'type_oid')::oid, (c ->> 'type_modifier')::int)), ', ' ORDER BY n)
+		FROM jsonb_array_elements(manifest #> '{segment,columns}') WITH ORDINALITY AS x (c, n));
+END
+$$;
+COMMENT ON FUNCTION llm_audit.archive_columns(jsonb) IS
+	'columns and types of an archive''s rows, as a table has them; raises XX001 for a manifest that cannot be; part of load_archive()';
+REVOKE EXECUTE ON FUNCTION llm_audit.archive_columns(jsonb) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.make_archive_table(manifest jsonb, schema name)
 	RETURNS regclass
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	relation text := format('%I.%I', schema, manifest #>> '{segment,name}');
-	elements text;
+	ledger name := manifest #>> '{segment,name}';
+	relation text := format('%I.%I', schema, ledger);
+	elements text := llm_audit.archive_columns(manifest);
+	known boolean := (manifest #>> '{segment,builtin}')::boolean
+		AND EXISTS (SELECT FROM llm_audit.builtin_ledgers() b WHERE b.relation_name = ledger);
 	found text;
 	i record;
 BEGIN
-	IF EXISTS (SELECT FROM jsonb_array_elements(manifest #> '{segment,columns}') c
-		WHERE (c ->> 'type_oid')::oid >= 10000 OR (c ->> 'name') IS NULL
-			OR format_type((c ->> 'type_oid')::oid, (c ->> 'type_modifier')::int) = '???')
-		OR jsonb_array_length(manifest #> '{segment,columns}') = 0
-	THEN
-		RAISE EXCEPTION 'the archive has a column of an unknown type'
-			USING ERRCODE = 'data_corrupted';
-	END IF;
-	SELECT string_agg(format('%I %s', c ->> 'name',
-			format_type((c ->> 'type_oid')::oid, (c ->> 'type_modifier')::int)), ', ' ORDER BY n)
-		INTO elements
-		FROM jsonb_array_elements(manifest #> '{segment,columns}') WITH ORDINALITY AS x (c, n);
+	PERFORM llm_audit.check_archive_schema(schema);
 	IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) THEN
 		EXECUTE format('CREATE SCHEMA %I', schema);
-	ELSIF schema LIKE 'pg\_%' OR schema IN ('llm_audit', 'information_schema') THEN
-		RAISE EXCEPTION 'archives cannot be loaded into schema "%"', schema
-			USING ERRCODE = 'invalid_schema_name';
 	END IF;
 	IF to_regclass(relation) IS NULL THEN
 		EXECUTE format('CREATE TABLE %s (%s)', relation, elements);
 		EXECUTE format('COMMENT ON TABLE %s IS %L', relation, 'loaded from archives by llm_audit.load_archive(), to be read');
 		EXECUTE format('CREATE INDEX ON %s (id)', relation);
 		FOR i IN SELECT b.definition FROM llm_audit.builtin_indexes() b
-			WHERE b.relation_name = manifest #>> '{segment,name}'
-				AND (manifest #>> '{segment,builtin}')::boolean
+			WHERE b.relation_name = ledger AND known
 		LOOP
 			EXECUTE format('CREATE INDEX ON %s %s', relation, i.definition);
 		END LOOP;
 		EXECUTE format('CREATE TRIGGER llm_audit_archive BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE
 			ON %s FOR EACH STATEMENT EXECUTE FUNCTION llm_audit.refuse_archive_change()', relation);
+		-- who reads it is recorded, and has to say why where it is a built-in one
+		INSERT INTO llm_audit.sensitive_relation VALUES (schema, ledger, true, known)
+			ON CONFLICT ON CONSTRAINT sensitive_relation_pkey DO UPDATE
+			SET sensitive = true, needs_reason = EXCLUDED.needs_reason;
+		IF known THEN
+			PERFORM llm_audit.make_archive_views(relation::regclass, schema, ledger);
+		END IF;
 		RETURN relation;
 	END IF;
 	SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
 		INTO found FROM pg_attribute a
 		WHERE a.attrelid = relation::regclass AND a.attnum > 0 AND NOT a.attisdropped;
 	IF found IS DISTINCT FROM elements OR NOT EXISTS (SELECT FROM pg_trigger t
-		WHERE t.tgrelid = relation::regclass AND t.tgname = 'llm_audit_archive')
+		JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_roles r ON r.oid = c.relowner AND r.rolsuper
+		WHERE t.tgrelid = relation::regclass AND t.tgname = 'llm_audit_archive'
+			AND t.tgfoid = 'llm_audit.refuse_archive_change()'::regprocedure)
 	THEN
 		RAISE EXCEPTION 'table "%" is not one for rows of this archive', relation
 			USING ERRCODE = 'duplicate_table',
@@ -285,6 +369,10 @@ BEGIN
 	END IF;
 	ledger := manifest #>> '{segment,ledger_id}';
 	number := manifest #>> '{segment,segment}';
+	-- of tables that were dropped
+	DELETE FROM llm_audit.sensitive_relation r USING llm_audit.loaded_archive l
+		WHERE r.schema_name = l.schema_name AND r.relation_name = l.relation_name
+			AND to_regclass(format('%I.%I', l.schema_name, l.relation_name)) IS NULL;
 	DELETE FROM llm_audit.loaded_archive l
 		WHERE to_regclass(format('%I.%I', l.schema_name, l.relation_name)) IS NULL;
 	IF EXISTS (SELECT FROM llm_audit.loaded_archive l
@@ -310,5 +398,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION llm_audit.load_archive(text, text, name) IS
-	'brings an archive back into a table of that schema with the ledger''s name, columns and indexes, to be read by superusers and whom they allow, and not changed; needs a reason; returns the number of rows; recorded; raises XX001 for a file that is not a whole archive';
+	'brings an archive back into a table of that schema with the ledger''s name, columns and indexes, to be read and not changed; of a built-in ledger with its views, through which the roles of llm_audit see what they may see of the live one; needs a reason; returns the number of rows; recorded; raises XX001 for a file that is not a whole archive';
 REVOKE EXECUTE ON FUNCTION llm_audit.load_archive(text, text, name) FROM PUBLIC;

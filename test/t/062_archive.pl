@@ -94,6 +94,73 @@ for my $change ('DELETE FROM old.kinds', 'UPDATE old.kinds SET i4 = 1', 'TRUNCAT
 is( query(q{SELECT string_agg(action, ' ' ORDER BY recorded_at) FROM llm_audit.admin_event WHERE action LIKE 'archive.%'}),
 	'archive.created archive.created archive.loaded archive.loaded', 'all of it is recorded');
 
+# The roles see of it what they see of the live ledger, and are recorded.
+query(q{
+	CREATE ROLE anna LOGIN IN ROLE llm_audit_oncall; CREATE ROLE boris LOGIN IN ROLE llm_audit_oncall;
+	CREATE ROLE vera LOGIN IN ROLE llm_audit_security; CREATE ROLE nobody LOGIN;
+	SELECT llm_audit.set_scope('anna', '{bank}', '{prod}'), llm_audit.set_scope('boris', '{other}', '{*}'),
+		llm_audit.set_scope('vera', '{*}', '{*}')});
+
+sub as_user
+{
+	my ($user, $sql, $reason) = @_;
+	local $ENV{PGOPTIONS} = $reason ? "-c llm_audit.reason=$reason" : '';
+	my ($status, $out, $err) = $node->psql('audit', $sql, extra_params => [ '-U', $user ]);
+	return $status == 0 ? $out : $err;
+}
+my @views = split(/\n/, query(q{SELECT relname FROM pg_class WHERE relnamespace = 'old'::regnamespace AND relkind = 'v' ORDER BY 1}));
+is("@views", query(q{SELECT string_agg(view_name, ' ' ORDER BY view_name COLLATE "C") FROM llm_audit.builtin_views() WHERE ledger = 'llm_call' AND readers <> '{}'}),
+	'the archive has the views of its ledger');
+for my $view (@views)
+{
+	is(query("SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'old.$view'::regclass"),
+		query("SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'llm_audit.$view'::regclass"),
+		"$view: the same columns");
+	is(query("SELECT string_agg(x::text, ' ' ORDER BY x::text) FROM pg_class, unnest(relacl) x WHERE oid = 'old.$view'::regclass"),
+		query("SELECT string_agg(x::text, ' ' ORDER BY x::text) FROM pg_class, unnest(relacl) x WHERE oid = 'llm_audit.$view'::regclass"),
+		"$view: the same readers");
+}
+for my $schema ('llm_audit', 'old')
+{
+	is(as_user('anna', "SELECT count(*) FROM $schema.oncall_calls"), '300', "$schema: a role sees its scope");
+	is(as_user('boris', "SELECT count(*) FROM $schema.oncall_calls"), '0', "$schema: and nothing else");
+	like(as_user('anna', "SELECT * FROM $schema.security_calls"), qr/permission denied/, "$schema: nor another role's view");
+	like(as_user('anna', "SELECT * FROM $schema.llm_call", 'curious'), qr/permission denied/, "$schema: nor the table");
+	like(as_user('nobody', "SELECT * FROM $schema.oncall_calls"), qr/permission denied/, "$schema: nobody else sees anything");
+	like(as_user('vera', "SELECT count(*) FROM $schema.security_calls"), qr/reason/, "$schema: a reason is needed where it is");
+	is(as_user('vera', "SELECT count(DISTINCT actor_id) FROM $schema.security_calls", 'case'), '1', "$schema: identities with a reason");
+}
+like(as_user($node->connstr =~ /user=(\S+)/ ? $1 : query('SELECT current_user'), 'SELECT count(*) FROM old.llm_call'),
+	qr/reason/, 'a superuser needs a reason for the table');
+is(query(q{SELECT count(*) FROM llm_audit.access_log WHERE event = 'read' AND login IN ('anna', 'boris', 'vera')
+		AND relations && '{old.oncall_calls,old.security_calls}'}), '3', 'what is read of an archive is recorded');
+
+# Every built-in ledger can come back, with all of its views.
+my $leaves = q{ledger_segment s JOIN llm_audit.ledger l USING (ledger_id) WHERE l.builtin AND s.environment = 'test' AND NOT s.is_default
+	AND s.lower <= now() AND s.upper > now()};
+query("UPDATE llm_audit.ledger_segment SET state = 'closed' WHERE (ledger_id, segment) IN (SELECT ledger_id, segment FROM llm_audit.$leaves)");
+my $some = query("SELECT string_agg(format('%s %I.%I', l.relation_name, s.schema_name, s.relation_name), ',') FROM llm_audit.$leaves");
+for my $each (split(/,/, $some))
+{
+	my ($name, $leaf) = split(/ /, $each);
+	query("SELECT llm_audit.archive('$leaf', '$dir/all_$name'); SELECT llm_audit.load_archive('$dir/all_$name', 'a drill', 'everything')");
+}
+is( query(q{SELECT count(*), string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'everything'::regnamespace AND relkind = 'v'}),
+	query(q{SELECT count(*), string_agg(view_name, ' ' ORDER BY view_name COLLATE "C") FROM llm_audit.builtin_views() WHERE ledger IS NOT NULL AND readers <> '{}'}),
+	'all views of all ledgers');
+is( query(q{SELECT count(*) FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class
+		JOIN pg_class t ON t.oid = d.refobjid WHERE v.relnamespace = 'everything'::regnamespace AND t.relnamespace = 'llm_audit'::regnamespace
+		AND t.relkind = 'p'}),
+	'0', 'none of which reads a live ledger');
+like(as_user('vera', "SELECT count(*) FROM everything.disclosed_content", 'case'), qr/disclosure/, 'text needs a disclosure');
+
+# Who can make tables in a schema could read what is loaded into it.
+query('CREATE SCHEMA trap AUTHORIZATION nobody; CREATE SCHEMA open; GRANT CREATE ON SCHEMA open TO PUBLIC');
+for my $schema ('trap', 'open')
+{
+	refused("SELECT llm_audit.load_archive('$dir/kinds', 'x', '$schema')", qr/cannot be loaded into schema/, "not into schema $schema");
+}
+
 # Refused
 refused("SELECT llm_audit.load_archive('$dir/kinds', 'a drill', 'old')", qr/already/, 'not twice into one schema');
 refused("SELECT llm_audit.load_archive('$dir/kinds', ' ', 'other')", qr/a reason/, 'not without a reason');
