@@ -534,6 +534,26 @@ COMMENT ON FUNCTION llm_audit.purge(regclass, boolean, text, bigint) IS
 REVOKE EXECUTE ON FUNCTION llm_audit.purge(regclass, boolean, text, bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.purge(regclass, boolean, text, bigint) TO llm_audit_admin;
 
+-- Keys of segments that are gone, which were not at hand then.
+CREATE FUNCTION llm_audit.destroy_keys_left(reason text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF coalesce(llm_audit.setting('key_directory'), '') <> '' THEN
+		PERFORM llm_audit.destroy_data_keys((SELECT to_regclass(format('%I.%I', l.schema_name, l.relation_name))
+			FROM llm_audit.ledger l WHERE l.ledger_id = s.ledger_id), s.segment, reason)
+			FROM (SELECT DISTINCT k.ledger_id, k.segment FROM llm_audit.data_keys() k
+				WHERE k.state <> 'destroyed') k
+			JOIN llm_audit.ledger_segment s USING (ledger_id, segment)
+			WHERE s.state = 'purged' AND llm_audit.leaf_of(s) IS NULL;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.destroy_keys_left(text) IS
+	'destroys the data keys of purged segments whose tables have been dropped; part of drop_purged_segment()';
+REVOKE EXECUTE ON FUNCTION llm_audit.destroy_keys_left(text) FROM PUBLIC;
+
 -- Drops one empty leaf and, since that takes effect at once and for good,
 -- first destroys what was encrypted with: its rows are gone already.
 CREATE FUNCTION llm_audit.drop_purged_segment(done regclass[], reason text)
@@ -551,10 +571,11 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 	SELECT x.* INTO s FROM llm_audit.ledger_segment x
-		WHERE x.state = 'purged'
-			AND to_regclass(format('%I.%I', x.schema_name, x.relation_name)) <> ALL (done)
+		WHERE x.state = 'purged' AND llm_audit.leaf_of(x) IS NOT NULL
+			AND llm_audit.leaf_of(x) <> ALL (done)
 		ORDER BY x.ledger_id, x.segment LIMIT 1;
 	IF NOT FOUND THEN
+		PERFORM llm_audit.destroy_keys_left(reason);
 		RETURN NULL;
 	END IF;
 	leaf := to_regclass(format('%I.%I', s.schema_name, s.relation_name));
