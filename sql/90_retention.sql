@@ -103,7 +103,8 @@ ALTER TABLE llm_audit.ledger ENABLE ALWAYS TRIGGER llm_audit_compliance;
 
 -- Whether a change of a configuration table was made by hand: not by one of
 -- the functions that record what they do, not by replication, which brings the
--- publisher's event too, and not while a dump is restored.
+-- publisher's event too, and not while a whole dump is restored.  Rows that are
+-- restored later are told by their times.
 CREATE FUNCTION llm_audit.changed_by_hand(stack text, doors text[])
 	RETURNS boolean
 LANGUAGE sql STABLE
@@ -132,7 +133,8 @@ DECLARE
 	stack text;
 BEGIN
 	GET DIAGNOSTICS stack = PG_CONTEXT;
-	IF EXISTS (SELECT FROM llm_audit.ledger l WHERE l.ledger_id = p.ledger_id)
+	IF (TG_OP <> 'INSERT' OR NEW.changed_at >= now())
+		AND EXISTS (SELECT FROM llm_audit.ledger l WHERE l.ledger_id = p.ledger_id)
 		AND llm_audit.changed_by_hand(stack, '{set_retention,enroll}')
 	THEN
 		PERFORM llm_audit.record_own_event(

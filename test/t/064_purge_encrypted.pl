@@ -29,6 +29,14 @@ sub destroyed
 	return query(q{SELECT count(*) FILTER (WHERE state = 'destroyed') || ' of ' || count(*) FROM llm_audit.data_keys()});
 }
 
+# After a start the access writer needs a moment before anything can be read.
+sub wait_for_reads
+{
+	$_[0]->poll_query_until('audit', q{SELECT state = 'running' FROM llm_audit.access_status() WHERE database = 'audit'})
+	  or die 'the access writer does not start';
+	return;
+}
+
 query("SELECT llm_audit.set_content_recording('prod', '*', true, 'test')");
 query("SELECT llm_audit.set_field_policy('llm_audit.llm_content', 'body', 'mask', encrypt => true)");
 
@@ -72,6 +80,7 @@ for my $try (1 .. 300)
 	select(undef, undef, undef, 0.1);
 }
 start_faked($node);
+wait_for_reads($node);
 query(q{CALL llm_audit.run_purge('time')});
 is(destroyed(), '1 of 2', 'also when the server was killed in between');
 is(query("SELECT to_regclass('$leaf')"), '', 'with the empty table');
@@ -104,6 +113,7 @@ my $copy = PostgreSQL::Test::Cluster->new('copy');
 $copy->init_from_backup($node, 'base');
 $copy->{fake_clock_library} = $node->{fake_clock_library};
 start_faked($copy);
+wait_for_reads($copy);
 is($copy->safe_psql('audit', "SELECT count(body_encrypted) FROM $leaf"), '10', 'an old base copy has the rows');
 my ($status, $out, $err) = $copy->psql('audit', $read);
 like($err, qr/data key \w+ of segment \d+ was destroyed/, 'and nobody can open them');
