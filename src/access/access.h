@@ -271,11 +271,15 @@ extern const char *UnpackField(const char *at, const char *end,
 /* A time as text that does not depend on settings. */
 extern char *TimeText(TimestampTz time);
 
-/* "method:identity" of the session's authentication, or NULL. */
+/*
+ * "method:identity" of the session's authentication, or NULL; the method as
+ * noted while the session was authenticated.
+ */
+struct Port;
+extern void NoteAuthenticationMethod(const struct Port *port);
 extern char *SessionIdentity(void);
 
 /* The client's address in numbers, or NULL; and its port. */
-struct Port;
 extern char *ClientAddress(const struct Port *port, char **service);
 
 /* The roles of llm_audit, by name, that a role is a member of or is. */

@@ -47,7 +47,10 @@ DescribeLogin(Port *port, bool ok, char **values)
 	values[LOGIN_OK] = ok ? "true" : "false";
 }
 
-/* The hook: after each attempt to authenticate, whatever came of it. */
+/*
+ * The hook: after each attempt to authenticate, whatever came of it.  How it
+ * was done is needed for as long as the session lasts, and known here only.
+ */
 static void
 AccessClientAuthentication(Port *port, int status)
 {
@@ -58,6 +61,7 @@ AccessClientAuthentication(Port *port, int status)
 
 	if (prev_ClientAuthentication)
 		prev_ClientAuthentication(port, status);
+	NoteAuthenticationMethod(port);
 	if (!access_log_logins || RecoveryInProgress())
 		return;
 	ring = RingForLogin(port);

@@ -189,6 +189,19 @@ ClientAddress(const struct Port *port, char **service)
 	return pstrdup(host);
 }
 
+/*
+ * How this session was authenticated.  What pg_hba.conf said is gone from
+ * memory once the session has begun, so it is kept when the hook sees it.
+ */
+static const char *authentication_method = NULL;
+
+void
+NoteAuthenticationMethod(const Port *port)
+{
+	if (port->hba != NULL)
+		authentication_method = hba_authname(port->hba->auth_method);
+}
+
 char *
 SessionIdentity(void)
 {
@@ -199,9 +212,8 @@ SessionIdentity(void)
 	identity = AuthenticatedId(MyProcPort);
 	if (identity == NULL)
 		return NULL;
-	return psprintf("%s:%s", MyProcPort->hba ?
-					hba_authname(MyProcPort->hba->auth_method) : "unknown",
-					identity);
+	return psprintf("%s:%s", authentication_method ? authentication_method :
+					"unknown", identity);
 }
 
 List *
