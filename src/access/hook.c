@@ -19,12 +19,15 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/plannodes.h"
+#include "optimizer/cost.h"
+#include "optimizer/planner.h"
 #include "parser/parsetree.h"
 #include "replication/walsender.h"
 #include "tcop/cmdtag.h"
 #include "tcop/utility.h"
 #include "utils/rls.h"
 
+static planner_hook_type prev_planner = NULL;
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
 static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
@@ -172,6 +175,64 @@ IsOfInterest(const QueryDesc *query, int eflags)
 		!LedgerMayWriteAccessLog && PlanIsSensitive(stmt) &&
 		!IsWorkersPart(stmt) && !ReadIsExempt() && !IsReferentialCheck(stmt) &&
 		!IsRestoredCheck() && !(LedgerIsOwnWorker && run_depth == 0);
+}
+
+/* ---------------- the planner ---------------- */
+
+/* True if the query reads a sensitive table that has partitions. */
+static bool
+ReadsSegments(const Query *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+
+		if (rte->rtekind == RTE_SUBQUERY ? ReadsSegments(rte->subquery) :
+			(rte->rtekind == RTE_RELATION &&
+			 rte->relkind == RELKIND_PARTITIONED_TABLE &&
+			 OidIsValid(SensitiveRoot(rte->relid, NULL))))
+			return true;
+	}
+	return false;
+}
+
+static PlannedStmt *
+CallPlanner(Query *parse, const char *query_string, int cursorOptions,
+			ParamListInfo boundParams)
+{
+	if (prev_planner)
+		return prev_planner(parse, query_string, cursorOptions, boundParams);
+	return standard_planner(parse, query_string, cursorOptions, boundParams);
+}
+
+/*
+ * Planner hook: a ledger has many CHECK constraints, none of which tells one
+ * segment from another.  By default the planner reads them all anew for each
+ * segment, a fifth of the time that planning takes; segments are told apart by
+ * their bounds, which is another matter.
+ */
+static PlannedStmt *
+AccessPlanner(Query *parse, const char *query_string, int cursorOptions,
+			  ParamListInfo boundParams)
+{
+	int			before = constraint_exclusion;
+	PlannedStmt *result;
+
+	if (before != CONSTRAINT_EXCLUSION_PARTITION || !ReadsSegments(parse))
+		return CallPlanner(parse, query_string, cursorOptions, boundParams);
+	constraint_exclusion = CONSTRAINT_EXCLUSION_OFF;
+	PG_TRY();
+	{
+		result = CallPlanner(parse, query_string, cursorOptions, boundParams);
+	}
+	PG_FINALLY();
+	{
+		constraint_exclusion = before;
+	}
+	PG_END_TRY();
+	return result;
 }
 
 /* ---------------- the executor ---------------- */
@@ -440,6 +501,8 @@ AccessProcessUtility(UTILITY_PARAMS)
 void
 HookInit(void)
 {
+	prev_planner = planner_hook;
+	planner_hook = AccessPlanner;
 	prev_ExecutorStart = ExecutorStart_hook;
 	ExecutorStart_hook = AccessExecutorStart;
 	prev_ExecutorRun = ExecutorRun_hook;

@@ -20,30 +20,53 @@ SELECT count(llm_audit.make_segment(l.ledger_id, 'prod', m.start - interval '1 m
 });
 }
 
-# A statement that puts rows into every segment of llm_call in prod that has
-# begun, evenly over its time.
-sub fill_statement
+# Statements that fill one segment of llm_call, evenly over its time, and what
+# belongs to it of match_token.  Segment by segment, so that the indexes that
+# take the rows stay in memory.
+sub fill_statements
 {
-	my ($rows) = @_;
+	my ($leaf, $rows) = @_;
 	return qq{
-INSERT INTO llm_audit.llm_call (id, recorded_at, recorded_by, chain_lane, chain_seq, prev_hash, row_hash,
+INSERT INTO llm_audit.$leaf (id, recorded_at, recorded_by, chain_lane, chain_seq, prev_hash, row_hash,
 		environment, organization_id, request_id, occurred_at, service_name, actor_id, actor_type, end_user_id,
 		customer_key, operation_name, provider_name, request_model, response_model, status, duration_ms)
-	SELECT gen_random_uuid(), t.at, 'bench', 0, n, sha256('p'), sha256('r'), 'prod',
+	SELECT gen_random_uuid(), t.at, 'bench', 0, n, h.p, h.p, 'prod',
 		CASE n % 4 WHEN 0 THEN 'bank-b' ELSE 'bank-a' END, format('req-%s-%s', s.segment, n), t.at, 'chat',
 		'clerk-' || n % 500, 'human', 'user-' || n % 50000, CASE WHEN n % 3 = 0 THEN 'customer-' || n / 3 % 400000 END,
 		'chat', 'openai', 'gpt-4o', 'gpt-4o', 'ok', n % 1000
-	FROM llm_audit.ledger_segment s JOIN llm_audit.ledger l USING (ledger_id),
-		generate_series(1, $rows) AS n,
+	FROM llm_audit.ledger_segment s, sha256('p') AS h (p), generate_series(1, $rows) AS n,
 		LATERAL (SELECT s.lower + (s.upper - s.lower) * (n::float8 / ($rows + 1)) AS at) AS t
-	WHERE l.relation_name = 'llm_call' AND s.environment = 'prod' AND NOT s.is_default AND s.lower < now();
+	WHERE s.relation_name = '$leaf';
 INSERT INTO llm_audit.match_token (id, recorded_at, recorded_by, chain_lane, chain_seq, prev_hash, row_hash,
 		environment, organization_id, token, entity, call_id, request_id)
 	SELECT gen_random_uuid(), recorded_at, 'bench', 0, chain_seq, prev_hash, row_hash, environment, organization_id,
 		'k1:' || customer_key, 'ACCOUNT', id, request_id
-	FROM llm_audit.llm_call WHERE recorded_by = 'bench' AND customer_key IS NOT NULL;
-VACUUM (ANALYZE) llm_audit.llm_call, llm_audit.match_token;
+	FROM llm_audit.$leaf WHERE recorded_by = 'bench' AND customer_key IS NOT NULL;
+VACUUM (ANALYZE) llm_audit.$leaf;
 };
+}
+
+# Fills every segment of llm_call in prod that has begun; returns how many
+# there are.  Two loaders work side by side, each on every other segment.
+sub fill_segments
+{
+	my ($total) = @_;
+	my @leaves = split /\n/, sql(q{SELECT s.relation_name FROM llm_audit.ledger_segment s JOIN llm_audit.ledger l USING (ledger_id)
+		WHERE l.relation_name = 'llm_call' AND s.environment = 'prod' AND NOT s.is_default AND s.lower < now() ORDER BY s.lower});
+	my $rows = int($total / @leaves);
+	my @loaders;
+	for my $half (0, 1)
+	{
+		my $file = "$::work/fill$half.sql";
+		spew($file, join '', map { fill_statements($leaves[$_], $rows) } grep { $_ % 2 == $half } 0 .. $#leaves);
+		my $pid = fork() // die "fork: $!\n";
+		exec("psql -Xq -v ON_ERROR_STOP=1 -h $::work -p 5432 -f $file bench") if !$pid;
+		push @loaders, $pid;
+	}
+	my $failed = grep { waitpid($_, 0); $? != 0 } @loaders;
+	die "loading failed\n" if $failed;
+	sql('VACUUM (ANALYZE) llm_audit.match_token; CHECKPOINT');
+	return (scalar(@leaves), $rows * @leaves);
 }
 
 sub restart_server
@@ -70,17 +93,16 @@ sub time_as_reader
 
 sub bench_views
 {
-	my $begun = 60 - 3;
-	my $rows = int(($::quick ? 300_000 : 5_000_000) / $begun);
 	make_past_segments();
-	restart_server('-c shared_preload_libraries= -c allow_system_table_mods=on');
+	restart_server('-c shared_preload_libraries= -c allow_system_table_mods=on -c fsync=off -c wal_level=minimal -c max_wal_senders=0');
 	sql(q{UPDATE pg_trigger SET tgenabled = 'D' WHERE tgname LIKE 'llm\_audit\_%' AND tgrelid IN (
 		SELECT oid FROM pg_class WHERE relname ~ '^(llm_call|match_token)_prod');});
-	sql(fill_statement($rows));
+	my $began = time();
+	my ($segments, $calls) = fill_segments($::quick ? 300_000 : 5_000_000);
+	printf "# %d rows loaded in %.0f s\n", $calls, time() - $began;
 	restart_server('-c fsync=off -c llm_audit.match_token_limit=1000000');
 	sql(q{CREATE ROLE bank_a LOGIN IN ROLE llm_audit_oncall;
 		SELECT llm_audit.set_scope('bank_a', '{bank-a}', '{prod}');});
-	my ($calls, $segments) = split /\|/, sql(q{SELECT count(*), count(DISTINCT tableoid) FROM llm_audit.llm_call WHERE recorded_by = 'bench'});
 	my $note = "$calls calls in $segments of 60 segments, fsync off";
 
 	my $columns = 'request_id, occurred_at, service_name, route_id, response_model, status, error_code, duration_ms';
