@@ -66,7 +66,6 @@ static const struct
 	{"open_incidents", EXEMPT_FROM_RECORD},
 	{"active_holds", EXEMPT_FROM_RECORD},
 	{"held_rows", EXEMPT_FROM_RECORD},
-	{"is_held", EXEMPT_FROM_RECORD},
 	{"segment_holds", EXEMPT_FROM_RECORD},
 	{"hold_query", EXEMPT_FROM_RECORD},
 	{"count_held", EXEMPT_FROM_RECORD},

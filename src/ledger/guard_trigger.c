@@ -19,6 +19,7 @@
 #include "retention/hold.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -160,6 +161,52 @@ CheckRowFree(Relation leaf, const Segment *seg, HeapTuple tuple,
 					   "The row is under a legal hold.");
 }
 
+/* The end of a lane that this (sub)transaction has locked. */
+typedef struct LockedLane
+{
+	Oid			leaf;
+	uint32		lane;
+	uint64		end;
+	MemoryContextCallback gone;
+} LockedLane;
+
+static LockedLane *locked_lane = NULL;
+
+/* The (sub)transaction that holds the lock has ended. */
+static void
+ForgetLockedLane(void *arg)
+{
+	if (locked_lane == arg)
+		locked_lane = NULL;
+}
+
+/*
+ * Locks a lane and finds its end, once for all rows that are removed from it.
+ * Nobody else can add to it meanwhile, and what we add ourselves only makes it
+ * longer.
+ */
+static uint64
+LockedLaneEnd(Relation leaf, const Segment *seg, uint32 lane)
+{
+	LockedLane *found = locked_lane;
+
+	if (found != NULL && found->leaf == RelationGetRelid(leaf) &&
+		found->lane == lane)
+		return found->end;
+	if (!ChainLockLane(RelationGetRelid(leaf), lane))
+		RefuseRelation(GUARD_DELETE, RelationGetRelid(leaf),
+					   "Somebody writes to the row's lane.");
+	found = MemoryContextAllocZero(CurTransactionContext, sizeof(LockedLane));
+	found->leaf = RelationGetRelid(leaf);
+	found->lane = lane;
+	found->end = ChainLaneEnd(leaf, seg, lane);
+	found->gone.func = ForgetLockedLane;
+	found->gone.arg = found;
+	MemoryContextRegisterResetCallback(CurTransactionContext, &found->gone);
+	locked_lane = found;
+	return found->end;
+}
+
 /*
  * In a segment that takes rows for ever the last row of a lane stays: the
  * next one links to it.
@@ -172,10 +219,7 @@ CheckRowInside(Relation leaf, const Segment *seg, HeapTuple tuple)
 	int64		seq = DatumGetInt64(RowAttr (leaf, tuple,
 											 seg->attrs.chain_seq));
 
-	if (!ChainLockLane(RelationGetRelid(leaf), (uint32) lane))
-		RefuseRelation(GUARD_DELETE, RelationGetRelid(leaf),
-					   "Somebody writes to the row's lane.");
-	if ((uint64) seq >= ChainLaneEnd(leaf, seg, (uint32) lane))
+	if ((uint64) seq >= LockedLaneEnd(leaf, seg, (uint32) lane))
 		RefuseRelation(GUARD_DELETE, RelationGetRelid(leaf),
 					   "The row is the last one of its lane.");
 }
