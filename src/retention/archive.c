@@ -458,18 +458,40 @@ ReadForCopy(void *out, int minread, int maxread)
 
 /* ---------------- functions ---------------- */
 
+/* True if the path's directory, as links lead to it, is within another. */
+static bool
+LeadsInto(const char *directory, const char *path)
+{
+	char	   *parent = pstrdup(path);
+	char	   *real;
+	bool		within;
+
+	get_parent_directory(parent);
+	real = realpath(parent, NULL);
+	if (real == NULL)
+		return false;			/* whoever opens the file says why */
+	within = path_is_prefix_of_path(directory, real);
+	free(real);
+	return within;
+}
+
 /* A path of the server's, absolute and without detours. */
 static char *
 PathArg(text *arg)
 {
 	char	   *path = text_to_cstring(arg);
+	char	   *data = realpath(DataDir, NULL);
+	bool		in_data;
 
 	canonicalize_path(path);
 	if (!is_absolute_path(path) || path_contains_parent_reference(path))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("path of an archive must be absolute and not go back up")));
-	if (path_is_prefix_of_path(DataDir, path))
+	in_data = path_is_prefix_of_path(DataDir, path) ||
+		(data != NULL && LeadsInto(data, path));
+	free(data);
+	if (in_data)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("an archive cannot lie in the data directory")));

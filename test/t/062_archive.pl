@@ -170,6 +170,9 @@ refused("CREATE SCHEMA taken; CREATE TABLE taken.kinds (n int); SELECT llm_audit
 refused("SELECT llm_audit.archive('$kinds', '$dir/kinds')", qr/exists already/, 'no file is overwritten');
 refused("SELECT llm_audit.archive('$kinds', '../kinds')", qr/must be absolute/, 'no relative path');
 refused("SELECT llm_audit.archive('$kinds', '" . $node->data_dir . "/base/kinds')", qr/data directory/, 'not in the data directory');
+symlink($node->data_dir, "$dir/link") or die "$dir/link: $!";
+refused("SELECT llm_audit.archive('$kinds', '$dir/link/base/kinds')", qr/data directory/, 'nor where a link leads there');
+unlink("$dir/link");
 refused("SELECT llm_audit.archive('$kinds', '$dir/none/kinds')", qr/could not create file/, 'no such directory');
 refused("SELECT llm_audit.archive('kinds', '$dir/x')", qr/is not a ledger segment/, 'a ledger is no segment');
 for my $role ('llm_audit_admin', 'llm_audit_auditor')
