@@ -91,6 +91,7 @@ _PG_init(void)
 	ScopeInit();
 	DisclosureInit();
 	ChainInit();
+	LaneTurnInit();
 	VerifyShmemInit();
 	GuardInit();
 	AccessInit();

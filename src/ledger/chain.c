@@ -63,6 +63,8 @@ typedef struct LaneHold
 {
 	Oid			leaf;
 	uint32		lane;
+	uint64		turn;			/* in which it was taken; see lane_turn.c */
+	struct LaneHint *hint;
 	SubTransactionId locked_in; /* the subtransaction that took the lock */
 	SubTransactionId touched_in;	/* the last one that changed what follows */
 	Oid			index;			/* on (chain_lane, chain_seq) */
@@ -97,14 +99,16 @@ typedef struct LaneRow
 /*
  * Where a lane ended when this backend last looked.  Others may have added
  * rows since, so it is a place to begin looking at.  If this backend's own
- * transaction wrote that row and committed, and nothing stands behind it, it
- * is the end: the row itself need not be read.
+ * transaction wrote that row and committed, and nobody has taken the lane
+ * since or at least nothing stands behind it, it is the end: the row itself
+ * need not be read.
  */
 typedef struct LaneHint
 {
 	Oid			leaf;			/* hash key */
 	uint32		lane;
 	uint64		seq;
+	uint64		turn;			/* in which we wrote it */
 	bool		committed;		/* row_hash is what we committed at seq */
 	Oid			index;			/* in this index */
 	uint8		ledger_id[LEDGER_ID_SIZE];	/* of this ledger */
@@ -122,6 +126,7 @@ static int	holds_size = 0;
 
 static HTAB *hints = NULL;
 static uint32 last_lane = 0;
+static bool copied = false;		/* this transaction has stored such rows */
 static ChainCollector collector = {NULL, NULL};
 
 /* ---------------- reading a lane through its index ---------------- */
@@ -471,7 +476,17 @@ LaneTake(Relation leaf)
 bool
 ChainLockLane(Oid leaf, uint32 lane)
 {
-	return LaneTryLock(leaf, lane);
+	if (!LaneTryLock(leaf, lane))
+		return false;
+	(void) LaneTurnTake(leaf, lane);
+	return true;
+}
+
+void
+ChainRowCopied(void)
+{
+	copied = true;
+	LaneTurnCopied();
 }
 
 uint64
@@ -499,38 +514,6 @@ HoldFind(Oid leaf)
 	return NULL;
 }
 
-/* The hold on the leaf's lane, taken if there is none. */
-static LaneHold *
-HoldGet(Relation leaf)
-{
-	LaneHold   *hold = HoldFind(RelationGetRelid(leaf));
-	uint32		lane;
-
-	if (hold != NULL)
-		return hold;
-
-	if (nholds >= holds_size)
-	{
-		int			size = Max(16, holds_size * 2);
-
-		if (holds == NULL)
-			holds = MemoryContextAlloc(TopMemoryContext,
-									   size * sizeof(LaneHold));
-		else
-			holds = repalloc(holds, size * sizeof(LaneHold));
-		holds_size = size;
-	}
-	lane = LaneTake(leaf);
-	hold = &holds[nholds++];
-	hold->leaf = RelationGetRelid(leaf);
-	hold->lane = lane;
-	hold->locked_in = GetCurrentSubTransactionId();
-	hold->touched_in = hold->locked_in;
-	hold->head_known = false;
-	hold->pending = false;
-	return hold;
-}
-
 /* The hint about the leaf, made if it is not there. */
 static LaneHint *
 HintGet(Oid leaf)
@@ -552,9 +535,46 @@ HintGet(Oid leaf)
 	if (!found)
 	{
 		hint->seq = 0;
+		hint->turn = 0;
 		hint->committed = false;
 	}
 	return hint;
+}
+
+/* The hold on the leaf's lane, taken if there is none. */
+static LaneHold *
+HoldGet(Relation leaf)
+{
+	LaneHold   *hold = HoldFind(RelationGetRelid(leaf));
+	LaneHint   *hint;
+	uint32		lane;
+
+	if (hold != NULL)
+		return hold;
+
+	hint = HintGet(RelationGetRelid(leaf));
+	if (nholds >= holds_size)
+	{
+		int			size = Max(16, holds_size * 2);
+
+		if (holds == NULL)
+			holds = MemoryContextAlloc(TopMemoryContext,
+									   size * sizeof(LaneHold));
+		else
+			holds = repalloc(holds, size * sizeof(LaneHold));
+		holds_size = size;
+	}
+	lane = LaneTake(leaf);
+	hold = &holds[nholds++];
+	hold->leaf = RelationGetRelid(leaf);
+	hold->lane = lane;
+	hold->turn = LaneTurnTake(hold->leaf, lane);
+	hold->hint = hint;
+	hold->locked_in = GetCurrentSubTransactionId();
+	hold->touched_in = hold->locked_in;
+	hold->head_known = false;
+	hold->pending = false;
+	return hold;
 }
 
 /* Keeps where each lane ends now for this backend's next transaction. */
@@ -563,20 +583,17 @@ HintsRemember(void)
 {
 	for (int i = 0; i < nholds; i++)
 	{
-		LaneHint   *hint;
+		LaneHint   *hint = holds[i].hint;
 
 		if (!holds[i].head_known)
 			continue;
-		hint = hash_search(hints, &holds[i].leaf, HASH_FIND, NULL);
-		if (hint != NULL)
-		{
-			hint->lane = holds[i].lane;
-			hint->seq = holds[i].seq;
-			hint->committed = true;
-			hint->index = holds[i].index;
-			memcpy(hint->ledger_id, holds[i].ledger_id, LEDGER_ID_SIZE);
-			memcpy(hint->hash, holds[i].hash, SHA256_SIZE);
-		}
+		hint->lane = holds[i].lane;
+		hint->seq = holds[i].seq;
+		hint->turn = holds[i].turn;
+		hint->committed = true;
+		hint->index = holds[i].index;
+		memcpy(hint->ledger_id, holds[i].ledger_id, LEDGER_ID_SIZE);
+		memcpy(hint->hash, holds[i].hash, SHA256_SIZE);
 	}
 }
 
@@ -589,30 +606,50 @@ HintApplies(const LaneHint *hint, const LaneHold *hold, const Segment *seg)
 		memcmp(hint->ledger_id, seg->ledger_id, LEDGER_ID_SIZE) == 0;
 }
 
-/* Reads the head of a lane that we hold. */
-static void
-HoldReadHead(LaneHold *hold, Relation leaf, const Segment *seg)
+/* True if nobody has taken the lane since the hint's row was written. */
+static bool
+HintIsLatest(const LaneHint *hint, const LaneHold *hold)
 {
-	LaneHint   *hint = HintGet(hold->leaf);
+	return hint->turn > 0 && hold->turn == hint->turn + 1;
+}
+
+/* Looks for the lane's last row; false if it has none. */
+static bool
+HoldSeekHead(const LaneHold *hold, Relation leaf, const Segment *seg,
+			 LaneRow *row)
+{
+	const LaneHint *hint = hold->hint;
 	LaneReader	reader;
-	LaneRow		row;
 	bool		found = false;
 
 	ReaderOpen(&reader, leaf, seg, hold->lane, NoLock);
-	if (HintApplies(hint, hold, seg) &&
-		ReaderEndsAt(&reader, hint->seq))
+	if (HintApplies(hint, hold, seg) && ReaderEndsAt(&reader, hint->seq))
 	{
-		row.seq = hint->seq;
-		memcpy(row.hash, hint->hash, SHA256_SIZE);
+		row->seq = hint->seq;
+		memcpy(row->hash, hint->hash, SHA256_SIZE);
 		found = true;
 	}
 	else if (hint->seq > 0 && hint->lane == hold->lane)
-		found = ReaderHeadFrom(&reader, hint->seq, &row);
+		found = ReaderHeadFrom(&reader, hint->seq, row);
 	if (!found)
-		found = ReaderHead(&reader, &row);
+		found = ReaderHead(&reader, row);
 	ReaderClose(&reader);
+	return found;
+}
 
-	if (found)
+/* Learns the head of a lane that we hold. */
+static void
+HoldReadHead(LaneHold *hold, Relation leaf, const Segment *seg)
+{
+	LaneHint   *hint = hold->hint;
+	LaneRow		row;
+
+	if (HintIsLatest(hint, hold) && HintApplies(hint, hold, seg))
+	{
+		hold->seq = hint->seq;
+		memcpy(hold->hash, hint->hash, SHA256_SIZE);
+	}
+	else if (HoldSeekHead(hold, leaf, seg, &row))
 	{
 		hold->seq = row.seq;
 		memcpy(hold->hash, row.hash, SHA256_SIZE);
@@ -760,10 +797,13 @@ ChainXactCallback(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_COMMIT:
 			HintsRemember();
+			if (copied)
+				LaneTurnCopied();	/* now they can be seen */
 			/* FALLTHROUGH */
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PREPARE:
 			nholds = 0;
+			copied = false;
 			collector.dropped = NULL;
 			LedgerTimeReset();
 			break;

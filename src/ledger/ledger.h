@@ -318,6 +318,12 @@ extern ChainCollector ChainSetCollector(ChainCollector collector);
 extern void ChainResolvePending(void);
 
 /*
+ * A row that comes with its place is about to be stored, without its lane
+ * being taken.
+ */
+extern void ChainRowCopied(void);
+
+/*
  * ChainLockLane: takes a lane of the leaf for this transaction, as a writer
  * does; false if somebody holds it.  ChainLaneEnd: the seq of its last row,
  * 0 if it has none; the lane must be locked.
@@ -326,6 +332,19 @@ extern bool ChainLockLane(Oid leaf, uint32 lane);
 extern uint64 ChainLaneEnd(Relation leaf, const Segment *seg, uint32 lane);
 
 extern void ChainInit(void);
+
+/* ---------------- lane_turn.c: who took a lane last ---------------- */
+
+/*
+ * LaneTurnTake: counts that a lane has been taken, by its lock's holder.
+ * Returns the number of the turn: one more than the last turn's, if nobody has
+ * taken the lane and no row was copied since.  0 if turns are not counted.
+ * LaneTurnCopied: rows have come into some lane that nobody took.
+ */
+extern uint64 LaneTurnTake(Oid leaf, uint32 lane);
+extern void LaneTurnCopied(void);
+
+extern void LaneTurnInit(void);
 
 /* ---------------- permit.c: the doors ---------------- */
 

@@ -494,6 +494,7 @@ llm_audit_ledger_insert(PG_FUNCTION_ARGS)
 	if (RowIsCopied())
 	{
 		CheckVerbatim(seg, values, nulls);
+		ChainRowCopied();
 		return PointerGetDatum(trigdata->tg_trigtuple);
 	}
 	if (seg->state != SEGMENT_OPEN)

@@ -64,6 +64,22 @@ is( $node->safe_psql('audit', 'SELECT count(*) - max(chain_seq) FROM plain'),
 	'0', 'a row after a dropped retry has the next position');
 check_verify($node, 'audit', 'after all that');
 
+# Rows that are restored with their place take no lane.  Whoever has written
+# to their lane before goes on behind them, as soon as they are there.
+$node->safe_psql('audit', q{CREATE TABLE solo (n int); SELECT llm_audit.create_ledger('solo');});
+$sessions[0]->query_safe('INSERT INTO solo (n) VALUES (1)');
+my $copies = $sessions[1]->query_safe(q{
+	BEGIN; SET LOCAL llm_audit.reason = 'test';
+	INSERT INTO solo (n) VALUES (2), (3), (4);
+	SELECT format('INSERT INTO solo SELECT (%L::solo).*;', s) FROM solo AS s WHERE chain_seq > 2 ORDER BY chain_seq;
+	ROLLBACK});
+$sessions[0]->query_safe('INSERT INTO solo (n) VALUES (5)');
+$sessions[1]->query_safe("BEGIN; SET LOCAL llm_audit.restore = on; $copies; COMMIT");
+is($node->safe_psql('audit', 'SELECT max(chain_seq) FROM solo'), '4', 'two rows were restored');
+$sessions[0]->query_safe('INSERT INTO solo (n) VALUES (6)');
+is( $node->safe_psql('audit', 'SELECT n, chain_lane, chain_seq FROM solo ORDER BY chain_seq DESC LIMIT 1'),
+	'6|0|5', 'the next row stands behind them');
+
 # The check of a routed row against its partition is spared; that is right
 # only while nothing on the way to the heap changes the partition key.
 $node->safe_psql('audit', q{
