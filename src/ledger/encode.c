@@ -442,13 +442,14 @@ PutEntry(EncodeBuffer *buf, const LedgerColumn *col, Datum value,
  * once for the kinds that most columns have.
  */
 static void
-PutPlainEntry(EncodeBuffer *buf, const LedgerColumn *col, Datum value)
+PutPlainEntry(EncodeBuffer *buf, const EncodeStep *step,
+			  const LedgerColumn *col, Datum value)
 {
 	struct varlena *v;
 	uint8	   *p;
 	size_t		length;
 
-	switch (col->kind)
+	switch (step->kind)
 	{
 		case ENCODE_TEXT:
 		case ENCODE_BYTEA:
@@ -467,6 +468,16 @@ PutPlainEntry(EncodeBuffer *buf, const LedgerColumn *col, Datum value)
 			p = BufferRoom(buf, ENTRY_HEADER_SIZE + length);
 			p[ENTRY_HEADER_SIZE] = DatumGetBool(value) ? 1 : 0;
 			break;
+		case ENCODE_INT2:
+			length = 2;
+			p = BufferRoom(buf, ENTRY_HEADER_SIZE + length);
+			PutU16(p + ENTRY_HEADER_SIZE, (uint16) DatumGetInt16(value));
+			break;
+		case ENCODE_UUID:
+			length = UUID_LEN;
+			p = BufferRoom(buf, ENTRY_HEADER_SIZE + length);
+			memcpy(p + ENTRY_HEADER_SIZE, DatumGetUUIDP(value)->data, UUID_LEN);
+			break;
 		case ENCODE_INT4:
 		case ENCODE_DATE:
 			length = 4;
@@ -483,7 +494,7 @@ PutPlainEntry(EncodeBuffer *buf, const LedgerColumn *col, Datum value)
 			PutEntry(buf, col, value, NULL);
 			return;
 	}
-	memcpy(p, col->entry_head, ENTRY_HEADER_SIZE);
+	memcpy(p, step->entry_head, ENTRY_HEADER_SIZE);
 	PutU32(p + ENTRY_HEADER_SIZE - 4, length);
 	buf->len += ENTRY_HEADER_SIZE + length;
 }
@@ -493,22 +504,27 @@ PutPlainEntry(EncodeBuffer *buf, const LedgerColumn *col, Datum value)
  * row's salt or erased column cannot be right.
  */
 static const char *
-PutColumn(EncodeBuffer *buf, const LedgerColumn *col, const uint8 *salt,
-		  const uint8 *commitment, Datum value, bool isnull)
+PutColumn(EncodeBuffer *buf, const Segment *seg, int i, RowGroups *salts,
+		  RowGroups *erased, NullableDatum value)
 {
+	const EncodeStep *step = &seg->steps[i];
+	const LedgerColumn *col = &seg->columns[i];
+	const uint8 *salt = GroupsTake(salts, step->number);
+	const uint8 *commitment = GroupsTake(erased, step->number);
+
 	if (commitment != NULL)
 	{
-		if (salt != NULL || !isnull)
+		if (salt != NULL || !value.isnull)
 			return "an erased column still has a value or a salt";
 		PutErased(buf, col, commitment);
 		return NULL;
 	}
-	if (isnull)
+	if (value.isnull)
 		return salt != NULL ? "a column with a salt has no value" : NULL;
 	if (salt != NULL)
-		PutEntry(buf, col, value, salt);
+		PutEntry(buf, col, value.value, salt);
 	else
-		PutPlainEntry(buf, col, value);
+		PutPlainEntry(buf, step, col, value.value);
 	return NULL;
 }
 
@@ -536,14 +552,15 @@ RowPreimage(EncodeBuffer *buf, const Segment *seg, const RowPosition *pos,
 
 	for (int i = 0; i < seg->ncolumns; i++)
 	{
-		const LedgerColumn *col = &seg->columns[i];
+		int			at = seg->steps[i].attnum - 1;
 		size_t		before = buf->len;
+		NullableDatum value;
 
-		if (col->attnum == InvalidAttrNumber || col->kind == ENCODE_NONE)
+		if (at < 0)
 			continue;
-		*why = PutColumn(buf, col, GroupsTake(&salts, col->number),
-						 GroupsTake(&erased, col->number),
-						 values[col->attnum - 1], nulls[col->attnum - 1]);
+		value.value = values[at];
+		value.isnull = nulls[at];
+		*why = PutColumn(buf, seg, i, &salts, &erased, value);
 		if (*why != NULL)
 			return false;
 		if (buf->len > before)

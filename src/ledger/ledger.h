@@ -60,9 +60,22 @@ typedef struct LedgerColumn
 	bool		element_byval;
 	char		element_align;
 	bool		erasable;		/* for rows inserted from now on */
+} LedgerColumn;
+
+/*
+ * What encoding a row needs of a column, for every column of the segment: kept
+ * small, because a session that writes a row now and then finds little of it
+ * in the processor's caches.
+ */
+typedef struct EncodeStep
+{
+	AttrNumber	attnum;			/* InvalidAttrNumber: nothing to hash */
+	uint16		number;
+	uint8		kind;			/* EncodeKind */
+	bool		erasable;
 	uint8		entry_head[ENTRY_HEADER_SIZE];	/* of a plain entry; the
 												 * length is filled in */
-} LedgerColumn;
+} EncodeStep;
 
 /* Checks that built-in ledgers need beyond their constraints. */
 typedef enum LedgerRole
@@ -155,6 +168,7 @@ typedef struct Segment
 	NameData	foreign_trigger;
 	int			ncolumns;		/* hashed columns, by ascending number */
 	LedgerColumn *columns;
+	EncodeStep *steps;			/* one for each of the columns */
 	int			nerasable;		/* columns with erasable set */
 	int			nrequired;		/* NOT NULL columns that a writer supplies */
 	AttrNumber *required;

@@ -437,7 +437,6 @@ static void
 ColumnResolveType(LedgerColumn *col)
 {
 	col->kind = EncodeKindOf(col->type);
-	EntryHeaderPut(col->entry_head, col->number, col->type, ENTRY_PLAIN, 0);
 	if (col->kind != ENCODE_ARRAY)
 		return;
 	col->element_type = get_element_type(col->type);
@@ -505,6 +504,26 @@ SegmentMatchColumns(Segment *seg, TupleDesc desc)
 			seg->mismatch = col->name;
 		if (col->erasable)
 			seg->nerasable++;
+	}
+}
+
+/* Sums up for encoding what is known of the columns. */
+static void
+SegmentMakeSteps(Segment *seg)
+{
+	seg->steps = palloc0(Max(seg->ncolumns, 1) * sizeof(EncodeStep));
+	for (int i = 0; i < seg->ncolumns; i++)
+	{
+		const LedgerColumn *col = &seg->columns[i];
+		EncodeStep *step = &seg->steps[i];
+
+		step->attnum = col->kind == ENCODE_NONE ? InvalidAttrNumber :
+			col->attnum;
+		step->number = col->number;
+		step->kind = (uint8) col->kind;
+		step->erasable = col->erasable;
+		EntryHeaderPut(step->entry_head, col->number, col->type,
+					   ENTRY_PLAIN, 0);
 	}
 }
 
@@ -722,6 +741,7 @@ SegmentBuildFor(Oid relid)
 	seg->natts = RelationGetDescr(leaf)->natts;
 	SegmentMatchLedgerAttrs(seg, RelationGetDescr(leaf));
 	SegmentMatchColumns(seg, RelationGetDescr(leaf));
+	SegmentMakeSteps(seg);
 	SegmentFindRequired(seg, RelationGetDescr(leaf));
 	SegmentFindIndexes(seg, leaf);
 	SegmentFindTriggers(seg, leaf);

@@ -169,7 +169,7 @@ StampSalt(const Segment *seg, Datum *values, bool *nulls)
 
 	for (int i = 0; i < seg->ncolumns; i++)
 	{
-		if (seg->columns[i].erasable && !nulls[seg->columns[i].attnum - 1])
+		if (seg->steps[i].erasable && !nulls[seg->steps[i].attnum - 1])
 			count++;
 	}
 	if (count == 0)
@@ -180,11 +180,11 @@ StampSalt(const Segment *seg, Datum *values, bool *nulls)
 	p = (uint8 *) VARDATA(salt);
 	for (int i = 0; i < seg->ncolumns; i++)
 	{
-		const LedgerColumn *col = &seg->columns[i];
+		const EncodeStep *step = &seg->steps[i];
 
-		if (!col->erasable || nulls[col->attnum - 1])
+		if (!step->erasable || nulls[step->attnum - 1])
 			continue;
-		p = PutU16(p, col->number);
+		p = PutU16(p, step->number);
 		LedgerRandom(p, SALT_SIZE);
 		p += SALT_SIZE;
 	}
