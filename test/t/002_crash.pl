@@ -47,6 +47,8 @@ sub under_load
 sub check_all
 {
 	my ($name) = @_;
+	$node->poll_query_until('audit', "SELECT state = 'running' FROM llm_audit.access_status() WHERE database = 'audit'")
+	  or die 'the access writer does not start';
 	my $transactions = $node->safe_psql('audit', 'SELECT count(*) FROM acknowledged');
 	check_chain($node, 'audit', 'llm_audit.llm_call', 3 * $transactions, "$name, llm_call");
 	check_chain($node, 'audit', 'plain', $transactions, "$name, plain");
