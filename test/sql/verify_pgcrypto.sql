@@ -58,6 +58,20 @@ INSERT INTO every_type (a_numeric) VALUES (1), (1.0), (1.00), ('1e131071'), ('1e
 INSERT INTO every_type (a_text, a_bytea, a_jsonb)
 	VALUES (repeat('abc', 1000000), decode(repeat('00ff', 500000), 'hex'),
 		jsonb_build_object('k', repeat('z', 100000)));
+-- documents of every shape: their text is the server's to the byte
+INSERT INTO every_type (a_jsonb) VALUES ('{}'), ('[]'), ('null'), ('"x"'), ('1.50'), ('true'), ('false'), ('""'),
+	('[[]]'), ('[{}, [], {"a": {}}]'), ('{"a": {"b": [1, 2, {"c": null}]}, "aa": true, "": "e", "k\"ey\n": 1e400,
+		"b": [false, "q\"\\\/\b\f\n\r\t\u0001\u001f\u007f\u00e9\u4e2d", -0.0, 1e-5]}');
+INSERT INTO every_type (a_jsonb)
+	SELECT jsonb_object_agg('k' || i || repeat('z', i % 7), CASE i % 9
+		WHEN 0 THEN to_jsonb(i) WHEN 1 THEN to_jsonb(repeat(chr(1 + (i * 7) % 200), i % 50))
+		WHEN 2 THEN 'null' WHEN 3 THEN to_jsonb(i % 2 = 0) WHEN 4 THEN to_jsonb(ARRAY[i, i + 1])
+		WHEN 5 THEN jsonb_build_object('n', i::numeric / 7, 's', repeat(E'"\\', i % 5))
+		WHEN 6 THEN '[]' WHEN 7 THEN '{}' ELSE to_jsonb(-i * 1.5e10) END)
+	FROM generate_series(1, 60) AS g, generate_series(1, g * 2) AS i GROUP BY g;
+INSERT INTO every_type (a_jsonb)
+	SELECT jsonb_agg(md5((g * i)::text) ORDER BY i) FROM generate_series(1, 5) AS g, generate_series(1, g * 100) AS i
+	GROUP BY g;
 INSERT INTO every_type (a_text, secret)
 	SELECT string_agg(md5(i::text), ''), string_agg(md5(i::text), '')
 	FROM generate_series(1, 3000) i;
