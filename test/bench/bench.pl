@@ -673,8 +673,8 @@ sub bench_verify
 {
 	fresh_tables();
 	my $small = 10_000;
-	my $middle = $quick ? 100_000 : 500_000;
-	my $large = $quick ? 500_000 : 5_000_000;
+	my $middle = 500_000;
+	my $large = $quick ? 1_000_000 : 5_000_000;
 	my (%rate, $greatest);
 	for my $rows ($small, $middle, $large)
 	{
