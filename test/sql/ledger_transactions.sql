@@ -241,7 +241,9 @@ INSERT INTO entry VALUES (965);
 SELECT n, chain_lane = :lane AS same_lane, chain_seq - :ends AS further
 	FROM entry WHERE n IN (963, 964, 965) ORDER BY n;
 
--- The end of a lane has been spoilt: nothing is chained to it.
+-- The end of a lane has been spoilt: nothing is chained to it by a session that
+-- did not write it.
+\c
 SET allow_system_table_mods = on;
 BEGIN;
 CALL triggers('D');
