@@ -235,10 +235,17 @@ TallyApply(VerifyRun *run, const UnitTally *tally)
 		case UNIT_CHAIN:
 			account->chain_rows += tally->rows;
 			account->chain_sum += tally->hash_sum;
+			account->chain_place_sum += tally->place_sum;
+			account->chain_ids += tally->ids;
+			account->chain_id_sum += tally->id_sum;
 			run->nrows += tally->rows;
 			ClosedLaneReached(account, tally);
 			break;
 		case UNIT_HEAP:
+			account->heap_places += tally->rows;
+			account->heap_place_sum += tally->place_sum;
+			break;
+		case UNIT_HEAP_ROWS:
 			account->heap_rows += tally->rows;
 			account->heap_sum += tally->hash_sum;
 			account->heap_ids += tally->ids;
@@ -302,6 +309,7 @@ VerifyUnitRun(const VerifyJob *job, const VerifyUnit *unit, VerifySink *sink)
 			VerifyChainUnit(job, unit, sink);
 			break;
 		case UNIT_HEAP:
+		case UNIT_HEAP_ROWS:
 			VerifyHeapUnit(job, unit, sink);
 			break;
 		case UNIT_IDS:
@@ -465,6 +473,27 @@ IdsDiffer(const VerifyRun *run, int segment)
 	return run->segments[segment].has_id_index &&
 		(account->heap_ids != account->ids ||
 		 account->heap_id_sum != account->id_sum);
+}
+
+/*
+ * Sums up what the heap's rows hold.  If the lane index has led to the very
+ * rows that are there, that has been read from them already.
+ */
+static void
+HeapAccount(VerifyRun *run, int segment)
+{
+	SegmentAccount *account = &run->accounts[segment];
+
+	if (account->damaged || account->heap_places != account->chain_rows ||
+		account->heap_place_sum != account->chain_place_sum)
+	{
+		VerifyHeapRows(run, segment);
+		return;
+	}
+	account->heap_rows = account->chain_rows;
+	account->heap_sum = account->chain_sum;
+	account->heap_ids = account->chain_ids;
+	account->heap_id_sum = account->chain_id_sum;
 }
 
 /* Compares the heap with both indexes. */
@@ -763,6 +792,7 @@ RunAll(VerifyRun *run)
 	for (int i = 0; i < run->job.nsegments; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
+		HeapAccount(run, i);
 		IndexesCheck(run, i);
 		ClosedSegmentCheck(run, i);
 	}

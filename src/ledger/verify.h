@@ -100,7 +100,8 @@ typedef enum UnitKind
 {
 	UNIT_IDS = 0,				/* ids of segments [segment, segment + count) */
 	UNIT_CHAIN,					/* seqs first..last of lane */
-	UNIT_HEAP					/* blocks first..last */
+	UNIT_HEAP,					/* blocks first..last: which rows there are */
+	UNIT_HEAP_ROWS				/* the same, with what the rows hold */
 } UnitKind;
 
 typedef struct VerifyUnit
@@ -127,6 +128,7 @@ typedef struct UnitTally
 	uint64		hash_sum;		/* of the first 8 bytes of row_hash */
 	uint64		ids;			/* rows that have an id */
 	uint64		id_sum;			/* of the ids' hashes */
+	uint64		place_sum;		/* of the rows' places in the heap */
 } UnitTally;
 
 /*
@@ -234,6 +236,7 @@ extern bool IndexNextRow(IndexScanDesc scan, ScanDirection direction,
 						 TupleTableSlot *slot);
 extern uint64 HashWord(const uint8 *hash);
 extern uint64 IdWord(const pg_uuid_t *id);
+extern uint64 PlaceWord(const ItemPointerData * place);
 
 /* ---------------- verify_erased.c ---------------- */
 
@@ -340,6 +343,12 @@ typedef struct SegmentAccount
 	uint64		heap_id_sum;
 	uint64		ids;
 	uint64		id_sum;
+	uint64		heap_places;	/* rows that the heap has, by their places */
+	uint64		heap_place_sum;
+	uint64		chain_place_sum;	/* of the rows that the lane index leads
+									 * to */
+	uint64		chain_ids;
+	uint64		chain_id_sum;
 } SegmentAccount;
 
 /* Findings and tallies of a unit that is not finished. */
@@ -385,6 +394,14 @@ extern void RunReportObject(VerifyRun *run, FindingKind kind, Oid ledger,
 extern void UnitSourceInit(UnitSource *source, VerifyRun *run);
 extern void UnitSourceCommit(UnitSource *source, int unit);
 extern void UnitSourceReset(UnitSource *source);
+
+/* ---------------- verify_careful.c ---------------- */
+
+/*
+ * VerifyHeapRows: reads the heap of a segment for what its rows hold, where
+ * its units have only told which rows there are.
+ */
+extern void VerifyHeapRows(VerifyRun *run, int segment);
 
 /* ---------------- verify_plan.c ---------------- */
 

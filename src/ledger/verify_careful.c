@@ -334,12 +334,15 @@ LaneCarefully(VerifyRun *run, const VerifyUnit *unit)
 
 /* ---------------- a heap, block by block ---------------- */
 
-/* Blocks that cannot be read are reported, and make the segment damaged. */
+/*
+ * Blocks that cannot be read are reported, the first time they are met, and
+ * make the segment damaged.
+ */
 static void
 HeapCarefully(VerifyRun *run, const VerifyUnit *unit)
 {
 	const VerifySegment *vseg = &run->segments[unit->segment];
-	UnitTally	damaged = {.kind = UNIT_HEAP,.segment = unit->segment,
+	UnitTally	damaged = {.kind = unit->kind,.segment = unit->segment,
 	.damaged = true};
 
 	for (int64 block = unit->first; block <= unit->last; block++)
@@ -352,10 +355,31 @@ HeapCarefully(VerifyRun *run, const VerifyUnit *unit)
 		why = UnitTry(run, &one);
 		if (why == NULL)
 			continue;
-		RunReportObject(run, FINDING_ROW_ALTERED, vseg->root, vseg->number,
-						"block " INT64_FORMAT " cannot be read: %s",
-						block, why);
+		if (unit->kind == UNIT_HEAP)
+			RunReportObject(run, FINDING_ROW_ALTERED, vseg->root, vseg->number,
+							"block " INT64_FORMAT " cannot be read: %s",
+							block, why);
 		run->own.sink.tally(&run->own.sink, &damaged);
+	}
+}
+
+void
+VerifyHeapRows(VerifyRun *run, int segment)
+{
+	for (int i = 0; i < run->job.nunits; i++)
+	{
+		VerifyUnit	unit = run->units[i];
+
+		if (unit.kind != UNIT_HEAP || unit.segment != segment)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		unit.kind = UNIT_HEAP_ROWS;
+		if (UnitTry(run, &unit) != NULL)
+		{
+			UnitSourceReset(&run->own);
+			HeapCarefully(run, &unit);
+		}
+		UnitSourceCommit(&run->own, -1);
 	}
 }
 
@@ -417,6 +441,7 @@ VerifyUnitCarefully(VerifyRun *run, int unit)
 				LaneCarefully(run, work);
 				break;
 			case UNIT_HEAP:
+			case UNIT_HEAP_ROWS:
 				HeapCarefully(run, work);
 				break;
 			case UNIT_IDS:

@@ -237,8 +237,14 @@ static void
 RowCount(ChainState *state, const RowFacts *facts)
 {
 	state->tally.rows++;
+	state->tally.place_sum += PlaceWord(&state->reader->slot->tts_tid);
 	if (facts->has_hash)
 		state->tally.hash_sum += HashWord(facts->row_hash);
+	if (facts->has_id)
+	{
+		state->tally.ids++;
+		state->tally.id_sum += IdWord(&facts->id);
+	}
 	if (state->tally.rows - state->told >= TELL_ROWS)
 	{
 		state->reader->sink->rows(state->reader->sink,

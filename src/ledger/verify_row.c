@@ -786,3 +786,11 @@ IdWord(const pg_uuid_t *id)
 {
 	return hash_bytes_extended(id->data, UUID_LEN, 0);
 }
+
+/* The number by which a row counts in a sum over places. */
+uint64
+PlaceWord(const ItemPointerData * place)
+{
+	return hash_bytes_uint32_extended(ItemPointerGetBlockNumberNoCheck(place),
+									  ItemPointerGetOffsetNumberNoCheck(place));
+}
