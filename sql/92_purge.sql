@@ -535,77 +535,131 @@ REVOKE EXECUTE ON FUNCTION llm_audit.purge(regclass, boolean, text, bigint) FROM
 GRANT EXECUTE ON FUNCTION llm_audit.purge(regclass, boolean, text, bigint) TO llm_audit_admin;
 
 -- Keys of segments that are gone, which were not at hand then.
-CREATE FUNCTION llm_audit.destroy_keys_left(reason text) RETURNS void
-LANGUAGE plpgsql
+CREATE FUNCTION llm_audit.keys_left(OUT ledger_id uuid, OUT segment int)
+	RETURNS SETOF record
+LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
 BEGIN
 	IF coalesce(llm_audit.setting('key_directory'), '') <> '' THEN
-		PERFORM llm_audit.destroy_data_keys((SELECT to_regclass(format('%I.%I', l.schema_name, l.relation_name))
-			FROM llm_audit.ledger l WHERE l.ledger_id = s.ledger_id), s.segment, reason)
-			FROM (SELECT DISTINCT k.ledger_id, k.segment FROM llm_audit.data_keys() k
-				WHERE k.state <> 'destroyed') k
+		RETURN QUERY SELECT DISTINCT s.ledger_id, s.segment FROM llm_audit.data_keys() k
 			JOIN llm_audit.ledger_segment s USING (ledger_id, segment)
-			WHERE s.state = 'purged' AND llm_audit.leaf_of(s) IS NULL;
+			WHERE k.state <> 'destroyed' AND s.state = 'purged' AND llm_audit.leaf_of(s) IS NULL;
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION llm_audit.destroy_keys_left(text) IS
-	'destroys the data keys of purged segments whose tables have been dropped; part of drop_purged_segment()';
-REVOKE EXECUTE ON FUNCTION llm_audit.destroy_keys_left(text) FROM PUBLIC;
+COMMENT ON FUNCTION llm_audit.keys_left() IS
+	'purged segments whose tables have been dropped, but whose data keys are still there';
+REVOKE EXECUTE ON FUNCTION llm_audit.keys_left() FROM PUBLIC;
 
--- Drops one empty leaf and, since that takes effect at once and for good,
--- first destroys what was encrypted with: its rows are gone already.
-CREATE FUNCTION llm_audit.drop_purged_segment(done regclass[], reason text)
-	RETURNS regclass
+CREATE FUNCTION llm_audit.destroy_keys_left(reason text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	s llm_audit.ledger_segment;
-	leaf regclass;
-	filled boolean;
 BEGIN
 	IF coalesce(btrim(reason), '') = '' THEN
 		RAISE EXCEPTION 'a reason is needed to purge'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
-	SELECT x.* INTO s FROM llm_audit.ledger_segment x
-		WHERE x.state = 'purged' AND llm_audit.leaf_of(x) IS NOT NULL
-			AND llm_audit.leaf_of(x) <> ALL (done)
-		ORDER BY x.ledger_id, x.segment LIMIT 1;
-	IF NOT FOUND THEN
-		PERFORM llm_audit.destroy_keys_left(reason);
-		RETURN NULL;
-	END IF;
-	leaf := to_regclass(format('%I.%I', s.schema_name, s.relation_name));
-	IF NOT llm_audit.lock_purged(leaf) THEN
+	PERFORM llm_audit.destroy_data_keys((SELECT to_regclass(format('%I.%I', l.schema_name, l.relation_name))
+		FROM llm_audit.ledger l WHERE l.ledger_id = s.ledger_id), s.segment, reason)
+		FROM llm_audit.keys_left() k
+		JOIN llm_audit.ledger_segment s USING (ledger_id, segment);
+END
+$$;
+COMMENT ON FUNCTION llm_audit.destroy_keys_left(text) IS
+	'destroys the data keys of purged segments whose tables have been dropped; part of run_purge() and run_maintenance()';
+REVOKE EXECUTE ON FUNCTION llm_audit.destroy_keys_left(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.destroy_keys_left(text) TO llm_audit_admin;
+
+CREATE FUNCTION llm_audit.purged_segment(tried text[]) RETURNS regclass
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT llm_audit.leaf_of(s) FROM llm_audit.ledger_segment s
+	WHERE s.state = 'purged' AND llm_audit.leaf_of(s)::oid::text <> ALL (tried)
+	ORDER BY s.ledger_id, s.segment LIMIT 1
+$$;
+COMMENT ON FUNCTION llm_audit.purged_segment(text[]) IS
+	'a purged segment whose empty table is still there, but for those with these OIDs; NULL: there is none';
+REVOKE EXECUTE ON FUNCTION llm_audit.purged_segment(text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.purged_segment(text[]) TO llm_audit_admin;
+
+-- Who has changed the registry must not have evidence dropped by us.
+CREATE FUNCTION llm_audit.claim_purged(leaf regclass, reason text)
+	RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	filled boolean;
+BEGIN
+	IF coalesce(btrim(reason), '') = '' THEN
+		RAISE EXCEPTION 'a reason is needed to purge'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF NOT EXISTS (SELECT FROM llm_audit.segment_of(leaf) x WHERE x.state = 'purged') THEN
+		RAISE EXCEPTION '"%" is not the table of a purged segment', leaf
+			USING ERRCODE = 'wrong_object_type';
+	ELSIF NOT llm_audit.lock_purged(leaf) THEN
 		RAISE WARNING 'the empty table of purged segment "%" is in use and stays for now', leaf;
-		RETURN leaf;
+		RETURN false;
 	END IF;
 	EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s)', leaf) INTO filled;
 	IF filled THEN
 		RAISE WARNING 'segment "%" is registered as purged, but has rows: it stays', leaf
 			USING HINT = 'Run llm_audit.verify().';
-		RETURN leaf;
 	END IF;
-	IF coalesce(llm_audit.setting('key_directory'), '') <> '' AND EXISTS (
+	RETURN NOT filled;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.claim_purged(regclass, text) IS
+	'locks the empty table of a purged segment; false, with a warning, if it is in use or not empty; raises 42809 for other tables and 22023 without a reason; part of drop_purged_segment()';
+REVOKE EXECUTE ON FUNCTION llm_audit.claim_purged(regclass, text) FROM PUBLIC;
+
+-- Its rows are gone already.  In a transaction of its own, since it takes
+-- effect at once, whatever becomes of the transaction.
+CREATE FUNCTION llm_audit.destroy_purged_keys(leaf regclass, reason text)
+	RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	s llm_audit.ledger_segment;
+BEGIN
+	SELECT * INTO s FROM llm_audit.segment_of(leaf);
+	IF coalesce(llm_audit.setting('key_directory'), '') = '' OR NOT EXISTS (
 		SELECT FROM llm_audit.data_keys() k
 		WHERE k.ledger_id = s.ledger_id AND k.segment = s.segment AND k.state <> 'destroyed')
 	THEN
-		PERFORM llm_audit.destroy_data_keys((SELECT to_regclass(format('%I.%I', l.schema_name, l.relation_name))
-			FROM llm_audit.ledger l WHERE l.ledger_id = s.ledger_id), s.segment, reason);
+		RETURN false;
+	ELSIF NOT llm_audit.claim_purged(leaf, reason) THEN
+		RETURN false;
 	END IF;
-	IF NOT llm_audit.lock_readers() OR NOT llm_audit.drop_purged(leaf) THEN
-		RAISE WARNING 'the empty table of purged segment "%" is in use and stays for now', leaf;
-	END IF;
-	RETURN leaf;
+	PERFORM llm_audit.destroy_data_keys((SELECT to_regclass(format('%I.%I', l.schema_name, l.relation_name))
+		FROM llm_audit.ledger l WHERE l.ledger_id = s.ledger_id), s.segment, reason);
+	RETURN true;
 END
 $$;
-COMMENT ON FUNCTION llm_audit.drop_purged_segment(regclass[], text) IS
-	'destroys the data keys of a purged segment and drops its empty table; returns it, or NULL if there is none but those in done; part of run_purge()';
-REVOKE EXECUTE ON FUNCTION llm_audit.drop_purged_segment(regclass[], text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION llm_audit.drop_purged_segment(regclass[], text) TO llm_audit_admin;
+COMMENT ON FUNCTION llm_audit.destroy_purged_keys(regclass, text) IS
+	'destroys the data keys of a purged segment; true if there were any; part of run_purge() and run_maintenance()';
+REVOKE EXECUTE ON FUNCTION llm_audit.destroy_purged_keys(regclass, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.destroy_purged_keys(regclass, text) TO llm_audit_admin;
+
+CREATE FUNCTION llm_audit.drop_purged_segment(leaf regclass, reason text)
+	RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RETURN llm_audit.claim_purged(leaf, reason) AND llm_audit.lock_readers()
+		AND llm_audit.drop_purged(leaf);
+END
+$$;
+COMMENT ON FUNCTION llm_audit.drop_purged_segment(regclass, text) IS
+	'drops the empty table of a purged segment; false if it is in use or not empty, and stays for now; part of run_purge() and run_maintenance()';
+REVOKE EXECUTE ON FUNCTION llm_audit.drop_purged_segment(regclass, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.drop_purged_segment(regclass, text) TO llm_audit_admin;
 
 -- Commits after each batch: whoever places a hold, verifies or reads waits no
 -- longer than for one.  No SET clause, since it could not commit then.
@@ -616,7 +670,7 @@ AS $$
 DECLARE
 	leaf pg_catalog.regclass;
 	leaves pg_catalog.regclass[];
-	done pg_catalog.regclass[] := '{}';
+	tried pg_catalog.text[] := '{}';
 	gone pg_catalog.int8;
 	total pg_catalog.int8 := 0;
 BEGIN
@@ -632,11 +686,15 @@ BEGIN
 		END LOOP;
 	END LOOP;
 	LOOP
-		leaf := llm_audit.drop_purged_segment(done, reason);
-		COMMIT;
+		leaf := llm_audit.purged_segment(tried);
 		EXIT WHEN leaf IS NULL;
-		done := pg_catalog.array_append(done, leaf);
+		tried := pg_catalog.array_append(tried, leaf::pg_catalog.oid::pg_catalog.text);
+		PERFORM llm_audit.destroy_purged_keys(leaf, reason);
+		COMMIT;
+		PERFORM llm_audit.drop_purged_segment(leaf, reason);
+		COMMIT;
 	END LOOP;
+	PERFORM llm_audit.destroy_keys_left(reason);
 END
 $$;
 COMMENT ON PROCEDURE llm_audit.run_purge(text, regclass, bigint) IS

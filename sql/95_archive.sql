@@ -33,15 +33,15 @@ SELECT pg_catalog.pg_extension_config_dump('llm_audit.archive_file', '');
 GRANT SELECT ON llm_audit.archive_file
 	TO llm_audit_admin, llm_audit_compliance, llm_audit_auditor;
 
-CREATE FUNCTION llm_audit.archive_write(segment regclass, path text, manifest text)
-	RETURNS text
+CREATE FUNCTION llm_audit.archive_write(segment regclass, path text, manifest text,
+		expected bigint) RETURNS text
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 	-- texts are sent in the encoding of the client
 	SET client_encoding = 'UTF8'
 	AS 'MODULE_PATHNAME', 'llm_audit_archive_write';
-COMMENT ON FUNCTION llm_audit.archive_write(regclass, text, text) IS
-	'writes a segment to a new file, reads it again, and returns its manifest; part of archive()';
-REVOKE EXECUTE ON FUNCTION llm_audit.archive_write(regclass, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION llm_audit.archive_write(regclass, text, text, bigint) IS
+	'writes a segment, which must have so many rows, to a new file, reads it again, and returns its manifest; part of archive()';
+REVOKE EXECUTE ON FUNCTION llm_audit.archive_write(regclass, text, text, bigint) FROM PUBLIC;
 
 CREATE FUNCTION llm_audit.archive_manifest(path text) RETURNS text
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
@@ -82,11 +82,14 @@ AS $$
 			WHERE e.ledger_id = l.ledger_id AND e.segment = s.segment),
 		'erase_receipts', (SELECT jsonb_agg(to_jsonb(e) ORDER BY e.recorded_at)
 			FROM llm_audit.erase_receipt e
+			WHERE e.ledger_id = l.ledger_id AND e.segment = s.segment),
+		'purge_receipts', (SELECT jsonb_agg(to_jsonb(e) ORDER BY e.recorded_at)
+			FROM llm_audit.purge_receipt e
 			WHERE e.ledger_id = l.ledger_id AND e.segment = s.segment))
 	FROM llm_audit.segment_of(leaf) s JOIN llm_audit.ledger l USING (ledger_id)
 $$;
 COMMENT ON FUNCTION llm_audit.describe_segment(regclass) IS
-	'the part of an archive''s manifest that describes its segment: columns, bounds, what segment_event and erase_receipt have of it';
+	'the part of an archive''s manifest that describes its segment: columns, bounds, what segment_event, erase_receipt and purge_receipt have of it';
 REVOKE EXECUTE ON FUNCTION llm_audit.describe_segment(regclass) FROM PUBLIC;
 
 CREATE FUNCTION llm_audit.count_erasures(for_ledger uuid, number int) RETURNS bigint
@@ -100,6 +103,22 @@ COMMENT ON FUNCTION llm_audit.count_erasures(uuid, int) IS
 	'receipts of erasures that a segment has: more than an archive of it knew mean that it holds what was erased since';
 REVOKE EXECUTE ON FUNCTION llm_audit.count_erasures(uuid, int) FROM PUBLIC;
 
+-- Each row that is written is hashed and linked to the one before it; that
+-- none is missing says the count.
+CREATE FUNCTION llm_audit.rows_to_archive(s llm_audit.ledger_segment) RETURNS bigint
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT max(e.row_count) - (SELECT coalesce(sum(r.row_count), 0)::bigint
+		FROM llm_audit.purge_receipt r
+		WHERE r.ledger_id = s.ledger_id AND r.segment = s.segment)
+	FROM llm_audit.segment_event e
+	WHERE e.ledger_id = s.ledger_id AND e.segment = s.segment AND e.event = 'closed'
+$$;
+COMMENT ON FUNCTION llm_audit.rows_to_archive(llm_audit.ledger_segment) IS
+	'rows that a closed segment must have: those of its closing less those that purge_receipt accounts for; NULL: nothing says how it was closed';
+REVOKE EXECUTE ON FUNCTION llm_audit.rows_to_archive(llm_audit.ledger_segment) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.archive(segment regclass, path text) RETURNS jsonb
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -109,6 +128,7 @@ DECLARE
 	s llm_audit.ledger_segment;
 	manifest jsonb;
 	size bigint;
+	expected bigint;
 	new_id uuid := gen_random_uuid();
 	timeout text := current_setting('lock_timeout');
 BEGIN
@@ -130,8 +150,13 @@ BEGIN
 	PERFORM set_config('lock_timeout', llm_audit.setting('ddl_lock_timeout'), true);
 	EXECUTE format('LOCK TABLE ONLY %s IN SHARE MODE', archive.segment);
 	PERFORM set_config('lock_timeout', timeout, true);
+	expected := llm_audit.rows_to_archive(s);
+	IF expected IS NULL THEN
+		RAISE EXCEPTION 'nothing says with how many rows segment "%" was closed', archive.segment
+			USING ERRCODE = 'data_corrupted', HINT = 'Run llm_audit.verify().';
+	END IF;
 	manifest := llm_audit.archive_write(archive.segment, archive.path,
-		llm_audit.describe_segment(archive.segment)::text);
+		llm_audit.describe_segment(archive.segment)::text, expected);
 	size := (pg_stat_file(archive.path)).size;
 	INSERT INTO llm_audit.archive_file (archive_id, ledger_id, segment, path, row_count, bytes,
 			erasures)

@@ -18,7 +18,7 @@ COMMENT ON TABLE llm_audit.maintenance_log IS
 	'what run_maintenance() did, one row for each step of a run';
 COMMENT ON COLUMN llm_audit.maintenance_log.run_id IS 'the run';
 COMMENT ON COLUMN llm_audit.maintenance_log.step IS
-	'segments, close, summarise, expire or rewrite';
+	'segments, close, summarise, expire, archive, purge, drop or rewrite';
 COMMENT ON COLUMN llm_audit.maintenance_log.started_at IS 'when the step began';
 COMMENT ON COLUMN llm_audit.maintenance_log.finished_at IS 'when it ended';
 COMMENT ON COLUMN llm_audit.maintenance_log.done IS
@@ -36,10 +36,50 @@ CREATE FUNCTION llm_audit.maintenance_steps() RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT '{segments,close,summarise,expire,rewrite}'::text[]
+	SELECT '{segments,close,summarise,expire,archive,purge,drop,rewrite}'::text[]
 $$;
 COMMENT ON FUNCTION llm_audit.maintenance_steps() IS
 	'the steps of run_maintenance(), in their order';
+
+-- Segments of which something can go, or could if it was archived.  Of those
+-- that let rows go one by one only purge() knows which have expired.  In one
+-- order, so that each is looked at once in a run.
+CREATE FUNCTION llm_audit.due_purge(after regclass, archived boolean)
+	RETURNS regclass
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	leaf regclass;
+	s llm_audit.ledger_segment;
+	last llm_audit.ledger_segment;
+	found_some boolean;
+BEGIN
+	SELECT * INTO last FROM llm_audit.segment_of(after);
+	FOR leaf IN SELECT e.leaf FROM llm_audit.ended_segments(NULL) e
+		CROSS JOIN LATERAL llm_audit.segment_of(e.leaf) x
+		WHERE after IS NULL OR (x.ledger_id, x.segment) > (last.ledger_id, last.segment)
+		ORDER BY x.ledger_id, x.segment
+	LOOP
+		SELECT * INTO s FROM llm_audit.segment_of(leaf);
+		CONTINUE WHEN NOT archived AND (s.state <> 'closed' OR llm_audit.was_archived(s)
+			OR NOT EXISTS (SELECT FROM llm_audit.segment_policies(s) p WHERE p.archive_before_purge));
+		CONTINUE WHEN archived AND llm_audit.purge_obstacle(s) IS NOT NULL;
+		found_some := llm_audit.segment_expiry(leaf) <= clock_timestamp();
+		IF NOT found_some AND llm_audit.purges_rows(s) THEN
+			EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s WHERE retain_until <= clock_timestamp())', leaf)
+				INTO found_some;
+		END IF;
+		IF found_some THEN
+			RETURN leaf;
+		END IF;
+	END LOOP;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.due_purge(regclass, boolean) IS
+	'the next segment after that one, NULL: the first, that purge() may take something from (archived true), or that has to be archived before (false); part of run_maintenance()';
+REVOKE EXECUTE ON FUNCTION llm_audit.due_purge(regclass, boolean) FROM PUBLIC;
 
 -- What a step would do next, but for what this run has tried already.
 CREATE FUNCTION llm_audit.maintenance_unit(step text, tried text[])
@@ -65,6 +105,15 @@ BEGIN
 		WHEN 'expire' THEN
 			SELECT f.leaf INTO unit FROM llm_audit.expired_fields() f
 				WHERE f.leaf::text <> ALL (tried) LIMIT 1;
+		WHEN 'archive' THEN
+			unit := llm_audit.due_purge(tried[cardinality(tried)]::regclass, false);
+		WHEN 'purge' THEN
+			unit := llm_audit.due_purge(tried[cardinality(tried)]::regclass, true);
+		WHEN 'drop' THEN
+			unit := llm_audit.purged_segment(tried)::oid;
+			IF unit IS NULL AND 'keys' <> ALL (tried) AND EXISTS (SELECT FROM llm_audit.keys_left()) THEN
+				unit := 'keys';
+			END IF;
 		WHEN 'rewrite' THEN
 			-- an open segment would lock its writers out
 			SELECT u.leaf INTO unit FROM llm_audit.unfinished_erasures() u
@@ -78,12 +127,60 @@ COMMENT ON FUNCTION llm_audit.maintenance_unit(text, text[]) IS
 	'the next thing to do in a step of maintenance that was not tried yet; NULL: there is none';
 REVOKE EXECUTE ON FUNCTION llm_audit.maintenance_unit(text, text[]) FROM PUBLIC;
 
-CREATE FUNCTION llm_audit.maintain(step text, unit text) RETURNS void
+-- Each archive has a name of its own: after an erasure there is a newer one.
+CREATE FUNCTION llm_audit.archive_path(leaf regclass) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	directory text := llm_audit.setting('archive_directory');
+BEGIN
+	IF directory = '' THEN
+		RAISE EXCEPTION 'segment "%" has to be archived before it is purged, and llm_audit.archive_directory is not set', leaf
+			USING ERRCODE = 'config_file_error',
+				HINT = 'Set llm_audit.archive_directory, or archive the segment with llm_audit.archive().';
+	END IF;
+	RETURN (SELECT format('%s/%s_%s_%s_%s', rtrim(directory, '/'),
+			regexp_replace(s.relation_name, '[^A-Za-z0-9_]', '_', 'g'), s.ledger_id, s.segment,
+			to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS"Z"'))
+		FROM llm_audit.segment_of(leaf) s);
+END
+$$;
+COMMENT ON FUNCTION llm_audit.archive_path(regclass) IS
+	'where run_maintenance() writes the archive of a segment; raises F0000 without llm_audit.archive_directory';
+REVOKE EXECUTE ON FUNCTION llm_audit.archive_path(regclass) FROM PUBLIC;
+
+-- A batch of purge(), so that nobody waits for more than one.
+CREATE FUNCTION llm_audit.purge_batch(leaf regclass) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	batch CONSTANT bigint := 50000;
+	gone bigint;
+	busy text;
+BEGIN
+	SELECT sum(p.row_count) FILTER (WHERE p.action = 'delete'),
+			min(p.why_not) FILTER (WHERE p.action = 'keep' AND p.row_count IS NULL)
+		INTO gone, busy
+		FROM llm_audit.purge(leaf, false, 'scheduled: run_maintenance()', batch) p;
+	IF busy IS NOT NULL THEN
+		RAISE EXCEPTION '%', busy USING ERRCODE = 'object_in_use';
+	END IF;
+	RETURN coalesce(gone >= batch, false);
+END
+$$;
+COMMENT ON FUNCTION llm_audit.purge_batch(regclass) IS
+	'purges at most 50,000 rows of a segment one by one, or all of it as a whole; true if there may be more; raises 55006 if the segment is in use; part of run_maintenance()';
+REVOKE EXECUTE ON FUNCTION llm_audit.purge_batch(regclass) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.maintain(step text, unit text) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
 	d record;
+	more boolean := false;
 BEGIN
 	CASE step
 		WHEN 'segments' THEN
@@ -101,13 +198,30 @@ BEGIN
 				split_part(unit, ' ', 2)::date);
 		WHEN 'expire' THEN
 			PERFORM llm_audit.expire_fields(unit::regclass);
+		WHEN 'archive' THEN
+			PERFORM llm_audit.archive(unit::regclass, llm_audit.archive_path(unit::regclass));
+		WHEN 'purge' THEN
+			more := llm_audit.purge_batch(unit::regclass);
+		WHEN 'drop' THEN
+			IF unit = 'keys' THEN
+				PERFORM llm_audit.destroy_keys_left('scheduled: run_maintenance()');
+				RETURN false;
+			END IF;
+			more := llm_audit.destroy_purged_keys(unit::oid, 'scheduled: run_maintenance()');
+			IF NOT more
+				AND NOT llm_audit.drop_purged_segment(unit::oid, 'scheduled: run_maintenance()')
+			THEN
+				RAISE EXCEPTION 'the table of purged segment "%" stays for now', unit::oid::regclass
+					USING ERRCODE = 'object_in_use';
+			END IF;
 		WHEN 'rewrite' THEN
 			PERFORM llm_audit.rewrite_segment(unit::regclass);
 	END CASE;
+	RETURN more;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.maintain(text, text) IS
-	'does one unit of a step of maintenance; part of run_maintenance()';
+	'does one unit of a step of maintenance, or a part of it; true if there is more of it; part of run_maintenance()';
 REVOKE EXECUTE ON FUNCTION llm_audit.maintain(text, text) FROM PUBLIC;
 
 CREATE FUNCTION llm_audit.check_steps(steps text[]) RETURNS text[]
@@ -119,7 +233,7 @@ BEGIN
 	IF NOT coalesce(steps, '{}') <@ llm_audit.maintenance_steps() THEN
 		RAISE EXCEPTION 'a step of maintenance is not known'
 			USING ERRCODE = 'invalid_parameter_value',
-				HINT = 'The steps are segments, close, summarise, expire and rewrite.';
+				HINT = 'The steps are segments, close, summarise, expire, archive, purge, drop and rewrite.';
 	END IF;
 	RETURN ARRAY(SELECT s FROM unnest(llm_audit.maintenance_steps()) WITH ORDINALITY AS m (s, n)
 		WHERE steps IS NULL OR s = ANY (steps) ORDER BY n);
@@ -165,6 +279,7 @@ DECLARE
 	began pg_catalog.timestamptz;
 	failures pg_catalog.int4 := 0;
 	what pg_catalog.int4;
+	more pg_catalog.bool;
 BEGIN
 	steps := llm_audit.check_steps(steps);
 	-- held by the session, over its transactions: two runs would do each
@@ -181,10 +296,11 @@ BEGIN
 		LOOP
 			what := 1;
 			unit := NULL;
+			more := false;
 			BEGIN
 				unit := llm_audit.maintenance_unit(step, tried);
 				IF unit IS NOT NULL THEN
-					PERFORM llm_audit.maintain(step, unit);
+					more := llm_audit.maintain(step, unit);
 				END IF;
 			EXCEPTION
 				WHEN lock_not_available OR object_in_use THEN
@@ -199,6 +315,7 @@ BEGIN
 			END;
 			COMMIT;
 			EXIT WHEN unit IS NULL AND what OPERATOR(pg_catalog.=) 1;
+			CONTINUE WHEN more;
 			counts[what] := counts[what] OPERATOR(pg_catalog.+) 1;
 			EXIT WHEN unit IS NULL;
 			tried := pg_catalog.array_append(tried, unit);
@@ -216,5 +333,5 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE llm_audit.run_maintenance(text[]) IS
-	'makes segments ahead, closes those that have ended, summarises days, erases fields whose period has passed and rewrites their segments; NULL: all steps, else those that are named; each step is logged in maintenance_log; raises 55000 in the end if something failed; schedule it daily';
+	'makes segments ahead, closes those that have ended, summarises days, erases fields whose period has passed, archives and purges rows that have expired, drops the tables of purged segments, and rewrites those in which values were erased; NULL: all steps, else those that are named; each step is logged in maintenance_log; raises 55000 in the end if something failed; schedule it daily';
 REVOKE EXECUTE ON PROCEDURE llm_audit.run_maintenance(text[]) FROM PUBLIC;

@@ -29,6 +29,7 @@ int			llm_audit_seal_grace = 3600;
 int			llm_audit_ddl_lock_timeout = 100;
 bool		llm_audit_restore = false;
 bool		llm_audit_allow_unknown_actions = false;
+static char *llm_audit_archive_directory = NULL;
 
 static bool preloaded = false;
 
@@ -77,6 +78,12 @@ DefineSettings(void)
 							 NULL,
 							 &llm_audit_allow_unknown_actions, false,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("llm_audit.archive_directory",
+							   "Directory in which run_maintenance() writes archives.",
+							   "An absolute path outside the data directory. Without it, what has to be archived before it is purged stays.",
+							   &llm_audit_archive_directory, "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   NULL, NULL, NULL);
 	PolicyInit();
 	AccessDefineSettings();
 	MarkGUCPrefixReserved("llm_audit");

@@ -510,7 +510,8 @@ RingRecord(AccessRing *ring, const RingMessage *message, bool *written)
 
 	*written = false;
 	INSTR_TIME_SET_CURRENT(since);
-	if (ring->worker < 0 &&
+	/* before the watcher has started there can be no worker: it is awaited */
+	if (ring->worker < 0 && shared->watcher >= 0 &&
 		(ring->paused_until > now ||
 		 TimestampDifferenceExceeds(ring->worker_lost, now, access_timeout)))
 		RefuseWithoutWorker(ring);
@@ -753,9 +754,19 @@ RingSleep(AccessRing *ring, bool asleep)
 
 /* ---------------- the watcher, and whoever asks ---------------- */
 
+/* Recovery may have taken long: it is from now on that workers are missing. */
 void
 RingSetWatcher(void)
 {
+	for (int i = 0; i < shared->count; i++)
+	{
+		AccessRing *ring = &shared->rings[i];
+
+		LWLockAcquire(ring->lock, LW_EXCLUSIVE);
+		if (ring->worker < 0)
+			ring->worker_lost = GetCurrentTimestamp();
+		LWLockRelease(ring->lock);
+	}
 	shared->watcher = MyProcNumberOf(MyProc);
 }
 

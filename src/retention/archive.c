@@ -9,8 +9,9 @@
  *
  * A file is written under another name, flushed, read again and only then
  * renamed: what has the name of an archive is whole.  Every row is hashed
- * while it is written, and each lane's links are checked; a segment that does
- * not verify is not archived.
+ * while it is written, each lane's links are checked, and that no row is
+ * missing is told by their number; a segment that does not verify is not
+ * archived.
  */
 #include "postgres.h"
 
@@ -515,10 +516,12 @@ CreatePrivate(const char *path)
 }
 
 /*
- * llm_audit.archive_write(segment regclass, path text, manifest text)
+ * llm_audit.archive_write(segment regclass, path text, manifest text,
+ *						   expected bigint)
  *		Writes a segment's rows and the manifest to a new file; returns the
  *		manifest as it stands in the file.  The caller holds a lock that keeps
- *		the rows as they are.
+ *		the rows as they are.  Raises XX001 if they do not verify or are not
+ *		as many as expected.
  */
 Datum
 llm_audit_archive_write(PG_FUNCTION_ARGS)
@@ -557,6 +560,14 @@ llm_audit_archive_write(PG_FUNCTION_ARGS)
 			elog(ERROR, "could not compute SHA-256");
 		appendBinaryStringInfo(&w.buf, ARCHIVE_MAGIC, ARCHIVE_MAGIC_SIZE);
 		WriteRows(&w, leaf);
+		if (w.rows != (uint64) PG_GETARG_INT64(3))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("segment \"%s\" does not verify and is not archived",
+							RelationGetRelationName(leaf)),
+					 errdetail("It has " UINT64_FORMAT " rows and should have " INT64_FORMAT ".",
+							   w.rows, PG_GETARG_INT64(3)),
+					 errhint("Run llm_audit.verify().")));
 		WriteEnd(&w, manifest);
 		FreeFile(w.file);
 		result = ReadManifest(temporary);

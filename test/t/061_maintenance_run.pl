@@ -31,11 +31,11 @@ $node->safe_psql('audit', q{
 	SELECT llm_audit.set_field_policy('secrets', 'secret', 'mask', period => '1 microsecond')});
 
 $node->safe_psql('audit', 'CALL llm_audit.run_maintenance()');
-like($node->safe_psql('audit', $state), qr/^segments 0 0 0, close 0 0 0, summarise \d+ 0 0, expire 1 0 0, rewrite 0 0 0$/,
+like($node->safe_psql('audit', $state), qr/^segments 0 0 0, close 0 0 0, summarise \d+ 0 0, expire 1 0 0, archive 0 0 0, purge \d+ 0 0, drop 0 0 0, rewrite 0 0 0$/,
 	'a first run does what is due; an open segment is not rewritten');
 is($node->safe_psql('audit', 'SELECT count(secret) FROM secrets'), '0', 'values have expired');
 $node->safe_psql('audit', 'CALL llm_audit.run_maintenance()');
-like($node->safe_psql('audit', $state), qr/^segments 0 0 0, close 0 0 0, summarise 0 0 0, expire 1 0 0, rewrite 0 0 0$/,
+like($node->safe_psql('audit', $state), qr/^segments 0 0 0, close 0 0 0, summarise 0 0 0, expire 1 0 0, archive 0 0 0, purge \d+ 0 0, drop 0 0 0, rewrite 0 0 0$/,
 	'a second one finds nothing left');
 $node->safe_psql('audit', q{CALL llm_audit.run_maintenance('{close,segments}')});
 is($node->safe_psql('audit', $state), 'segments 0 0 0, close 0 0 0', 'steps can be called by name');
@@ -123,5 +123,80 @@ $node->stop;
 		'27', 'what came late is summed up too');
 	check_verify($slept, 'audit', 'after five months');
 	$slept->stop;
+}
+
+# Rows expire: archived where the policy says so, purged, and their tables
+# dropped; what is held or in use stays.
+{
+	my $expires = make_node('expires');
+	fake_clock($expires);
+	my $archives = PostgreSQL::Test::Utils::tempdir();
+	start_faked($expires);
+	make_database($expires, 'audit');
+	# The clock goes to so many days after the end of a segment.
+	my $after_end = sub {
+		my ($leaf, $days) = @_;
+		set_clock($expires, $expires->safe_psql('audit',
+			"SELECT extract(epoch FROM upper - clock_timestamp())::bigint FROM llm_audit.segment_of('$leaf')") + $days * $day);
+		return;
+	};
+	$expires->safe_psql('audit', q{
+		SELECT llm_audit.set_retention('llm_audit.llm_call', 'prod', NULL, '100 days',
+			archive_before_purge => true, bypass => true, reason => 'a test')});
+	$expires->safe_psql('audit', insert_calls(20, 'old'));
+	my $old = $expires->safe_psql('audit', q{SELECT DISTINCT tableoid::regclass FROM llm_audit.llm_call});
+	set_clock($expires, 32 * $day);
+	$expires->safe_psql('audit', 'CALL llm_audit.run_maintenance()');
+	$expires->safe_psql('audit', insert_calls(5, 'next'));
+	set_clock($expires, 0);
+	$after_end->($old, 101);
+	my ($status, $out, $err) = $expires->psql('audit', 'CALL llm_audit.run_maintenance()');
+	like($err, qr/maintenance failed in 1 cases/, 'without a directory for archives maintenance fails');
+	like($expires->safe_psql('audit', q{SELECT problems[1] FROM llm_audit.maintenance_log WHERE step = 'archive' ORDER BY started_at DESC LIMIT 1}),
+		qr/llm_audit\.archive_directory is not set/, 'and says why');
+	is($expires->safe_psql('audit', "SELECT count(*) FROM $old"), '20', 'and what was to be archived stays');
+	$expires->append_conf('postgresql.conf', "llm_audit.archive_directory = '$archives'\n");
+	$expires->reload;
+	ok($expires->poll_query_until('audit', "SELECT llm_audit.setting('archive_directory') = '$archives'"), 'a directory is set');
+
+	# A hold, and somebody who reads.
+	my $hold = $expires->safe_psql('audit', q{SELECT llm_audit.place_hold('CASE-1', 'court', '{"request_ids": ["old-3"]}')});
+	$expires->safe_psql('audit', 'CALL llm_audit.run_maintenance()');
+	like($expires->safe_psql('audit', $state), qr/archive 1 0 0, purge [1-9]\d* 0 0, drop 0 0 0/, 'then it is archived and purged');
+	is($expires->safe_psql('audit', "SELECT string_agg(request_id, ' ') FROM $old"), 'old-3', 'but for what is held');
+	is($expires->safe_psql('audit', "SELECT row_count FROM llm_audit.archive_file WHERE path = llm_audit.archive_of('$old')"), '20',
+		'the archive has all rows');
+	$expires->safe_psql('audit', "SELECT llm_audit.release_hold('$hold', 'over')");
+	my $reader = $expires->background_psql('audit');
+	$reader->query_safe("BEGIN; SELECT count(*) FROM $old");
+	$expires->safe_psql('audit', 'CALL llm_audit.run_maintenance()');
+	like($expires->safe_psql('audit', $state), qr/purge \d+ 1 0/, 'a segment that is read is postponed');
+	$reader->query_safe('COMMIT');
+	$reader->quit;
+	$expires->safe_psql('audit', 'CALL llm_audit.run_maintenance()');
+	like($expires->safe_psql('audit', $state), qr/purge \d+ 0 0, drop 1 0 0/, 'then it goes, and its table');
+	is($expires->safe_psql('audit', "SELECT to_regclass('$old')"), '', 'the table is gone');
+	is($expires->safe_psql('audit', q{SELECT sum(r.row_count) FROM llm_audit.purge_receipt r WHERE r.ledger = 'llm_audit.llm_call'}),
+		'20', 'receipts account for all of its rows');
+	is( $expires->safe_psql('audit', q{SELECT DISTINCT reason FROM llm_audit.purge_receipt}),
+		'scheduled: run_maintenance()', 'and say who did it');
+	check_verify($expires, 'audit', 'after rows expired');
+
+	# A segment of which a row is missing is not archived.
+	my $next = $expires->safe_psql('audit', q{SELECT DISTINCT tableoid::regclass FROM llm_audit.llm_call});
+	set_clock($expires, 0);
+	$after_end->($next, 101);
+	$expires->safe_psql('audit', q{CALL llm_audit.run_maintenance('{segments,close}')});
+	$expires->safe_psql('audit', qq{
+		BEGIN;
+		UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = '$next'::regclass;
+		DELETE FROM ONLY $next WHERE request_id = 'next-5';
+		COMMIT});
+	($status, $out, $err) = $expires->psql('audit', 'CALL llm_audit.run_maintenance()');
+	like($expires->safe_psql('audit', q{SELECT problems[1] FROM llm_audit.maintenance_log WHERE step = 'archive' ORDER BY started_at DESC LIMIT 1}),
+		qr/does not verify and is not archived/, 'a segment that lacks a row is not archived');
+	is($expires->safe_psql('audit', "SELECT count(*) FROM $next"), '4', 'nor purged');
+	is(() = glob("$archives/*"), 1, 'and no file is left of it');
+	$expires->stop;
 }
 done_testing();

@@ -62,8 +62,9 @@ query(insert_calls(300, 'call'));
 my $kinds = query('SELECT DISTINCT tableoid::regclass FROM kinds');
 my $calls = current_leaf($node, 'audit', 'prod');
 refused("SELECT llm_audit.archive('$kinds', '$dir/kinds')", qr/is not closed/, 'only closed segments');
-query(qq{UPDATE llm_audit.ledger_segment SET state = 'closed'
+query(qq{UPDATE llm_audit.ledger_segment SET lower = now() - interval '9 hours', upper = now() - interval '2 hours'
 	WHERE format('%I.%I', schema_name, relation_name) IN ('public.$kinds', '$calls')});
+query(qq{SELECT llm_audit.close_segment('$_')}) for $kinds, $calls;
 query(qq{SELECT llm_audit.erase_rows('$kinds', '{t}', 't.i4 < 10', gen_random_uuid(), 'subject', 'T', 'b')});
 
 is(query(qq{SELECT llm_audit.archive('$kinds', '$dir/kinds') #>> '{rows,count}'}), '501', 'an archive is written');
@@ -197,6 +198,12 @@ for my $keep (0, 10, 60, $size - 1)
 copy_with("$dir/kinds", "$dir/bad", sub { ${ $_[0] } .= 'x' });
 refused("SELECT llm_audit.archive_manifest('$dir/bad')", qr/is not a whole archive/, 'something added');
 is(query(q{SELECT to_regnamespace('bad') IS NULL}), 't', 'nothing came of it');
+
+# A row that is missing, and one that nobody has purged.
+refused(qq{BEGIN; UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = '$kinds'::regclass;
+	DELETE FROM ONLY $kinds WHERE i4 = 30; SELECT llm_audit.archive('$kinds', '$dir/less')},
+	qr/does not verify and is not archived.*It has 500 rows and should have 501/s, 'a segment without one of its rows');
+is(() = glob("$dir/less*"), 0, 'and no file is left');
 
 # What is erased after it was archived: the archive counts no more.
 query(qq{SELECT llm_audit.erase_rows('$kinds', '{t}', 't.i4 = 20', gen_random_uuid(), 'subject', 'T', 'b')});
