@@ -578,7 +578,8 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT llm_audit.leaf_of(s) FROM llm_audit.ledger_segment s
-	WHERE s.state = 'purged' AND llm_audit.leaf_of(s)::oid::text <> ALL (tried)
+	WHERE s.state = 'purged' AND llm_audit.leaf_of(s) IS NOT NULL
+		AND llm_audit.leaf_of(s)::oid::text <> ALL (tried)
 	ORDER BY s.ledger_id, s.segment LIMIT 1
 $$;
 COMMENT ON FUNCTION llm_audit.purged_segment(text[]) IS
