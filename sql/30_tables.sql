@@ -262,6 +262,8 @@ VALUES
 		'policies that took effect on the call'),
 	('llm_call', 'attributes', 'jsonb',
 		'anything else by name, masked, at most 8192 bytes as text; content never lands here'),
+	('llm_call', 'pii_fields', 'jsonb',
+		'where: by column, how often each kind of entity was found in it, and how many of its values were withheld, dropped or redacted; content stands for the texts of a call'),
 
 	('llm_content', 'known_values', 'text[]',
 		'names and numbers that the writer knows, to be masked wherever they occur in the row; never stored'),
@@ -303,6 +305,8 @@ VALUES
 		'the original as an OpenPGP message to the compliance officer, only where the policy asks for it; the server cannot open it'),
 	('llm_content', 'body_encrypted', 'bytea',
 		'the text, masked, then encrypted under a data key of the segment, in place of body where the policy says so'),
+	('llm_content', 'pii_fields', 'jsonb',
+		'where: by column, how often each kind of entity was found in it, and how many of its values were withheld, dropped or redacted'),
 
 	('match_token', 'environment', 'text NOT NULL',
 		'environment whose log it is in; that of the call'),
@@ -389,6 +393,8 @@ VALUES
 		'success, failure or denied'),
 	('admin_event', 'high_risk', 'boolean NOT NULL DEFAULT false',
 		'the event needs a reason; raised where action_type says so'),
+	('admin_event', 'pii_fields', 'jsonb',
+		'where: by column, how often each kind of entity was found in it, and how many of its values were withheld, dropped or redacted'),
 
 	('usage_event', 'environment', 'text NOT NULL',
 		'environment whose log it is in; that of the call'),
@@ -706,7 +712,7 @@ VALUES
 	('llm_call', 'llm_call_guardrails_check',
 		'llm_audit.are_guardrails(guardrails)'),
 	('llm_call', 'llm_call_objects_check',
-		'jsonb_typeof(request_params) = ''object'' AND jsonb_typeof(cost_breakdown) = ''object'' AND jsonb_typeof(pii_counts) = ''object'''),
+		'jsonb_typeof(request_params) = ''object'' AND jsonb_typeof(cost_breakdown) = ''object'' AND jsonb_typeof(pii_counts) = ''object'' AND jsonb_typeof(pii_fields) = ''object'''),
 	('llm_call', 'llm_call_attributes_check',
 		'llm_audit.are_attributes(attributes)'),
 

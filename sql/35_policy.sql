@@ -147,7 +147,7 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 		actor_type,attempt_kind,status,error_code,currency,masking_status,
 		masking_version,data_class}'),
 	('llm_call', 'keep', NULL, 'mask', false, '3 years',
-		'{step_durations,pii_counts}'),
+		'{step_durations,pii_counts,pii_fields}'),
 	('llm_call', 'keep', 'host', 'mask', false, '3 years', '{server_address}'),
 	('llm_call', 'hash', 'label', 'hash', true, '3 years', '{actor_id}'),
 	('llm_call', 'hash', NULL, 'mask', false, '3 years',
@@ -170,7 +170,7 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 		'{kind,data_class}'),
 	('llm_content', 'keep', '[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}([; ]+[a-z-]{1,16}=[A-Za-z0-9"_.-]{1,64})*',
 		'mask', false, '90 days', '{content_type}'),
-	('llm_content', 'keep', NULL, 'mask', false, '90 days', '{pii_counts,
+	('llm_content', 'keep', NULL, 'mask', false, '90 days', '{pii_counts,pii_fields,
 		body_digest,body_encrypted}'),
 	('llm_content', 'keep', NULL, 'mask', false, '30 days',
 		'{original_encrypted}'),
@@ -199,6 +199,8 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 		'{target_id,before,after,reason}'),
 	('admin_event', 'keep', NULL, 'mask', false, '2 years',
 		'{actor_ip,user_agent}'),
+	('admin_event', 'keep', NULL, 'mask', false, '7 years',
+		'{pii_fields}'),
 
 	('usage_event', 'keep', 'label', 'mask', false, '7 years',
 		'{project_id,unit,price_version}'),
@@ -366,7 +368,7 @@ BEGIN
 			OR policy.column_name IN ('environment', 'known_values')
 			OR is_builtin AND policy.column_name IN ('organization_id', 'actor_type', 'status', 'action',
 				'category', 'kind', 'outcome', 'data_class', 'masking_status',
-				'masking_version', 'pii_counts', 'attempt_kind', 'event', 'ledger',
+				'masking_version', 'pii_counts', 'pii_fields', 'attempt_kind', 'event', 'ledger',
 				'leaf', 'token')
 			THEN 'llm_audit relies on its values'
 		WHEN policy.on_write NOT IN ('keep', 'drop', 'reject')
@@ -518,8 +520,8 @@ GRANT EXECUTE ON FUNCTION llm_audit.match_token(text, text)
 
 CREATE FUNCTION llm_audit.masking_report(since timestamptz, until timestamptz)
 	RETURNS TABLE (day date, environment text, ledger name, service_name text,
-		masking_status text, data_class text, entity text, row_count bigint,
-		found numeric)
+		column_name text, masking_status text, data_class text, outcome text,
+		entity text, row_count bigint, found numeric)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -527,29 +529,41 @@ AS $$
 BEGIN
 	RETURN QUERY
 	SELECT (r.occurred_at AT TIME ZONE 'UTC')::date, r.environment, r.ledger,
-			r.service_name, r.masking_status, r.data_class, e.entity, count(*),
-			sum(e.found)
+			r.service_name, e.column_name, r.masking_status, r.data_class,
+			CASE WHEN e.what IS NULL THEN NULL WHEN e.is_entity THEN 'masked'
+				ELSE e.what END,
+			CASE WHEN e.is_entity THEN e.what END, count(*), sum(e.found)
 		FROM (SELECT 'llm_call'::name AS ledger, c.occurred_at, c.environment,
-				c.service_name, c.masking_status, c.data_class, c.pii_counts
+				c.service_name, c.masking_status, c.data_class, c.pii_counts, c.pii_fields
 			FROM llm_audit.llm_call AS c
 			WHERE c.occurred_at >= since AND c.occurred_at < until
 			UNION ALL
 			SELECT 'llm_content', coalesce(t.occurred_at, t.recorded_at), t.environment,
-				t.service_name, NULL, t.data_class, t.pii_counts
+				t.service_name, NULL, t.data_class, t.pii_counts, t.pii_fields
 			FROM llm_audit.llm_content AS t
 			WHERE coalesce(t.occurred_at, t.recorded_at) >= since
-				AND coalesce(t.occurred_at, t.recorded_at) < until) AS r
-		CROSS JOIN LATERAL (
-			SELECT NULL::text, NULL::numeric
+				AND coalesce(t.occurred_at, t.recorded_at) < until
 			UNION ALL
-			SELECT p.key, p.value::numeric FROM jsonb_each_text(r.pii_counts) AS p)
-			AS e (entity, found)
-		GROUP BY 1, 2, 3, 4, 5, 6, 7
-		ORDER BY 1, 2, 3, 4, 5, 6, 7 NULLS FIRST;
+			SELECT 'admin_event', a.occurred_at, a.environment, NULL, NULL, NULL, NULL,
+				a.pii_fields
+			FROM llm_audit.admin_event AS a
+			WHERE a.occurred_at >= since AND a.occurred_at < until) AS r
+		CROSS JOIN LATERAL (
+			SELECT NULL::text, NULL::boolean, NULL::text, NULL::numeric
+			UNION ALL
+			SELECT NULL, true, p.key, p.value::numeric
+			FROM jsonb_each_text(r.pii_counts) AS p
+			UNION ALL
+			SELECT f.key, w.key NOT IN ('withheld', 'dropped', 'redacted'), w.key,
+				w.value::numeric
+			FROM jsonb_each(r.pii_fields) AS f, jsonb_each_text(f.value) AS w)
+			AS e (column_name, is_entity, what, found)
+		GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+		ORDER BY 1, 2, 3, 4, 5 NULLS FIRST, 6, 7, 8 NULLS FIRST, 9;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz) IS
-	'calls and stored fragments of a time (since inclusive, until exclusive) by day (UTC), environment, ledger, service, masking_status and data_class; a row with an entity says in how many of them it was found and how often';
+	'calls, stored fragments and admin events of a time (since inclusive, until exclusive) by day (UTC), environment, ledger, service, masking_status and data_class: how many rows; with an entity, in how many of them it was found and how often; with a column_name, the same of the column, and with outcome withheld, dropped or redacted how many of its values were not stored';
 REVOKE EXECUTE ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz)

@@ -344,7 +344,7 @@ static const struct
 };
 
 static const char *const role_attr_names[ROLE_ATTR_COUNT] = {
-	"masking_status", "masking_version", "pii_found", "pii_counts",
+	"masking_status", "masking_version", "pii_found", "pii_counts", "pii_fields",
 	"action", "category", "high_risk", "reason"
 };
 

@@ -33,7 +33,8 @@ ValidateCall(const Segment *seg, Datum *values, bool *nulls)
 	AttrNumber	unexamined[] = {
 		seg->role_attrs[ROLE_ATTR_MASKING_VERSION],
 		seg->role_attrs[ROLE_ATTR_PII_FOUND],
-		seg->role_attrs[ROLE_ATTR_PII_COUNTS]
+		seg->role_attrs[ROLE_ATTR_PII_COUNTS],
+		seg->role_attrs[ROLE_ATTR_PII_FIELDS]
 	};
 
 	for (int i = 0; i < lengthof(unexamined); i++)
@@ -59,10 +60,13 @@ ValidateAdminEvent(const Segment *seg, Datum *values, bool *nulls)
 	AttrNumber	category = seg->role_attrs[ROLE_ATTR_CATEGORY];
 	AttrNumber	high_risk = seg->role_attrs[ROLE_ATTR_HIGH_RISK];
 	AttrNumber	reason = seg->role_attrs[ROLE_ATTR_REASON];
+	AttrNumber	fields = seg->role_attrs[ROLE_ATTR_PII_FIELDS];
 	text	   *name;
 	char	   *type_category;
 	bool		type_risk;
 
+	if (fields != InvalidAttrNumber)
+		nulls[fields - 1] = true;	/* what was found, PolicyApply says */
 	if (nulls[action - 1])
 		return;					/* NOT NULL says it better */
 	name = DatumGetTextPP(values[action - 1]);

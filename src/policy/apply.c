@@ -103,6 +103,7 @@ static Datum
 WithholdValue(ApplyState *state, bool *isnull)
 {
 	state->findings->withheld = true;
+	FindingsNote(state->findings, FIELD_WITHHELD, 1);
 	*isnull = !state->field->required && !state->field->is_array;
 	return *isnull ? (Datum) 0 : MakeConstant(state->field, WITHHELD_TEXT);
 }
@@ -201,6 +202,7 @@ MaskField(ApplyState *state, Datum value, bool *isnull)
 	{
 		state->findings->examined = true;
 		state->findings->counts[MASK_SECRET]++;
+		FindingsNote(state->findings, MASK_SECRET, 1);
 		return MakeConstant(field, REDACTED_TEXT);
 	}
 	if (field->kind == KIND_JSONB)
@@ -356,8 +358,10 @@ ApplyValue(ApplyState *state, Datum value, bool *isnull)
 		case FIELD_TRUNCATE_IP:
 			return TruncateAddress(value);
 		case FIELD_REDACT:
+			FindingsNote(state->findings, FIELD_REDACTED, 1);
 			return MakeConstant(field, REDACTED_TEXT);
 		case FIELD_DROP:
+			FindingsNote(state->findings, FIELD_DROPPED, 1);
 			*isnull = true;
 			return (Datum) 0;
 		case FIELD_REJECT:
@@ -409,6 +413,7 @@ ApplyField(ApplyState *state, Datum *values, bool *nulls)
 	int			i = field->attnum - 1;
 	Datum		before = values[i];
 
+	state->findings->field = NameStr(field->name);
 	if (field->is_array && field->action != FIELD_DROP)
 		values[i] = ApplyArray(state, before);
 	else
@@ -489,6 +494,20 @@ StampOutcome(const LedgerPlan *plan, const PolicyFindings *findings,
 		/* nothing found, but not everything seen: unknown */
 		nulls[outcome->pii_found - 1] = !found && withheld;
 	}
+}
+
+/* Fills in where it was found, and what was not stored. */
+static void
+StampFields(const Segment *seg, const PolicyFindings *findings, Datum *values,
+			bool *nulls)
+{
+	AttrNumber	attnum = seg->role_attrs[ROLE_ATTR_PII_FIELDS];
+
+	if (attnum == InvalidAttrNumber)
+		return;
+	nulls[attnum - 1] = findings->fields == NIL;
+	if (findings->fields != NIL)
+		values[attnum - 1] = FindingsFieldsToJsonb(findings);
 }
 
 /* The keyed digest of a body, before it is masked. */
@@ -578,6 +597,7 @@ ApplyFields(ApplyState *state, Datum *values, bool *nulls)
 		ApplyField(state, values, nulls);
 	}
 	state->known = NULL;
+	StampFields(seg, state->findings, values, nulls);
 	if (seg->role == ROLE_LLM_CALL || seg->role == ROLE_LLM_CONTENT)
 		StampOutcome(plan, state->findings, values, nulls);
 }

@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/hsearch.h"
+#include "utils/json.h"
 #include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(llm_audit_set_known_values);
@@ -41,6 +42,9 @@ PG_FUNCTION_INFO_V1(llm_audit_set_known_values);
 	 BIT(MASK_US_DRIVER_LICENSE) | BIT(MASK_US_BANK_NUMBER) | \
 	 BIT(MASK_NATIONAL_ID) | BIT(MASK_PHONE_NUMBER) | \
 	 BIT(MASK_EMAIL_ADDRESS) | BIT(MASK_CRYPTO) | BIT(MASK_KNOWN_VALUE))
+
+/* What stands in pii_fields for the texts that go with a call. */
+#define CONTENT_FIELD "content"
 
 typedef struct AttachedFindings
 {
@@ -154,7 +158,34 @@ FindingsAdd(PolicyFindings *findings, const MaskValue *text,
 	if (result->status != MASK_MASKED)
 		return;
 	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
+	{
 		findings->counts[i] += result->counts[i];
+		FindingsNote(findings, i, result->counts[i]);
+	}
+}
+
+void
+FindingsNote(PolicyFindings *findings, int what, uint32 count)
+{
+	FieldFinding *noted;
+	ListCell   *lc;
+
+	if (count == 0 || findings->field == NULL)
+		return;
+	foreach(lc, findings->fields)
+	{
+		noted = lfirst(lc);
+		if (noted->what == what && strcmp(noted->field, findings->field) == 0)
+		{
+			noted->count += count;
+			return;
+		}
+	}
+	noted = palloc(sizeof(FieldFinding));
+	noted->field = findings->field;
+	noted->what = what;
+	noted->count = count;
+	findings->fields = lappend(findings->fields, noted);
 }
 
 void
@@ -225,6 +256,51 @@ FindingsToJsonb(const PolicyFindings *findings)
 						 findings->counts[i]);
 	}
 	appendStringInfoChar(&buf, '}');
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data));
+}
+
+/* The name of a finding in pii_fields. */
+static const char *
+FindingName(int what)
+{
+	switch (what)
+	{
+		case FIELD_WITHHELD:
+			return "withheld";
+		case FIELD_DROPPED:
+			return "dropped";
+		case FIELD_REDACTED:
+			return "redacted";
+		default:
+			return EntityName(what);
+	}
+}
+
+Datum
+FindingsFieldsToJsonb(const PolicyFindings *findings)
+{
+	StringInfoData buf;
+	const char *field = NULL;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, findings->fields)
+	{
+		FieldFinding *noted = lfirst(lc);
+
+		if (field == NULL || strcmp(field, noted->field) != 0)
+		{
+			field = noted->field;
+			appendStringInfoString(&buf, buf.len == 0 ? "{" : "},");
+			escape_json(&buf, field);
+			appendStringInfoString(&buf, ":{");
+		}
+		else
+			appendStringInfoChar(&buf, ',');
+		appendStringInfo(&buf, "\"%s\":%u", FindingName(noted->what),
+						 noted->count);
+	}
+	appendStringInfoString(&buf, buf.len == 0 ? "{}" : "}}");
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data));
 }
 
@@ -339,9 +415,14 @@ PolicyAttached(const pg_uuid_t *call_id, PolicyFindings *findings)
 	if (attached == NULL)
 		return false;
 	entry = hash_search(attached, call_id, HASH_FIND, NULL);
-	if (entry != NULL)
-		FindingsMerge(findings, &entry->findings);
-	return entry != NULL;
+	if (entry == NULL)
+		return false;
+	FindingsMerge(findings, &entry->findings);
+	findings->field = CONTENT_FIELD;
+	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
+		FindingsNote(findings, i, entry->findings.counts[i]);
+	FindingsNote(findings, FIELD_WITHHELD, entry->findings.withheld ? 1 : 0);
+	return true;
 }
 
 /* ---------------- known values ---------------- */

@@ -148,7 +148,8 @@ IsShortName(const char *value, size_t len)
 
 /*
  * True for a UUID, or 16 or 32 hexadecimal digits, with at least one letter
- * among them: nothing but digits could be a card's number.
+ * among them: nothing but digits could be a card's number.  So is a
+ * request_id that record_call() has made of one.
  */
 static bool
 IsHexIdentifier(const char *value, size_t len)
@@ -157,6 +158,11 @@ IsHexIdentifier(const char *value, size_t len)
 	uint8		seen = 0;
 	bool		other = false;
 
+	if (len == 40 && memcmp(value, "gen-", 4) == 0)
+	{
+		value += 4;
+		len -= 4;
+	}
 	if (len != 16 && len != 32 && len != 36)
 		return false;
 	if (kind['0'] == 0)

@@ -29,7 +29,22 @@ typedef struct PolicyFindings
 	bool		withheld;		/* some text could not be masked */
 	uint32		counts[MASK_ENTITY_ROOM];
 	List	   *tokens;			/* FoundToken, at most FOUND_TOKENS_MAX */
+	const char *field;			/* what is being looked at, or NULL */
+	List	   *fields;			/* FieldFinding, by the fields' order */
 } PolicyFindings;
+
+/* Beside kinds of entities, what may have become of a value. */
+#define FIELD_WITHHELD (MASK_ENTITY_ROOM + 0)
+#define FIELD_DROPPED (MASK_ENTITY_ROOM + 1)
+#define FIELD_REDACTED (MASK_ENTITY_ROOM + 2)
+
+/* How often something was found in a field, or became of its values. */
+typedef struct FieldFinding
+{
+	const char *field;
+	int			what;			/* MaskEntity, or one of those above */
+	uint32		count;
+} FieldFinding;
 
 /* The keyed hash of an identifier that was found. */
 typedef struct FoundToken
@@ -47,8 +62,17 @@ extern bool FindingsAny(const PolicyFindings *findings);
 extern void FindingsMerge(PolicyFindings *findings,
 						  const PolicyFindings *more);
 
+/* Notes it of the field that is being looked at. */
+extern void FindingsNote(PolicyFindings *findings, int what, uint32 count);
+
 /* pii_counts: a jsonb object of counts by entity, palloc'd. */
 extern Datum FindingsToJsonb(const PolicyFindings *findings);
+
+/*
+ * pii_fields: a jsonb object of such objects by field, in which "withheld",
+ * "dropped" and "redacted" count values that were not stored.
+ */
+extern Datum FindingsFieldsToJsonb(const PolicyFindings *findings);
 
 /*
  * The higher of data_class and what was found: banking_secrecy for data of

@@ -126,6 +126,8 @@ SELECT pg_temp.add_call('{"request_model": "claude-3-5-sonnet-v2@20241022", "ser
 SELECT request_model, service_version, trace_id, server_address, response_id, agent_version,
 	finish_reasons, masking_status FROM newest;
 
+SELECT pg_temp.add_call('{"request_id": "gen-0193000a-0000-7000-8000-870419301123"}');
+SELECT request_id FROM newest;
 -- No key, no hash: such values are refused, others are not.
 SET llm_audit.key_file = '';
 SELECT pg_temp.add_call('{"end_user_id": "u-1"}');
@@ -438,6 +440,33 @@ SET ROLE llm_audit_compliance;
 SELECT * FROM llm_audit.masking_report('2026-02-01', '2026-02-02');
 SELECT * FROM llm_audit.masking_report('2026-02-02', '2026-02-03');
 RESET ROLE;
+-- and by column, with what was not stored; of stored fragments and of admin
+-- events too; the writer has no say in it
+SELECT llm_audit.set_content_recording('pilot', 'columns', true, 'a test');
+SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'user_agent', 'drop');
+SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'country', 'redact');
+SELECT llm_audit.record_call(format('{"request_id": "col-1", "environment": "pilot", "occurred_at": "2026-02-03T12:00:00Z",
+	"service_name": "columns", "actor_id": "svc", "actor_type": "service", "operation_name": "chat", "provider_name": "p",
+	"request_model": "m", "status": "ok", "error_message": "a.b@bank.kz, c.d@bank.kz, 87771234567",
+	"finish_reasons": ["stop", "e.f@bank.kz", "g.h@bank.kz"], "user_agent": "curl", "country": "KZ", "request_params": {"a": 1},
+	"pii_fields": {"mine": {"x": 1}}, "content": [{"kind": "prompt", "body": "mail i.j@bank.kz"}, {"kind": "prompt", "body": %s}]}',
+	to_json(repeat('[', 10000) || '"4403123412344298"' || repeat(']', 10000)))) IS NOT NULL AS recorded;
+SELECT llm_audit.record_call('{"request_id": "col-2", "environment": "pilot", "occurred_at": "2026-02-03T12:00:00Z",
+	"service_name": "columns", "actor_id": "svc", "actor_type": "service", "operation_name": "chat", "provider_name": "p",
+	"request_model": "m", "status": "ok", "error_message": "k.l@bank.kz"}') IS NOT NULL AS recorded;
+INSERT INTO llm_audit.admin_event (environment, occurred_at, action, actor_id, actor_type, target_type,
+		target_id, outcome, before, reason, pii_fields)
+	VALUES ('pilot', '2026-02-03', 'quota.raised', 'a.ospanova@bank.kz', 'human', 'quota', 'q', 'success',
+		'{"limit": 10, "mail": "m.n@bank.kz"}', 'asked by phone 87771234567', '{"mine": {"x": 1}}');
+SELECT request_id, pii_counts, pii_fields FROM llm_audit.llm_call WHERE request_id LIKE 'col-%' ORDER BY 1;
+SELECT ordinal, pii_fields FROM llm_audit.llm_content WHERE request_id = 'col-1' ORDER BY 1;
+SELECT pii_fields FROM llm_audit.admin_event WHERE environment = 'pilot' AND action = 'quota.raised';
+SELECT ledger, column_name, outcome, entity, sum(row_count) AS row_count, sum(found) AS found
+	FROM llm_audit.masking_report('2026-02-03', '2026-02-04') GROUP BY 1, 2, 3, 4 ORDER BY 1, 2 NULLS FIRST, 3 NULLS FIRST, 4;
+-- the sum over its columns is what the row says of itself
+SELECT count(*) FROM llm_audit.llm_call AS c CROSS JOIN jsonb_each_text(c.pii_counts) AS p
+	WHERE p.value::int IS DISTINCT FROM (SELECT sum((f.value ->> p.key)::int) FROM jsonb_each(c.pii_fields) AS f);
+SELECT count(*) FROM llm_audit.verify();
 
 \c :origin
 DROP DATABASE masking_test WITH (FORCE);
