@@ -309,7 +309,10 @@ OutcomeInit(LedgerPlan *plan, const Segment *seg)
 	outcome->body_digest = AttrOf(plan, seg->ncolumns, "body_digest");
 }
 
-/* masking_version: of the scanner's rules, and of the ledger's policies. */
+/*
+ * masking_version: that of the scanner, and when what is configured last
+ * changed; sql/38_masking_history.sql says what it stands for.
+ */
 static char *
 MakeVersion(TimestampTz changed)
 {
@@ -319,8 +322,9 @@ MakeVersion(TimestampTz changed)
 	if (TIMESTAMP_NOT_FINITE(changed))
 		return psprintf("%d", MASK_VERSION);
 	time = timestamptz_to_time_t(changed);
-	pg_strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", pg_gmtime(&time));
-	return psprintf("%d-%s", MASK_VERSION, when);
+	pg_strftime(when, sizeof(when), "%Y%m%dT%H%M%S", pg_gmtime(&time));
+	return psprintf("%d-%s.%06dZ", MASK_VERSION, when,
+					(int) (changed % USECS_PER_SEC));
 }
 
 /* The rules and dictionaries that are for each field. */
