@@ -13,7 +13,7 @@ CREATE FUNCTION llm_audit.builtin_ledgers()
 AS $$
 VALUES
 	('llm_call'::name, 'llm_call', '3 years'::interval, '1 month'::interval,
-		'{actor_id,end_user_id,customer_key,operation_number,client_address,user_agent,country,error_message,request_params,guardrails,attributes}'::text[],
+		'{actor_id,end_user_id,customer_key,operation_number,client_address,user_agent,country,error_message,request_params,guardrails,attributes,input_digest}'::text[],
 		'one row per attempt of a call to a model or of a tool call, failed and blocked ones included; no text of prompts or responses'),
 	('llm_content', 'llm_content', '90 days', '7 days',
 		'{body,body_digest,original_encrypted,body_encrypted}',
@@ -21,11 +21,11 @@ VALUES
 	('match_token', 'plain', '3 years', '1 month', '{}',
 		'keyed hashes of identifiers found in calls: finds the calls of a number that the investigator already has'),
 	('admin_event', 'admin_event', '7 years', '1 month',
-		'{before,after,reason,actor_ip,user_agent}',
+		'{before,after,reason,actor_ip,user_agent,input_digest}',
 		'the control plane: who changed, granted, exported or decided what, and why'),
-	('usage_event', 'plain', '7 years', '1 month', '{actor_id}',
+	('usage_event', 'plain', '7 years', '1 month', '{actor_id,input_digest}',
 		'metered usage of a request, as it is charged for'),
-	('settlement', 'plain', '7 years', '1 month', '{reason}',
+	('settlement', 'plain', '7 years', '1 month', '{reason,input_digest}',
 		'money that moved: charges, credits, refunds, voids, adjustments and invoice lines'),
 	('access_log', 'access_log', '7 years', '1 month',
 		'{query,search_tokens,client_address}',
@@ -264,6 +264,8 @@ VALUES
 		'anything else by name, masked, at most 8192 bytes as text; content never lands here'),
 	('llm_call', 'pii_fields', 'jsonb',
 		'where: by column, how often each kind of entity was found in it, and how many of its values were withheld, dropped or redacted; content stands for the texts of a call'),
+	('llm_call', 'input_digest', 'bytea',
+		'keyed digest of what the writer gave, before it was masked, where record_* was given an id: tells a retry from another record'),
 
 	('llm_content', 'known_values', 'text[]',
 		'names and numbers that the writer knows, to be masked wherever they occur in the row; never stored'),
@@ -395,6 +397,8 @@ VALUES
 		'the event needs a reason; raised where action_type says so'),
 	('admin_event', 'pii_fields', 'jsonb',
 		'where: by column, how often each kind of entity was found in it, and how many of its values were withheld, dropped or redacted'),
+	('admin_event', 'input_digest', 'bytea',
+		'keyed digest of what the writer gave, before it was masked, where record_* was given an id: tells a retry from another record'),
 
 	('usage_event', 'environment', 'text NOT NULL',
 		'environment whose log it is in; that of the call'),
@@ -426,6 +430,8 @@ VALUES
 		'what is charged, in currency'),
 	('usage_event', 'currency', 'char(3) NOT NULL',
 		'currency of cost and unit_price, ISO 4217'),
+	('usage_event', 'input_digest', 'bytea',
+		'keyed digest of what the writer gave, before it was masked, where record_* was given an id: tells a retry from another record'),
 
 	('settlement', 'environment', 'text NOT NULL',
 		'environment whose log it is in'),
@@ -453,6 +459,8 @@ VALUES
 		'currency of amount, ISO 4217'),
 	('settlement', 'reason', 'text',
 		'why, masked'),
+	('settlement', 'input_digest', 'bytea',
+		'keyed digest of what the writer gave, before it was masked, where record_* was given an id: tells a retry from another record'),
 
 	('access_log', 'environment', 'text NOT NULL',
 		'environment whose log keeps the record: prod, or the first by name where there is no prod; reads are not of one environment'),

@@ -23,6 +23,8 @@
 #include "utils/inet.h"
 #include "utils/jsonb.h"
 
+bool		PolicyTakesInputDigest = false;
+
 /* The row being worked on. */
 typedef struct ApplyState
 {

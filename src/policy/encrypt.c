@@ -60,6 +60,9 @@ EncryptFind(LedgerPlan *plan, const Segment *seg)
 {
 	plan->encrypts = false;
 	plan->body_encrypted = plan->original_encrypted = NULL;
+	plan->input_digest =
+		strcmp(NameStr(seg->ledger_schema), LLM_AUDIT_SCHEMA) != 0 ? NULL :
+		ColumnByName(plan->columns, seg->ncolumns, "input_digest");
 	for (int i = 0; i < plan->nfields; i++)
 	{
 		FieldPlan  *field = &plan->fields[i];
@@ -78,7 +81,7 @@ EncryptFind(LedgerPlan *plan, const Segment *seg)
 											"original_encrypted");
 }
 
-/* Refuses a value for a column that holds ciphertext only. */
+/* Refuses a value for a column that is ours alone. */
 static void
 RefuseSupplied(const Segment *seg, const LedgerColumn *column,
 			   const bool *nulls)
@@ -95,6 +98,8 @@ RefuseSupplied(const Segment *seg, const LedgerColumn *column,
 void
 EncryptCheck(const Segment *seg, const LedgerPlan *plan, const bool *nulls)
 {
+	if (!PolicyTakesInputDigest)
+		RefuseSupplied(seg, plan->input_digest, nulls);
 	RefuseSupplied(seg, plan->body_encrypted, nulls);
 	RefuseSupplied(seg, plan->original_encrypted, nulls);
 	for (int i = 0; i < plan->nfields && plan->encrypts; i++)

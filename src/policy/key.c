@@ -378,6 +378,18 @@ PolicyDigest(const char *data, size_t len)
 }
 
 bool
+PolicyInputHash(int which, const void *data, size_t len, uint8 *out)
+{
+	static const char purpose[] = "llm_audit input 1";
+	HmacPiece	pieces[] = {{purpose, sizeof(purpose)}, {data, len}};
+
+	if (!KeysReady() || which >= key_count)
+		return false;
+	KeyedHash(&keys[which], pieces, lengthof(pieces), out);
+	return true;
+}
+
+bool
 PolicyDeriveKey(const char *id, const char *purpose, char *id_out, uint8 *out)
 {
 	HmacPiece	piece = {purpose, strlen(purpose) + 1};

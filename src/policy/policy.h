@@ -109,6 +109,9 @@ extern void PolicyAttach(const pg_uuid_t *call_id,
  */
 extern void PolicyApply(const Segment *seg, Datum *values, bool *nulls);
 
+/* True while rows come whose input_digest is ours. */
+extern bool PolicyTakesInputDigest;
+
 /*
  * PolicyPreview: makes of a row what PolicyApply would have made of it, but
  * for encryption, while the live key of that number (0: the current one) was
@@ -171,6 +174,13 @@ extern bool PolicyIsPseudonym(const char *value, size_t len);
 
 /* The keyed digest of a text, as a bytea "keyid:32 bytes"; 0 if no key. */
 extern Datum PolicyDigest(const char *data, size_t len);
+
+/*
+ * PolicyInputHash: the keyed hash of what a writer gave, before it is masked;
+ * false if there are not that many keys.
+ */
+extern bool PolicyInputHash(int which, const void *data, size_t len,
+							uint8 *out);
 
 /*
  * PolicyDeriveKey: 32 bytes derived for a purpose from the key of that id, or

@@ -292,6 +292,7 @@ typedef struct LedgerPlan
 	/* columns of llm_content that hold ciphertext only; NULL elsewhere */
 	const LedgerColumn *body_encrypted;
 	const LedgerColumn *original_encrypted;
+	const LedgerColumn *input_digest;	/* only recording sets it; or NULL */
 	char	   *version;		/* masking_version of rows under this plan */
 } LedgerPlan;
 

@@ -203,6 +203,25 @@ extern void LineRefuse(Recording *rec, Line *line, int sqlstate,
 extern void LineRefuseKey(Recording *rec, Line *line, int sqlstate,
 						  const char *key, size_t key_len, const char *text);
 
+/* ---------------- record_digest.c: what the writer gave ---------------- */
+
+/* The column for it; only recording sets it. */
+#define INPUT_DIGEST "input_digest"
+
+/* Puts the digest of what the writer gave into the line's main row. */
+extern void DigestLine(const Recording *rec, Line *line);
+
+typedef enum DigestVerdict
+{
+	DIGEST_UNKNOWN,				/* its key is not live, or not all was given */
+	DIGEST_SAME,
+	DIGEST_OTHER
+} DigestVerdict;
+
+/* Compares what the writer gave with a stored digest. */
+extern DigestVerdict DigestCompare(const Recording *rec, const Line *line,
+								   Datum stored);
+
 /* ---------------- record_batch.c: many documents ---------------- */
 
 /* Stores the lines that are ready, and says what became of each. */

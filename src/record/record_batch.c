@@ -385,7 +385,6 @@ RowMatches(const Target *target, const TypedRow *row, const Segment *seg,
 	Retry		retry = {target, row, seg, 0};
 	int			keys = llm_audit_masking ? Max(PolicyKeyCount(), 1) : 1;
 
-	slot_getallattrs(slot);
 	for (; retry.key < keys; retry.key++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -393,6 +392,32 @@ RowMatches(const Target *target, const TypedRow *row, const Segment *seg,
 			return true;
 	}
 	return false;
+}
+
+/*
+ * True if the stored row says the same as the line.  The digest of what was
+ * given for it decides, whatever has become of it since or would become of it
+ * now.  Where it does not, as there was no key, it was erased or the writer
+ * gives other columns, the values are compared.
+ */
+static bool
+SaysTheSame(Recording *rec, Line *line, const Segment *seg,
+			TupleTableSlot *slot)
+{
+	DigestVerdict verdict = DIGEST_UNKNOWN;
+
+	slot_getallattrs(slot);
+	for (int a = 0; a < slot->tts_tupleDescriptor->natts; a++)
+	{
+		Form_pg_attribute att = TupleDescAttr(slot->tts_tupleDescriptor, a);
+
+		if (!att->attisdropped && !slot->tts_isnull[a] &&
+			strcmp(NameStr(att->attname), INPUT_DIGEST) == 0)
+			verdict = DigestCompare(rec, line, slot->tts_values[a]);
+	}
+	if (verdict == DIGEST_UNKNOWN)
+		return RowMatches(rec->main, line->main, seg, slot);
+	return verdict == DIGEST_SAME;
 }
 
 /*
@@ -421,7 +446,7 @@ LineEqualsStored(Recording *rec, Line *line)
 	scan = IndexBeginScan(leaf, index, SnapshotSelf, 1, 0);
 	index_rescan(scan, &key, 1, NULL, 0);
 	if (index_getnext_slot(scan, ForwardScanDirection, slot))
-		equal = RowMatches(rec->main, line->main, seg, slot);
+		equal = SaysTheSame(rec, line, seg, slot);
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	index_close(index, AccessShareLock);

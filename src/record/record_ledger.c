@@ -151,6 +151,7 @@ ReadColumn(Target *target, RecordColumn *name, TargetColumn *column,
 		name->stamped = true;
 		return;
 	}
+	name->stamped = strcmp(name->name, INPUT_DIGEST) == 0;
 	column->position = target->ninsert++;
 	if (strcmp(name->name, "id") == 0)
 		target->id_position = column->position;

@@ -541,6 +541,11 @@ LinePrepare(Recording *rec, Line *line)
 		return;
 	SetUuid(line->main, rec->main->id_position, &line->id);
 	ForgetMade(rec, line);
-	if (rec->content && PrepareCall(rec, line))
+	if (rec->content)
+	{
+		if (!PrepareCall(rec, line))
+			return;
 		PutAttributes(rec, line);
+	}
+	DigestLine(rec, line);
 }

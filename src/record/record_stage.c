@@ -15,6 +15,7 @@
 #include "lib/stringinfo.h"
 #include "llm_audit.h"
 #include "miscadmin.h"
+#include "policy/policy.h"
 #include "record/record.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -126,7 +127,10 @@ RunStaged(Stage *stage, SPIPlanPtr plan)
 {
 	volatile int result = 0;
 
+	bool		outer = PolicyTakesInputDigest;
+
 	staged = stage;
+	PolicyTakesInputDigest = true;
 	PG_TRY();
 	{
 		result = SPI_execute_plan(plan, NULL, NULL, false, 0);
@@ -134,6 +138,7 @@ RunStaged(Stage *stage, SPIPlanPtr plan)
 	PG_FINALLY();
 	{
 		staged = NULL;
+		PolicyTakesInputDigest = outer;
 	}
 	PG_END_TRY();
 	return result;

@@ -72,7 +72,7 @@ SELECT pg_temp.add_call();
 SELECT masking_status, masking_version, pii_found, pii_counts, data_class FROM newest;
 SELECT pg_temp.add_call('{"error_message": "the model is overloaded", "masking_status": "masked",
 	"pii_found": true, "pii_counts": {"CREDIT_CARD": 7}, "masking_version": "mine"}');
-SELECT masking_status, masking_version ~ '^\d+-\d{8}T\d{6}Z$' AS version, pii_found, pii_counts,
+SELECT masking_status, masking_version ~ '^\d+-\d{8}T\d{6}\.\d{6}Z$' AS version, pii_found, pii_counts,
 	data_class, error_message FROM newest;
 SELECT pg_temp.add_call('{"error_message": "no user a.b@bank.kz nor c.d@bank.kz, phone 87771234567"}');
 SELECT masking_status, pii_found, pii_counts, data_class, error_message FROM newest;
@@ -467,6 +467,103 @@ SELECT ledger, column_name, outcome, entity, sum(row_count) AS row_count, sum(fo
 SELECT count(*) FROM llm_audit.llm_call AS c CROSS JOIN jsonb_each_text(c.pii_counts) AS p
 	WHERE p.value::int IS DISTINCT FROM (SELECT sum((f.value ->> p.key)::int) FROM jsonb_each(c.pii_fields) AS f);
 SELECT count(*) FROM llm_audit.verify();
+
+-- A retry is one whatever has become of policies, rules and dictionaries since;
+-- what is not the same is a conflict, though it were masked alike.
+CREATE FUNCTION pg_temp.offer_call(error_message text, body text, end_user_id text DEFAULT 'u-1') RETURNS text LANGUAGE sql AS $$
+	SELECT result FROM llm_audit.record_calls(jsonb_build_object('id', '01930000-0000-7000-8000-00000000cafe',
+		'request_id', 'again', 'environment', 'pilot', 'occurred_at', '2026-02-05T12:00:00Z', 'service_name', 'columns',
+		'actor_id', 'a.ospanova', 'actor_type', 'human', 'operation_name', 'chat', 'provider_name', 'p', 'request_model', 'm',
+		'status', 'error', 'error_message', error_message, 'end_user_id', end_user_id,
+		'content', jsonb_build_array(jsonb_build_object('kind', 'prompt', 'body', body)))::text, NULL, 'report')
+$$;
+CREATE FUNCTION pg_temp.offer_again() RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT v.what || ': ' || pg_temp.offer_call(v.message, v.body, v.end_user)
+	FROM (VALUES ('the same', 'agreement 123456-KZ, phone 87771234567', 'see Falcon', 'u-1'),
+		('a number that is masked alike', 'agreement 123456-KZ, phone 87779999967', 'see Falcon', 'u-1'),
+		('another message', 'agreement 654321-KZ, phone 87771234567', 'see Falcon', 'u-1'),
+		('another text', 'agreement 123456-KZ, phone 87771234567', 'see Eagle', 'u-1'),
+		('another person', 'agreement 123456-KZ, phone 87771234567', 'see Falcon', 'u-2'),
+		('without the person', 'agreement 123456-KZ, phone 87771234567', 'see Falcon', NULL)) AS v (what, message, body, end_user)
+$$;
+SELECT pg_temp.offer_call('agreement 123456-KZ, phone 87771234567', 'see Falcon');
+SELECT pg_temp.offer_again();
+SELECT llm_audit.add_mask_rule('agreement', keyword => 'agreement', pattern => '\m\d{6}-[A-Z]{2}\M', entity => 'AGREEMENT');
+SELECT llm_audit.create_dictionary('birds');
+SELECT llm_audit.add_dictionary_terms('birds', '{falcon}');
+SELECT pg_temp.offer_again();
+SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'error_message', 'redact');
+SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'end_user_id', 'drop', reason => 'a test');
+SELECT pg_temp.offer_again();
+SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'error_message', 'mask', reason => 'a test');
+SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'end_user_id', 'hash', reason => 'a test');
+SELECT llm_audit.drop_mask_rule('agreement', 'a test');
+SELECT llm_audit.drop_dictionary('birds', 'a test');
+SELECT pg_temp.offer_again();
+SELECT count(*), min(error_message) AS message FROM llm_audit.llm_call WHERE request_id = 'again';
+-- administration and billing, too
+CREATE FUNCTION pg_temp.offer_event(reason text) RETURNS boolean LANGUAGE sql AS $$
+	SELECT llm_audit.record_admin_event(jsonb_build_object('id', '01930000-0000-7000-8000-00000000cafe',
+		'environment', 'pilot', 'occurred_at', '2026-02-05T12:00:00Z', 'action', 'quota.raised', 'actor_id', 'a.ospanova',
+		'actor_type', 'human', 'target_type', 'quota', 'target_id', 'q', 'outcome', 'success', 'reason', reason)::text) IS NOT NULL
+$$;
+SELECT pg_temp.offer_event('by phone 87771234567');
+SELECT llm_audit.set_field_policy('llm_audit.admin_event', 'reason', 'redact');
+SELECT pg_temp.offer_event('by phone 87771234567');
+SELECT pg_temp.offer_event('by phone 87771234568');
+-- the digest is nobody's to supply, and there is none without a key or an id
+SELECT pg_temp.add_call('{"input_digest": "\\x00"}');
+SELECT llm_audit.record_call('{"input_digest": "x", "request_id": "dig-1", "environment": "pilot", "occurred_at": "2026-02-05T12:00:00Z",
+	"service_name": "s", "actor_id": "svc", "actor_type": "service", "operation_name": "chat", "provider_name": "p",
+	"request_model": "m", "status": "ok"}');
+SELECT length(input_digest), convert_from(substr(input_digest, 1, 5), 'UTF8') AS key FROM llm_audit.llm_call WHERE request_id = 'again';
+SELECT count(*) FROM llm_audit.llm_call WHERE request_id = 'col-1' AND input_digest IS NULL;
+SET llm_audit.key_file = '';
+SELECT result FROM llm_audit.record_calls('{"id": "01930000-0000-7000-8000-00000000beef", "request_id": "dig-2",
+	"environment": "pilot", "occurred_at": "2026-02-05T12:00:00Z", "service_name": "s", "actor_id": "svc", "actor_type": "service",
+	"operation_name": "chat", "provider_name": "p", "request_model": "m", "status": "ok"}', NULL, 'report');
+SELECT result FROM llm_audit.record_calls('{"id": "01930000-0000-7000-8000-00000000beef", "request_id": "dig-2",
+	"environment": "pilot", "occurred_at": "2026-02-05T12:00:00Z", "service_name": "s", "actor_id": "svc", "actor_type": "service",
+	"operation_name": "chat", "provider_name": "p", "request_model": "m", "status": "ok"}', NULL, 'report');
+RESET llm_audit.key_file;
+SELECT count(*) FROM llm_audit.llm_call WHERE request_id = 'dig-2' AND input_digest IS NULL;
+SELECT count(*) FROM llm_audit.verify();
+
+-- A masking_version tells what was in force when the row was written, though
+-- all of it has changed within the same second.
+CREATE FUNCTION pg_temp.version_of(i int) RETURNS text LANGUAGE sql AS $$
+	SELECT masking_version FROM llm_audit.llm_call WHERE request_id = 'ver-' || i
+$$;
+CREATE FUNCTION pg_temp.write_version(i int) RETURNS text LANGUAGE sql AS $$
+	SELECT pg_temp.add_call(jsonb_build_object('request_id', 'ver-' || i, 'error_message', 'overloaded'))
+$$;
+SELECT pg_temp.write_version(1);
+SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'user_agent', 'redact');
+SELECT pg_temp.write_version(2);
+SELECT llm_audit.add_mask_rule('version', keyword => 'version', pattern => '\m\d{9}\M', entity => 'VERSION_NUMBER');
+SELECT pg_temp.write_version(3);
+SELECT llm_audit.create_dictionary('versions');
+SELECT llm_audit.add_dictionary_terms('versions', '{Kestrel}');
+SELECT pg_temp.write_version(4);
+SELECT llm_audit.drop_mask_rule('version', 'a test');
+SELECT llm_audit.drop_dictionary('versions', 'a test');
+-- by hand, too; a policy of another ledger is no matter of this one's version
+UPDATE llm_audit.field_policy SET on_write = 'mask' WHERE column_name = 'user_agent';
+SELECT pg_temp.write_version(5);
+SELECT llm_audit.set_field_policy('notes', 'a', 'drop');
+SELECT pg_temp.write_version(6);
+SELECT i, f.kind, f.name, f.definition ->> 'on_write' AS on_write, f.definition ->> 'pattern' AS pattern, f.definition ->> 'terms' AS terms
+	FROM generate_series(1, 6) AS i CROSS JOIN llm_audit.masking_in_force(pg_temp.version_of(i), 'llm_audit.llm_call') AS f
+	WHERE f.kind = 'scanner' OR f.name IN ('user_agent', 'version', 'versions') ORDER BY 1, 2, 3;
+SELECT pg_temp.version_of(5) = pg_temp.version_of(6) AS same, count(DISTINCT pg_temp.version_of(i)) AS versions FROM generate_series(1, 6) AS i;
+SELECT count(*) = (SELECT count(*) FROM llm_audit.field_policy JOIN llm_audit.ledger USING (ledger_id) WHERE relation_name = 'llm_call') AS whole
+	FROM llm_audit.masking_in_force(pg_temp.version_of(6), 'llm_audit.llm_call') WHERE kind = 'field_policy';
+SELECT count(*) FROM llm_audit.masking_in_force('1', 'llm_audit.llm_call') WHERE kind <> 'scanner';
+SELECT * FROM llm_audit.masking_in_force('yesterday');
+SET ROLE llm_audit_writer;
+SELECT * FROM llm_audit.masking_in_force('1');
+INSERT INTO llm_audit.masking_history VALUES ('field_policy', 'x', now(), 'x', '{}');
+RESET ROLE;
 
 \c :origin
 DROP DATABASE masking_test WITH (FORCE);
