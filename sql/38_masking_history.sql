@@ -50,6 +50,9 @@ AS $$
 DECLARE
 	r jsonb := to_jsonb(CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END);
 BEGIN
+	IF TG_OP = 'INSERT' AND NEW.changed_at < transaction_timestamp() THEN
+		RETURN NULL;			-- of a dump, which has its history too
+	END IF;
 	INSERT INTO llm_audit.masking_history
 		SELECT TG_TABLE_NAME,
 			coalesce(r ->> 'name', concat(r ->> 'ledger_id', '.', r ->> 'column_name')),
@@ -69,6 +72,9 @@ CREATE TRIGGER llm_audit_history AFTER INSERT OR UPDATE OR DELETE
 	ON llm_audit.mask_rule FOR EACH ROW EXECUTE FUNCTION llm_audit.masking_config_keep();
 CREATE TRIGGER llm_audit_history AFTER INSERT OR UPDATE OR DELETE
 	ON llm_audit.dictionary FOR EACH ROW EXECUTE FUNCTION llm_audit.masking_config_keep();
+ALTER TABLE llm_audit.field_policy ENABLE ALWAYS TRIGGER llm_audit_history;
+ALTER TABLE llm_audit.mask_rule ENABLE ALWAYS TRIGGER llm_audit_history;
+ALTER TABLE llm_audit.dictionary ENABLE ALWAYS TRIGGER llm_audit_history;
 CREATE TRIGGER llm_audit_stamp BEFORE INSERT OR UPDATE
 	ON llm_audit.field_policy FOR EACH ROW EXECUTE FUNCTION llm_audit.masking_config_stamp();
 CREATE TRIGGER llm_audit_stamp BEFORE INSERT OR UPDATE

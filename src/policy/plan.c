@@ -10,9 +10,12 @@
 
 #include "access/htup_details.h"
 #include "access/skey.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "pgtime.h"
 #include "policy/encrypt.h"
+#include "regex/regex.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -102,6 +105,36 @@ FieldByName(LedgerPlan *plan, const char *name)
 	return NULL;
 }
 
+/*
+ * Refuses a pattern that is no regular expression, in words that are ours:
+ * PostgreSQL's come when a value is tried, and are withheld.
+ */
+static void
+CheckPattern(const char *column, const char *pattern)
+{
+	int			len = strlen(pattern);
+	pg_wchar   *wide = palloc(sizeof(pg_wchar) * (len + 1));
+	regex_t		re;
+	int			result;
+	char		words[100];
+
+	len = pg_mb2wchar_with_len(pattern, wide, len);
+	result = pg_regcomp(&re, wide, len, REG_ADVANCED | REG_NOSUB, C_COLLATION_OID);
+	pfree(wide);
+	if (result == REG_OKAY)
+	{
+		pg_regfree(&re);
+		return;
+	}
+	pg_regerror(result, &re, words, sizeof(words));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_REGULAR_EXPRESSION),
+			 errmsg("the pattern of the field policy of column \"%s\" cannot be used",
+					column),
+			 errdetail("The regular expression is invalid: %s.", words),
+			 errhint("Set another one with llm_audit.set_field_policy().")));
+}
+
 /* Visitor: the rows of field_policy. */
 static void
 PolicyRowRead(HeapTuple tuple, TupleDesc desc, void *arg)
@@ -132,7 +165,12 @@ PolicyRowRead(HeapTuple tuple, TupleDesc desc, void *arg)
 	if (strcmp(pattern, "login") == 0)
 		field->terms = false;
 	if (field->pattern == NULL)
-		field->regex = cstring_to_text(psprintf("^(?:%s)$", pattern));
+	{
+		char	   *whole = psprintf("^(?:%s)$", pattern);
+
+		CheckPattern(NameStr(field->name), whole);
+		field->regex = cstring_to_text(whole);
+	}
 }
 
 /* How values of a base type are masked. */

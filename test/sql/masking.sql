@@ -565,5 +565,18 @@ SELECT * FROM llm_audit.masking_in_force('1');
 INSERT INTO llm_audit.masking_history VALUES ('field_policy', 'x', now(), 'x', '{}');
 RESET ROLE;
 
+-- A policy that somebody has broken by hand fails every insert, in clear words.
+CREATE TABLE broken (a text);
+SELECT llm_audit.create_ledger('broken');
+SELECT llm_audit.set_field_policy('broken', 'a', 'keep', pattern => '[a-z]+', reason => 'a test');
+UPDATE llm_audit.field_policy SET pattern = '(' WHERE pattern = '[a-z]+' AND column_name = 'a';
+\set VERBOSITY default
+INSERT INTO broken VALUES ('x');
+INSERT INTO broken VALUES (NULL);
+\set VERBOSITY terse
+SELECT llm_audit.set_field_policy('broken', 'a', 'mask');
+INSERT INTO broken VALUES ('x');
+SELECT a FROM broken;
+
 \c :origin
 DROP DATABASE masking_test WITH (FORCE);
