@@ -456,6 +456,11 @@ NoteStatement(Node *stmt, List **events)
 				NoteRelation(((CreateTrigStmt *) stmt)->relation,
 							 "ledger.changed", "table", events);
 			break;
+		case T_IndexStmt:
+			if (!llm_audit_restore)
+				NoteRelation(((IndexStmt *) stmt)->relation, "ledger.changed",
+							 "table", events);
+			break;
 		case T_DropStmt:
 			NoteDrop((DropStmt *) stmt, events);
 			break;
@@ -490,6 +495,7 @@ GrantsMatter(Node *stmt)
 		case T_ViewStmt:
 		case T_AlterTableStmt:
 		case T_CreateTrigStmt:
+		case T_IndexStmt:
 		case T_DropStmt:
 			return Preloaded() && !IsBinaryUpgrade && !InOwnScript() &&
 				!RecoveryInProgress() && IsTransactionState() &&

@@ -39,7 +39,8 @@ typedef enum GuardAction
 	GUARD_TRIGGER,
 	GUARD_UNIQUE,
 	GUARD_REPLACE,
-	GUARD_COPY
+	GUARD_COPY,
+	GUARD_RUN
 } GuardAction;
 
 /*
@@ -183,7 +184,8 @@ extern bool GuardKeyIsImplied(Oid table, const AttrNumber *attnums, int n);
 
 /*
  * Raise if an index (its pg_index row), an object of CREATE STATISTICS or ALTER
- * COLUMN SET STATISTICS would copy values of an erasable column.
+ * COLUMN SET STATISTICS would copy values of an erasable column, or run
+ * functions of others on rows.
  */
 extern void GuardCheckIndexCopies(Oid table, HeapTuple index);
 extern void GuardCheckStatisticsObject(Oid object);

@@ -98,6 +98,10 @@ static const struct
 	[GUARD_COPY] = {
 		"copy an erasable column of",
 		"Index or sample other columns, or the match tokens; SET STATISTICS 0 is allowed. The whole ledger goes away through llm_audit.drop_ledger() only."
+	},
+	[GUARD_RUN] = {
+		"run a function on the rows of",
+		"Functions of PostgreSQL and those in C are allowed; queries may call any, since they are recorded. A superuser who restores a dump may set \"llm_audit.restore\"."
 	}
 };
 

@@ -23,6 +23,8 @@ ANALYZE app.trail;
 ANALYZE llm_audit.llm_call;
 CREATE INDEX trail_n ON app.trail (n);
 CREATE INDEX CONCURRENTLY trail_note ON app.trail (note);
+CREATE INDEX trail_lower ON app.trail (lower(note));
+DROP INDEX app.trail_lower;
 CREATE INDEX ON llm_audit.llm_call (request_id, occurred_at);
 CLUSTER app.trail USING trail_lane_idx;
 CLUSTER app.trail;

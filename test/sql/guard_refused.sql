@@ -21,6 +21,17 @@ CREATE TABLE app.trail (
 SELECT llm_audit.create_ledger('app.trail', erasable => '{secret}');
 INSERT INTO app.trail (n, note, secret, account)
 	SELECT i, 'note', 'secret', 1 FROM generate_series(1, 3) AS i;
+-- functions that pass on what they are given
+CREATE FUNCTION app.tell(told text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	RAISE NOTICE 'told %', told;
+	RETURN told;
+END
+$$;
+CREATE DOMAIN app.telling AS text CHECK (app.tell(value) IS NOT NULL);
+CREATE FUNCTION app.compare(a text, b text) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT bttextcmp(app.tell(a), b)';
+CREATE OPERATOR CLASS app.telling_ops FOR TYPE text USING btree AS
+	OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 app.compare(text, text);
 CREATE INDEX trail_n ON app.trail (n);
 CREATE VIEW app.trail_view AS SELECT * FROM app.trail;
 CREATE FUNCTION app.after_insert() RETURNS trigger LANGUAGE plpgsql
@@ -340,7 +351,14 @@ SELECT s, app.try(s) FROM unnest(ARRAY[
 	'CREATE UNIQUE INDEX ON app.trail (chain_seq)',
 	'CREATE UNIQUE INDEX ON app.trail (n) INCLUDE (id)',
 	'CREATE UNIQUE INDEX ON llm_audit.llm_call_prod_default (request_id)',
-	'CREATE UNIQUE INDEX ON llm_audit.llm_call (environment, recorded_at)'
+	'CREATE UNIQUE INDEX ON llm_audit.llm_call (environment, recorded_at)',
+	'CREATE INDEX ON app.trail (app.tell(note))',
+	'CREATE INDEX ON app.trail USING hash (app.tell(note))',
+	'CREATE INDEX ON app.trail (n) WHERE app.tell(note) IS NOT NULL',
+	'CREATE INDEX ON app.trail ((note::app.telling))',
+	'CREATE INDEX ON app.trail (note app.telling_ops)',
+	'CREATE INDEX ON llm_audit.llm_call (app.tell(request_id))',
+	'CREATE STATISTICS app.told ON (app.tell(note)), n FROM app.trail'
 ]) AS s;
 
 SELECT 'everything as before: ' || (app.fingerprint() = fingerprint) FROM app.before;
