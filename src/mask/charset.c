@@ -5,14 +5,20 @@
  */
 #include "mask/scan.h"
 
-uint8_t		CharSet[256];
+uint16_t	CharSet[256];
+
+const bool	AlnumChars[256] = {
+	['0'...'9'] = true,
+	['A'...'Z'] = true,
+	['a'...'z'] = true
+};
 
 /* Adds characters to a set. */
 static void
 AddChars(const char *chars, unsigned set)
 {
 	for (; *chars; chars++)
-		CharSet[(unsigned char) *chars] |= (uint8_t) set;
+		CharSet[(unsigned char) *chars] |= (uint16_t) set;
 }
 
 /* Fills the sets; again is harmless. */
@@ -24,9 +30,12 @@ CharSetsPrepare(void)
 		if (c <= ' ')
 			CharSet[c] = SET_BARE_END | SET_URL_END;
 		else if (IsAlnum((unsigned char) c))
-			CharSet[c] = SET_KEY | SET_LOCAL;
+			CharSet[c] = SET_KEY | SET_LOCAL | SET_NAME | SET_WORD;
 		else if (c >= 0x80)
-			CharSet[c] = SET_KEY;
+			CharSet[c] = SET_KEY | SET_NAME | SET_WORD;
+		if (!(CharSet[c] & SET_WORD) && c != '\n' && c != ';' && c != ':' &&
+			c != '=')
+			CharSet[c] |= SET_BETWEEN_WORDS;
 	}
 	AddChars("_-.", SET_KEY);
 	AddChars("._%+-'!#$^{}|~", SET_LOCAL);
@@ -35,5 +44,10 @@ CharSetsPrepare(void)
 	AddChars("\"'`,;<\\&", SET_BARE_END);
 	AddChars("\"'<>`/?#\\", SET_URL_END);
 	AddChars(" -./()", SET_JOINS_DIGITS);
-	AddChars("/:0123456789ABCDEFabcdef", SET_AFTER_COLON);
+	AddChars(")}](", SET_BRACKET);
+	AddChars(".!?:", SET_STOP);
+	AddChars("([{", SET_OPENING);
+	AddChars("_-", SET_NAME);
+	AddChars("\"'>., \t\n\v\f\r", SET_AFTER_NAME);
+	AddChars(":=>~", SET_ARROW);
 }

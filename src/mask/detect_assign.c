@@ -18,12 +18,15 @@
 
 /* ---------------- names of keys ---------------- */
 
+/* What a character of a key becomes: small letters, 0 for separators. */
+static char key_letter[256];
+
 /* A key in small letters without separators; its length. */
 static size_t
 CompactKey(const unsigned char *key, size_t len, char *out)
 {
 	size_t		n = 0;
-	bool		wide = false;
+	unsigned	all = 0;
 
 	if (len > KEY_ROOM)
 	{
@@ -32,13 +35,13 @@ CompactKey(const unsigned char *key, size_t len, char *out)
 	}
 	for (size_t i = 0; i < len; i++)
 	{
-		unsigned char c = key[i];
+		char		c = key_letter[key[i]];
 
-		wide |= c >= 0x80;
-		out[n] = (char) (IsUpper(c) ? c | 0x20 : c);
-		n += c > ' ' && c != '_' && c != '-' && c != '.';
+		all |= key[i];
+		out[n] = c;
+		n += c != 0;
 	}
-	if (wide)
+	if (all >= 0x80)
 		FoldCopy((unsigned char *) out, n, (unsigned char *) out);
 	out[n] = '\0';
 	return n;
@@ -120,14 +123,17 @@ static KeyWord key_words[KEY_WORDS];
 static int16_t key_bucket[KEY_BUCKETS];
 static int	key_word_count = 0;
 
-static inline unsigned
-KeyBucket(const char *text)
+/* Puts a letter behind the last two: the first three of a word. */
+static inline uint32_t
+NextThree(uint32_t three, char letter)
 {
-	uint32_t	key = (uint32_t) (unsigned char) text[0] |
-	(uint32_t) (unsigned char) text[1] << 8 |
-	(uint32_t) (unsigned char) text[2] << 16;
+	return three >> 8 | (uint32_t) (unsigned char) letter << 16;
+}
 
-	return key * 0x9E3779B1u >> 20;
+static inline unsigned
+KeyBucket(uint32_t three)
+{
+	return three * 0x9E3779B1u >> 20;
 }
 
 /* Adds a list separated by '|' to the buckets. */
@@ -138,7 +144,9 @@ AddKeyWords(const char *list, KeyKind kind)
 	{
 		KeyWord    *word = &key_words[key_word_count];
 		size_t		len = strcspn(list, "|");
-		unsigned	bucket = KeyBucket(list);
+		uint32_t	three = NextThree(NextThree(NextThree(0, list[0]), list[1]),
+									  list[2]);
+		unsigned	bucket = KeyBucket(three);
 
 		word->text = list;
 		word->len = (uint8_t) len;
@@ -154,6 +162,9 @@ static void
 PrepareKeyWords(void)
 {
 	memset(key_bucket, 0xFF, sizeof(key_bucket));
+	for (int c = ' ' + 1; c < 256; c++)
+		if (c != '_' && c != '-' && c != '.')
+			key_letter[c] = (char) (IsUpper((unsigned char) c) ? c | 0x20 : c);
 	AddKeyWords(password_words, KEY_PASSWORD);
 	AddKeyWords(secret_words, KEY_SECRET);
 	AddKeyWords(vendor_words, KEY_VENDOR);
@@ -163,20 +174,29 @@ PrepareKeyWords(void)
 static void
 FindKeyWords(const char *name, size_t len, const char **end)
 {
-	if (key_word_count == 0)
-		PrepareKeyWords();
+	uint32_t	three = NextThree(NextThree(0, name[0]), name[1]);
+
 	for (size_t i = 0; i + 3 <= len; i++)
-		for (int w = key_bucket[KeyBucket(name + i)]; w >= 0;
-			 w = key_words[w].next)
+	{
+		three = NextThree(three, name[i + 2]);
+		for (int w = key_bucket[KeyBucket(three)]; w >= 0; w = key_words[w].next)
 		{
 			const KeyWord *word = &key_words[w];
 
-			if (i + word->len <= len &&
+			if (i + word->len <= len && name[i] == word->text[0] &&
 				memcmp(name + i, word->text, word->len) == 0 &&
 				end[word->kind] < name + i + word->len)
 				end[word->kind] = name + i + word->len;
 		}
+	}
 }
+
+/* True if a name of n bytes is, or ends with, a word (a literal). */
+#define IS(name, n, word) \
+	((n) == sizeof(word) - 1 && memcmp(name, word, sizeof(word) - 1) == 0)
+#define ENDS(name, n, word) \
+	((n) >= sizeof(word) - 1 && \
+	 memcmp((name) + (n) - (sizeof(word) - 1), word, sizeof(word) - 1) == 0)
 
 /*
  * What the name of a key says about its value.  len is in bytes; case and
@@ -186,19 +206,24 @@ KeyKind
 KindOfKey(const unsigned char *key, size_t len)
 {
 	char		name[KEY_ROOM + 1];
-	size_t		n = len < 3 ? 0 : CompactKey(key, len, name);
 	const char *end[KEY_PASSWORD + 1] = {NULL};
+	size_t		n;
 
+	if (len < 3)
+		return KEY_PLAIN;
+	if (key_word_count == 0)
+		PrepareKeyWords();
+	n = CompactKey(key, len, name);
 	if (n < 3)
 		return KEY_PLAIN;
 	FindKeyWords(name, n, end);
 	if (end[KEY_PASSWORD] != NULL)
 		return HarmlessSuffix(end[KEY_PASSWORD]) ? KEY_PLAIN : KEY_PASSWORD;
-	if (strcmp(name + n - 3, "pwd") == 0 || strcmp(name, "pass") == 0 ||
-		(n > 4 && n < 16 && strcmp(name + n - 4, "pass") == 0 &&
-		 strcmp(name, "bypass") != 0 && strcmp(name, "compass") != 0))
+	if (ENDS(name, n, "pwd") ||
+		(n < 16 && ENDS(name, n, "pass") && !IS(name, n, "bypass") &&
+		 !IS(name, n, "compass")))
 		return KEY_PASSWORD;
-	if (n >= 13 && strcmp(name + n - 13, "authorization") == 0)
+	if (ENDS(name, n, "authorization"))
 		return KEY_AUTHORIZATION;
 	if (end[KEY_SECRET] != NULL)
 	{
@@ -209,14 +234,32 @@ KindOfKey(const unsigned char *key, size_t len)
 			return KEY_SECRET;
 		return HarmlessSuffix(rest) ? KEY_PLAIN : KEY_SECRET;
 	}
-	if (strcmp(name, "auth") == 0 || strcmp(name, "sig") == 0 ||
-		strcmp(name, "xauth") == 0)
+	if (IS(name, n, "auth") || IS(name, n, "sig") || IS(name, n, "xauth"))
 		return KEY_SECRET;
-	if (strcmp(name, "key") == 0 || strcmp(name, "access") == 0)
+	if (IS(name, n, "key") || IS(name, n, "access"))
 		return KEY_VENDOR;
 	if (end[KEY_VENDOR] == NULL || HarmlessSuffix(end[KEY_VENDOR]))
 		return KEY_PLAIN;
 	return KEY_VENDOR;
+}
+
+/*
+ * The same of a key of this text.  Lists of records repeat a few keys: the
+ * last ones of each kind of length are known by where they stand.
+ */
+static KeyKind
+KindOfKeyAt(MaskScan *scan, size_t start, size_t end)
+{
+	const unsigned char *key = scan->text +start;
+	size_t		len = end - start;
+	KeyMemo    *memo = &scan->keys[(len + key[0]) % KEY_MEMOS];
+
+	if (memo->len == len && memcmp(scan->text +memo->pos, key, len) == 0)
+		return memo->kind;
+	memo->pos = start;
+	memo->len = len;
+	memo->kind = KindOfKey(key, len);
+	return memo->kind;
 }
 
 bool
@@ -249,31 +292,37 @@ typedef struct ValueLook
 static ValueLook
 LookAt(const MaskScan *scan, const Value *value)
 {
+	const unsigned char *text = scan->text;
 	ValueLook	look = {0};
-	int			same = 0;
+	int			last = -1;
+	int			same = 1;
 
 	for (size_t i = value->start; i < value->end; i++)
 	{
-		unsigned char c = scan->text[i];
+		unsigned char c = text[i];
 
-		same = i > value->start && scan->text[i - 1] == c ? same + 1 : 1;
+		same = c == last ? same + 1 : 1;
+		last = c;
 		if (same > 2 && same > look.filler &&
 			strchr("xX*.-_#?0", c) != NULL)
 			look.filler = same;
-		if (IsDigit(c))
+		if (!InSet(c, SET_WORD))
+		{
+			if (IsSpace(c))
+				look.spaces++;
+			else if (c != '_' && c != '-' && c != '.')
+				look.symbols++;
+		}
+		else if (IsDigit(c))
 			look.digits++;
-		else if (IsAlpha(c) || c >= 0x80)
+		else
 		{
 			look.letters++;
 			/* one small letter between capitals, as no word has it */
-			look.turns += i >= value->start + 2 && IsUpper(c) &&
-				IsAlpha(scan->text[i - 1]) && IsAlpha(scan->text[i - 2]) &&
-				(IsUpper(scan->text[i - 1]) != IsUpper(scan->text[i - 2]));
+			if (IsUpper(c) && i >= value->start + 2)
+				look.turns += IsAlpha(text[i - 1]) && IsAlpha(text[i - 2]) &&
+					(IsUpper(text[i - 1]) != IsUpper(text[i - 2]));
 		}
-		else if (IsSpace(c))
-			look.spaces++;
-		else if (c != '_' && c != '-' && c != '.')
-			look.symbols++;
 	}
 	return look;
 }
@@ -312,9 +361,15 @@ IsPlaceholderWord(const MaskScan *scan, const Value *value)
 	for (const char *const *word = placeholders[(first | 0x20) - 'a'];
 		 *word != NULL; word++)
 	{
-		size_t		len = strlen(*word);
-		bool		whole = (*word)[len - 1] == '$';
+		size_t		len;
+		bool		whole;
 		size_t		n;
+
+		if (value->end - value->start < 2 || (unsigned char) (*word)[1] !=
+			(scan->text[value->start + 1] | 0x20))
+			continue;			/* the second letter */
+		len = strlen(*word);
+		whole = (*word)[len - 1] == '$';
 
 		n = FoldMatch(scan->text, value->end, value->start, *word,
 					  len - whole);
@@ -371,7 +426,8 @@ IsSecretValue(const MaskScan *scan, KeyKind kind, const Value *value)
 	{
 		if (value->quote)
 			return true;
-		if (strchr("([{", ByteAt(scan, value->end)) && scan->len > value->end)
+		if (InSet(ByteAt(scan, value->end), SET_OPENING) &&
+			scan->len > value->end)
 			return false;		/* a function's call */
 		if (look.digits == 0 && look.symbols == 0 &&
 			memchr(text, '.', len) != NULL)
@@ -411,13 +467,34 @@ SkipQuote(const MaskScan *scan, size_t pos, char *quote)
 	return pos;
 }
 
-/* Where an unquoted value ends. */
-static bool
-EndsBare(unsigned char c, bool braces)
+/* The end of a value in quotes. */
+static size_t
+QuotedEnd(const MaskScan *scan, const Value *value, size_t limit)
 {
-	if (InSet(c, SET_BARE_END))
-		return true;
-	return !braces && (c == ')' || c == '}' || c == ']' || c == '(');
+	size_t		end = value->start;
+
+	while (end < limit && scan->text[end] != (unsigned char) value->quote &&
+		   scan->text[end] != '\n')
+		end++;
+	if (end > value->start && scan->text[end - 1] == '\\')
+		end--;
+	return end;
+}
+
+/* The end of another; brackets end it if no brace was in it. */
+static size_t
+BareEnd(const MaskScan *scan, const Value *value, size_t limit)
+{
+	unsigned	ends = SET_BARE_END | SET_BRACKET;
+	size_t		end = value->start;
+
+	for (; end < limit && !InSet(scan->text[end], ends); end++)
+		if (scan->text[end] == '{')
+			ends = SET_BARE_END;
+	/* what ends a sentence */
+	while (end > value->start && InSet(scan->text[end - 1], SET_STOP))
+		end--;
+	return end;
 }
 
 /* Reads the value that begins at or after pos. */
@@ -425,27 +502,15 @@ static Value
 ReadValue(const MaskScan *scan, size_t pos)
 {
 	Value		value = {0};
-	bool		braces = false;
 	size_t		limit;
 
 	value.start = SkipQuote(scan, pos, &value.quote);
 	limit = value.start + VALUE_ROOM < scan->len ?
 		value.start + VALUE_ROOM : scan->len;
-	for (value.end = value.start; value.end < limit; value.end++)
-	{
-		unsigned char c = scan->text[value.end];
-
-		if (value.quote ? c == (unsigned char) value.quote || c == '\n' :
-			EndsBare(c, braces))
-			break;
-		braces |= c == '{';
-	}
-	if (value.quote && value.end > value.start &&
-		scan->text[value.end - 1] == '\\')
-		value.end--;
-	while (!value.quote && value.end > value.start &&
-		   strchr(".!?:", scan->text[value.end - 1]) != NULL)
-		value.end--;
+	value.end = value.quote ? QuotedEnd(scan, &value, limit) :
+		BareEnd(scan, &value, limit);
+	if (value.end < value.start)
+		value.end = value.start;
 	return value;
 }
 
@@ -471,7 +536,7 @@ OfferValue(MaskScan *scan, KeyKind kind, Value value)
 	hit.end = value.end;
 	hit.score = kind == KEY_VENDOR ? 0.6f : 0.8f;
 	hit.validator = "key";
-	MaskAddHit(scan, hit);
+	MaskAddHit(scan, &hit);
 	return true;
 }
 
@@ -540,8 +605,7 @@ ValueStart(const MaskScan *scan, size_t pos)
 	size_t		at = pos + 1;
 	size_t		block;
 
-	while (at - pos < 5 && ByteAt(scan, at) != 0 &&
-		   strchr(":=>~", ByteAt(scan, at)))
+	while (at - pos < 5 && InSet(ByteAt(scan, at), SET_ARROW))
 		at++;
 	while (at - pos < 24 && IsSpace(ByteAt(scan, at)))
 		at++;
@@ -600,7 +664,7 @@ DetectAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (pos < scan->sign_done || !FindKey(scan, pos, &start, &end))
 		return false;
 	SkipTypeName(scan, &start, &end);
-	kind = KindOfKey(scan->text +start, end - start);
+	kind = KindOfKeyAt(scan, start, end);
 	if (kind == KEY_PLAIN)
 		return false;
 	at = ValueStart(scan, pos);
@@ -621,17 +685,41 @@ DetectAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 	return OfferValue(scan, kind, value);
 }
 
-/* The end of the letters, digits, '_' and '-' of a key's name. */
+/*
+ * The end of the letters, digits, '_' and '-' of a key's name, at most 40
+ * bytes on.  What was read of the same name before is not read again.
+ */
 static size_t
-NameTail(const MaskScan *scan, size_t pos)
+NameTail(MaskScan *scan, size_t pos)
 {
+	size_t		limit = pos + 40 < scan->len ? pos + 40 : scan->len;
 	size_t		at = pos;
 
-	while (at - pos < 40 && (IsAlnum(ByteAt(scan, at)) ||
-							 ByteAt(scan, at) >= 0x80 ||
-							 ByteAt(scan, at) == '_' ||
-							 ByteAt(scan, at) == '-'))
+	if (pos >= scan->tail_start && pos <= scan->tail_end)
+		at = scan->tail_end < limit ? scan->tail_end : limit;
+	else
+		scan->tail_start = pos;
+	while (at < limit && InSet(scan->text[at], SET_NAME))
 		at++;
+	if (scan->tail_end < at || scan->tail_start == pos)
+		scan->tail_end = at;
+	return at;
+}
+
+/* The same to the left: where the ASCII of a name begins that goes to pos. */
+static size_t
+NameStart(MaskScan *scan, size_t pos)
+{
+	size_t		low = pos > 40 ? pos - 40 : 0;
+	size_t		at = pos;
+
+	while (at > low && at != scan->head_end && scan->text[at - 1] < 0x80 &&
+		   InSet(scan->text[at - 1], SET_NAME))
+		at--;
+	if (at == scan->head_end && at > low)
+		at = scan->head_start > low ? scan->head_start : low;
+	scan->head_start = at;
+	scan->head_end = pos;
 	return at;
 }
 
@@ -698,9 +786,15 @@ SpokenValue(const MaskScan *scan, size_t at)
 		return 0;
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
 	{
-		size_t		len = strlen(links[i]);
-		size_t		n = FoldMatch(scan->text, scan->len, at, links[i], len);
+		unsigned char first = ByteAt(scan, at);
+		size_t		len;
+		size_t		n;
 
+		if (first < 0x80 && (unsigned char) links[i][0] !=
+			(IsUpper(first) ? first | 0x20 : first))
+			continue;
+		len = strlen(links[i]);
+		n = FoldMatch(scan->text, scan->len, at, links[i], len);
 		if (n > 0 && IsSpace(ByteAt(scan, at + n - 1)))
 		{
 			at = SkipWhite(scan, at + n, limit);
@@ -712,15 +806,17 @@ SpokenValue(const MaskScan *scan, size_t at)
 
 /*
  * The value after a key's word that no '=' or ':' follows, and how it
- * follows; start is where the word's key begins.
+ * follows.
  */
 static LooseForm
-LooseValue(const MaskScan *scan, size_t start, size_t pos, size_t *value)
+LooseValue(MaskScan *scan, size_t pos, size_t *value)
 {
 	size_t		name_end = NameTail(scan, pos);
 	size_t		at = name_end;
 	unsigned char c = ByteAt(scan, at);
 
+	if (!InSet(c, SET_AFTER_NAME))
+		return LOOSE_NONE;
 	if (c == '"' || c == '\'')
 	{
 		*value = QuotedValue(scan, at + 1);
@@ -747,7 +843,7 @@ LooseValue(const MaskScan *scan, size_t start, size_t pos, size_t *value)
 		*value = at + 1;
 		return LOOSE_COLUMN;
 	}
-	if (!IsSpace(c))
+	if (c == ',')
 		return LOOSE_NONE;
 	*value = SkipWhite(scan, at, at + 40);
 	c = ByteAt(scan, *value);
@@ -758,9 +854,13 @@ LooseValue(const MaskScan *scan, size_t start, size_t pos, size_t *value)
 	}
 	if (c == '"' || c == '\'')
 		return LOOSE_QUOTED;
-	if (c != '-' && start + 2 < pos && scan->text[start] == '-' &&
-		scan->text[start + 1] == '-')
-		return LOOSE_FLAG;
+	if (c != '-')
+	{
+		size_t		start = NameStart(scan, scan->word_start);
+
+		if (start + 2 < pos && memcmp(scan->text +start, "--", 2) == 0)
+			return LOOSE_FLAG;
+	}
 	at = SpokenValue(scan, name_end);
 	if (at == 0)
 		return LOOSE_BARE;
@@ -857,25 +957,21 @@ HasDigit(const MaskScan *scan, const Value *value)
 bool
 DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
-	size_t		start = scan->word_start;
-	size_t		low = start > 40 ? start - 40 : 0;
+	size_t		start;
 	size_t		at = 0;
 	LooseForm	form;
 	KeyKind		kind;
 	Value		value;
 
 	(void) self;
-	while (start > low && (IsAlnum(scan->text[start - 1]) ||
-						   scan->text[start - 1] == '_' ||
-						   scan->text[start - 1] == '-'))
-		start--;
-	form = LooseValue(scan, start, pos, &at);
+	form = LooseValue(scan, pos, &at);
 	if (form == LOOSE_NONE || at < scan->sign_done || at >= scan->len)
 		return false;
 	value = ReadValue(scan, at);
 	if (form == LOOSE_BARE && !HasDigit(scan, &value))
 		return false;			/* as most that is said of tokens */
-	kind = KindOfKey(scan->text +start, NameTail(scan, pos) - start);
+	start = NameStart(scan, scan->word_start);
+	kind = KindOfKeyAt(scan, start, NameTail(scan, pos));
 	if (kind < KEY_VENDOR || (kind == KEY_VENDOR && form != LOOSE_FLAG &&
 							  form != LOOSE_SPOKEN))
 		return false;
@@ -930,7 +1026,7 @@ DetectCurlUser(MaskScan *scan, const MaskDetector *self, size_t pos)
 		hit.end = value.end;
 		hit.score = 0.8f;
 		hit.validator = "curl";
-		MaskAddHit(scan, hit);
+		MaskAddHit(scan, &hit);
 	}
 	return true;
 }

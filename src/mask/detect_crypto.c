@@ -17,40 +17,56 @@ HitSpan(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
 	hit.end = end;
 	hit.score = validator[0] == 'c' ? 0.6f : 1.0f;
 	hit.validator = validator;
-	MaskAddHit(scan, hit);
+	MaskAddHit(scan, &hit);
 	return true;
 }
 
 /*
  * Collects want letters and digits from start, over single separators, in
  * capitals.  Returns the end in the text, 0 if they are not there or go on.
- * *mixed tells that capitals and small letters were mixed.
  */
 static size_t
-CollectIban(const MaskScan *scan, size_t start, int want, char *out,
-			bool *mixed)
+CollectIban(const MaskScan *scan, size_t start, int want, char *out)
 {
+	const unsigned char *text = scan->text;
 	size_t		at = start;
-	int			n = 0;
-	int			lower = 0;
-	int			upper = 0;
 
-	while (n < want)
+	for (int n = 0; n < want; n++)
 	{
-		unsigned char c = ByteAt(scan, at);
+		unsigned char c;
 
-		if ((c == ' ' || c == '-' || c == '.') && n > 0 &&
-			IsAlnum(ByteAt(scan, at + 1)))
-			c = scan->text[++at];
-		if (!IsAlnum(c))
+		if (at >= scan->len)
 			return 0;
-		lower += c >= 'a' && c <= 'z';
-		upper += IsUpper(c);
-		out[n++] = (char) (IsDigit(c) ? c : c & 0xDF);
-		at++;
+		c = text[	at++];
+
+		if (!IsAlnum(c))
+		{
+			if ((c != ' ' && c != '-' && c != '.') || n == 0 ||
+				at >= scan->len)
+				return 0;
+			c = text[	at++];
+
+			if (!IsAlnum(c))
+				return 0;
+		}
+		out[n] = (char) (c > '9' ? c & 0xDF : c);
 	}
-	*mixed = lower > 0 && upper > 0;
 	return IsAlnum(ByteAt(scan, at)) ? 0 : at;
+}
+
+/* True if capitals and small letters are mixed. */
+static bool
+MixesCases(const MaskScan *scan, size_t start, size_t end)
+{
+	bool		lower = false;
+	bool		upper = false;
+
+	for (size_t i = start; i < end; i++)
+	{
+		lower |= IsAlpha(scan->text[i]) && !IsUpper(scan->text[i]);
+		upper |= IsUpper(scan->text[i]);
+	}
+	return lower && upper;
 }
 
 /*
@@ -84,7 +100,6 @@ static bool
 DetectDisguisedIban(MaskScan *scan, size_t pos)
 {
 	char		iban[40];
-	bool		mixed;
 	size_t		end;
 	int			want;
 
@@ -93,7 +108,7 @@ DetectDisguisedIban(MaskScan *scan, size_t pos)
 	want = iban[0] != 0 ? IbanLength(iban) : 0;
 	if (want == 0)
 		return false;
-	end = CollectIban(scan, pos - 1, want - 1, iban + 1, &mixed);
+	end = CollectIban(scan, pos - 1, want - 1, iban + 1);
 	return end > 0 && CheckIban(iban, want) &&
 		HitSpan(scan, MASK_IBAN_CODE, pos - 3, end, "mod97");
 }
@@ -104,7 +119,6 @@ DetectIban(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	size_t		start = scan->run.token_start;
 	char		iban[40];
-	bool		mixed;
 	bool		spoken;
 	int			want;
 	size_t		end;
@@ -121,8 +135,9 @@ DetectIban(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (want == 0)
 		return false;
 	spoken = ContextNear(scan, CTX_IBAN, start, 48);
-	end = CollectIban(scan, start, want, iban, &mixed);
-	if (end > 0 && CheckIban(iban, want) && (!mixed || spoken))
+	end = CollectIban(scan, start, want, iban);
+	if (end > 0 && CheckIban(iban, want) &&
+		(spoken || !MixesCases(scan, start, end)))
 		return HitSpan(scan, self->entity, start, end, "mod97");
 	if (spoken && end == 0 && scan->run.token_end - start >= 15)
 		end = scan->run.token_end;

@@ -22,7 +22,7 @@ HitSpan(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
 	hit.end = end;
 	hit.score = validator[0] == 'c' ? 0.6f : 0.8f;
 	hit.validator = validator;
-	MaskAddHit(scan, hit);
+	MaskAddHit(scan, &hit);
 	return true;
 }
 
@@ -36,11 +36,13 @@ DocumentContext(MaskScan *scan, size_t pos, size_t end)
 	static const MaskContext after[] =
 	{CTX_PASSPORT, CTX_LICENSE, CTX_DOCUMENT, CTX_NATIONAL};
 	MaskContext near = ContextNearest(scan, pos, DOCUMENT_REACH);
+	uint32_t	set;
 
 	if (near != CTX_COUNT || end == 0)
 		return near;
-	for (int i = 0; i < 4; i++)
-		if (ContextAfter(scan, after[i], end))
+	set = ContextsAfter(scan, end);
+	for (int i = 0; i < 4 && set != 0; i++)
+		if (set >> after[i] & 1)
 			return after[i];
 	return CTX_COUNT;
 }
@@ -122,26 +124,16 @@ DetectDocument(MaskScan *scan, const MaskDetector *self, size_t pos)
 /* ---------------- tokens of letters and digits ---------------- */
 
 /*
- * The shape of a token: 'A' for a letter, '9' for a digit.  Returns its
- * length, 0 if it is longer than room.
+ * The shape of a token: bit i is set if its character i is a digit.
  */
-static int
-TokenShape(const MaskScan *scan, char *shape, char *token, int room)
+static uint32_t
+TokenShape(const MaskScan *scan, size_t start, size_t end)
 {
-	size_t		start = scan->run.token_start;
-	size_t		end = scan->run.token_end;
+	uint32_t	shape = 0;
 
-	if (end - start >= (size_t) room)
-		return 0;
-	for (size_t i = start; i < end; i++)
-	{
-		unsigned char c = scan->text[i];
-
-		shape[i - start] = IsDigit(c) ? '9' : 'A';
-		token[i - start] = (char) (IsDigit(c) ? c : c & 0xDF);
-	}
-	shape[end - start] = token[end - start] = '\0';
-	return (int) (end - start);
+	for (size_t i = end; i > start; i--)
+		shape = shape << 1 | IsDigit(scan->text[i - 1]);
+	return shape;
 }
 
 /* Spain: the letter is the number mod 23. */
@@ -215,29 +207,55 @@ CheckPan(const char *token)
 /* Shapes that are enough by themselves, with their check. */
 static const struct TokenKind
 {
-	const char *shape;
+	int			len;
+	uint32_t	shape;			/* as TokenShape() has it */
 	bool		(*check) (const char *token);
 	const char *name;
 }			token_kinds[] =
 
 {
-	{"99999999A", CheckNif, "nif"},
-	{"A9999999A", CheckNif, "nie"},
-	{"A9999999A", CheckNric, "nric"},
-	{"AA999999A", CheckNino, "nino"},
-	{"AAAAA9999A", CheckPan, "pan"},
-	{"AAAAAA99A99A999A", NoCheck, "codice fiscale"},
+	{9, 0x0FF, CheckNif, "nif"},	/* 99999999A */
+	{9, 0x0FE, CheckNif, "nie"},	/* A9999999A */
+	{9, 0x0FE, CheckNric, "nric"},
+	{9, 0x0FC, CheckNino, "nino"},	/* AA999999A */
+	{10, 0x1E0, CheckPan, "pan"},	/* AAAAA9999A */
+	{16, 0x76C0, NoCheck, "fiscal code"},	/* AAAAAA99A99A999A */
 };
+
+/* The token's own kind by its shape and check, NULL if it has none. */
+static const char *
+TokenByShape(const MaskScan *scan, size_t start, int len, uint32_t shape)
+{
+	char		token[24];
+
+	if (len < 9 || len > 16 || (shape >> (len - 1) & 1))
+		return NULL;			/* all end with a letter */
+	for (size_t i = 0; i < sizeof(token_kinds) / sizeof(token_kinds[0]); i++)
+	{
+		if (token_kinds[i].len != len || token_kinds[i].shape != shape)
+			continue;
+		for (int c = 0; c < len; c++)
+		{
+			unsigned char from = scan->text[start + (size_t) c];
+
+			token[c] = (char) (IsDigit(from) ? from : from & 0xDF);
+		}
+		token[len] = '\0';
+		if (token_kinds[i].check(token))
+			return token_kinds[i].name;
+	}
+	return NULL;
+}
 
 /* Whether a token of that length and digit count fits the context. */
 static MaskEntity
-TokenKindOf(MaskContext context, int len, int digits, const char *shape)
+TokenKindOf(MaskContext context, int len, int digits, uint32_t shape)
 {
 	if (digits < 4 || len < 6)
 		return MASK_ENTITY_COUNT;
 	if (context == CTX_PASSPORT && len >= 7 && len <= 10 && digits >= 5)
-		return strcmp(shape, "A99999999") == 0 ? MASK_US_PASSPORT :
-			MASK_NATIONAL_ID;
+		return len == 9 && shape == 0x1FE ? MASK_US_PASSPORT :
+			MASK_NATIONAL_ID;	/* A99999999 */
 	if (context == CTX_LICENSE && len <= 18)
 		return MASK_US_DRIVER_LICENSE;
 	if ((context == CTX_NATIONAL || context == CTX_DOCUMENT) && len <= 16)
@@ -251,29 +269,25 @@ DetectDocumentToken(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	size_t		start = scan->run.token_start;
 	size_t		end = scan->run.token_end;
-	char		shape[24];
-	char		token[24];
-	int			len;
-	int			digits = 0;
+	int			len = (int) (end - start);
+	unsigned char before = ByteBefore(scan, start);
+	unsigned char after = ByteAt(scan, end);
+	uint32_t	shape;
+	int			digits;
+	const char *name;
 	MaskEntity	kind;
 
 	(void) self;
 	(void) pos;
-	for (size_t i = start; i < end; i++)
-		digits += IsDigit(scan->text[i]);
+	if (before == '_' || after == '_' || before == '-' || after == '-')
+		return false;
+	shape = TokenShape(scan, start, end);
+	digits = __builtin_popcount(shape);
 	if (digits < 4)
 		return false;			/* no document has less */
-	len = TokenShape(scan, shape, token, 20);
-	if (len < 6 || ByteBefore(scan, start) == '_' ||
-		ByteAt(scan, end) == '_' || ByteBefore(scan, start) == '-' ||
-		ByteAt(scan, end) == '-')
-		return false;
-	for (size_t i = 0; i < sizeof(token_kinds) / sizeof(token_kinds[0]); i++)
-		if (shape[len - 1] == 'A' && strcmp(shape, token_kinds[i].shape) == 0 &&
-			token_kinds[i].check(token))
-			return HitSpan(scan, MASK_NATIONAL_ID, start, end,
-						   token_kinds[i].name[0] == 'c' ? "fiscal code" :
-						   token_kinds[i].name);
+	name = TokenByShape(scan, start, len, shape);
+	if (name != NULL)
+		return HitSpan(scan, MASK_NATIONAL_ID, start, end, name);
 	kind = TokenKindOf(DocumentContext(scan, start, end), len, digits, shape);
 	if (kind == MASK_ENTITY_COUNT)
 		return false;

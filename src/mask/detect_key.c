@@ -20,7 +20,7 @@ HitKey(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
 	hit.score = 0.98f;
 	hit.validator = "prefix";
 	hit.keep = (uint8_t) (keep > 16 ? 16 : keep);
-	MaskAddHit(scan, hit);
+	MaskAddHit(scan, &hit);
 	return true;
 }
 
@@ -30,42 +30,82 @@ HitKey(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
  * base64 in both alphabets, '.' also dots and '~', 'a' all of these, '@'
  * parts of a path.
  */
-static bool
-InCharset(unsigned char c, char charset)
+static uint8_t key_chars[256];	/* those that a character is in */
+
+/* The bit of a class, in the order above. */
+static inline unsigned
+CharsetBit(char charset)
 {
 	switch (charset)
 	{
 		case 'h':
-			return IsHex(c);
+			return 1;
 		case 'u':
-			return IsUpper(c) || IsDigit(c);
+			return 2;
 		case 'w':
-			return IsAlnum(c);
+			return 4;
 		case '-':
-			return IsAlnum(c) || c == '-' || c == '_' || c == '=';
+			return 8;
 		case 'b':
-			return IsAlnum(c) || c == '-' || c == '_' || c == '=' ||
-				c == '+' || c == '/';
+			return 16;
 		case '.':
-			return IsAlnum(c) || c == '-' || c == '_' || c == '=' ||
-				c == '.' || c == '~';
+			return 32;
 		case 'a':
-			return IsAlnum(c) || (c != 0 && strchr("-_=.~+/", c) != NULL);
-		case '@':
-			return IsAlnum(c) || c == '-' || c == '/' || c == '@';
+			return 64;
 		default:
-			return false;
+			return 128;
 	}
+}
+
+/* Fills the classes, once per process. */
+static void
+PrepareKeyChars(void)
+{
+	static const struct
+	{
+		char		charset;
+		const char *more;		/* than letters and digits */
+	}			classes[] =
+	{
+		{'w', ""}, {'-', "-_="}, {'b', "-_=+/"}, {'.', "-_=.~"},
+		{'a', "-_=.~+/"}, {'@', "-/@"}
+	};
+
+	for (int c = 1; c < 256; c++)
+	{
+		unsigned char byte = (unsigned char) c;
+		unsigned	bits = 0;
+
+		if (IsHex(byte))
+			bits |= CharsetBit('h');
+		if (IsUpper(byte) || IsDigit(byte))
+			bits |= CharsetBit('u');
+		for (int i = 0; i < 6; i++)
+			if (IsAlnum(byte) || strchr(classes[i].more, c) != NULL)
+				bits |= CharsetBit(classes[i].charset);
+		key_chars[c] = (uint8_t) bits;
+	}
+}
+
+static inline bool
+InCharset(unsigned char c, char charset)
+{
+	return (key_chars[c] & CharsetBit(charset)) != 0;
 }
 
 /* The end of at most max characters of a class. */
 static size_t
 SpanEnd(const MaskScan *scan, size_t pos, char charset, size_t max)
 {
+	unsigned	bit = CharsetBit(charset);
+	size_t		limit = pos;
 	size_t		end = pos;
 
-	while (end < scan->len && end - pos < max &&
-		   InCharset(scan->text[end], charset))
+	if (key_chars['0'] == 0)
+		PrepareKeyChars();
+	if (pos < scan->len)
+		limit = scan->len - pos > max ? pos + max : scan->len;
+	while (end < limit && (key_chars[scan->text[end]] & bit))
 		end++;
 	return end;
 }
@@ -331,9 +371,10 @@ DetectTelegram(MaskScan *scan, const MaskDetector *self, size_t pos)
 		return false;
 	while (start > 0 && pos - start < 17 && IsDigit(scan->text[start - 1]))
 		start--;
+	if (pos - start < 5 || pos - start > 16)
+		return false;
 	end = SpanEnd(scan, pos + 1, '-', 64);
-	if (pos - start < 5 || pos - start > 16 || end - pos < 35 ||
-		end - pos > 37)
+	if (end - pos < 35 || end - pos > 37)
 		return false;
 	return HitKey(scan, self->entity, start, end, 0);
 }

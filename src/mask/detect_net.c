@@ -19,7 +19,7 @@ HitSpan(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
 	hit.end = end;
 	hit.score = score;
 	hit.validator = "form";
-	MaskAddHit(scan, hit);
+	MaskAddHit(scan, &hit);
 	return true;
 }
 

@@ -26,7 +26,7 @@ HitGroups(MaskScan *scan, MaskEntity entity, int groups, float score,
 	hit.end = RunEnd(&scan->run, groups);
 	hit.score = score;
 	hit.validator = validator;
-	MaskAddHit(scan, hit);
+	MaskAddHit(scan, &hit);
 	return true;
 }
 
@@ -163,7 +163,7 @@ DetectSpreadCard(MaskScan *scan, size_t pos)
 	hit.end = pos + 16 + 3 * gap;
 	hit.score = 0.8f;
 	hit.validator = "luhn";
-	MaskAddHit(scan, hit);
+	MaskAddHit(scan, &hit);
 	return true;
 }
 
@@ -203,9 +203,9 @@ DetectCard(MaskScan *scan, const MaskDetector *self, size_t pos)
 static MaskEntity
 TwelveByChecks(const char *digits)
 {
-	if (CheckKzDigit(digits) && IinPlausible(digits))
+	if (IinPlausible(digits) && CheckKzDigit(digits))
 		return MASK_KZ_IIN;
-	if (CheckKzDigit(digits) && BinPlausible(digits))
+	if (BinPlausible(digits) && CheckKzDigit(digits))
 		return MASK_KZ_BIN;
 	if (CheckInn(digits, 12))
 		return MASK_RU_INN;
@@ -253,15 +253,14 @@ TwelveGroups(const DigitRun *run)
 	groups = len == 1 ? 12 : len == 2 ? 6 : len == 3 ? 4 : len == 4 ? 3 : 2;
 	if (groups > run->groups ||
 		(run->group[1].sep != ' ' && run->group[1].sep != '-' &&
-		 run->group[1].sep != '.') ||
-		!RunSeparated(run, groups, run->group[1].sep))
+		 run->group[1].sep != '.'))
 		return 0;
-	for (int i = 1; i < groups; i++)
-		if (run->group[i].len != len)
-			return 0;
 	if (groups < run->groups && run->group[groups].sep == run->group[1].sep &&
 		run->group[groups].len == len)
 		return 0;				/* it goes on: a card, a column */
+	for (int i = 1; i < groups; i++)
+		if (run->group[i].len != len || run->group[i].sep != run->group[1].sep)
+			return 0;
 	return groups;
 }
 
@@ -305,7 +304,8 @@ DetectSnils(MaskScan *scan, const MaskDetector *self, size_t pos)
 	int			groups = run->group[0].len == 11 ? 1 : 4;
 	bool		valid;
 
-	if (groups == 4 && run->group[0].len != 3)
+	if (groups == 4 &&
+		(run->groups < 4 || run->group[2].len != 3 || run->group[3].len != 2))
 		return false;
 	if (groups == 4 && !RunShape(run, "3-3-3 2") && !RunShape(run, "3~3~3~2"))
 		return false;
@@ -352,7 +352,8 @@ bool
 DetectSsn(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	const DigitRun *run = &scan->run;
-	bool		full = RunShape(run, "3~2~4");
+	bool		full = run->groups > 2 && run->group[2].len == 4 &&
+	RunShape(run, "3~2~4");
 	int			groups = full ? 3 : run->group[0].len == 9 ? 1 : 2;
 	MaskEntity	entity = self->entity;
 	bool		valid;
@@ -414,6 +415,6 @@ DetectPin(MaskScan *scan, const MaskDetector *self, size_t pos)
 	hit.entity = self->entity;
 	hit.score = 0.7f;
 	hit.validator = "context";
-	MaskAddHit(scan, hit);
+	MaskAddHit(scan, &hit);
 	return true;
 }

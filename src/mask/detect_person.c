@@ -61,8 +61,11 @@ ParticleEnd(const MaskScan *scan, size_t pos)
 
 	for (size_t i = 0; i < sizeof(particles) / sizeof(particles[0]); i++)
 	{
-		size_t		len = strlen(particles[i]);
+		size_t		len;
 
+		if ((unsigned char) particles[i][0] != ByteAt(scan, pos))
+			continue;
+		len = strlen(particles[i]);
 		if (pos + len < scan->len &&
 			memcmp(scan->text +pos, particles[i], len) == 0)
 			return pos + len;
@@ -157,6 +160,6 @@ DetectPerson(MaskScan *scan, const MaskDetector *self, size_t pos)
 	hit.entity = self->entity;
 	hit.score = 0.7f;
 	hit.validator = "cue";
-	MaskAddHit(scan, hit);
+	MaskAddHit(scan, &hit);
 	return true;
 }

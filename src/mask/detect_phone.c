@@ -134,7 +134,7 @@ DetectDate(MaskScan *scan, const MaskDetector *self, size_t pos)
 		hit.entity = self->entity;
 		hit.score = 0.8f;
 		hit.validator = "context";
-		MaskAddHit(scan, hit);
+		MaskAddHit(scan, &hit);
 	}
 	scan->digits_done = hit.end;
 	return true;
@@ -419,6 +419,6 @@ DetectPhone(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (hit.start < scan->done)
 		hit.start = run->group[0].pos;
 	hit.end = PhoneExtension(scan, RunEnd(run, groups));
-	MaskAddHit(scan, hit);
+	MaskAddHit(scan, &hit);
 	return true;
 }

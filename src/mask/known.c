@@ -248,7 +248,7 @@ KnownHit(MaskScan *scan, size_t end, size_t len, bool stem)
 		hit.end = at;
 	hit.score = 1.0f;
 	hit.validator = "known";
-	MaskAddHit(scan, hit);
+	MaskAddHit(scan, &hit);
 }
 
 /* Runs the automaton over the folded text. */
@@ -294,7 +294,7 @@ MergeFound(MaskScan *scan, MaskHit *b, size_t b_count)
 		bool		first = j == b_count ||
 		(i < a_count && a[i].start <= b[j].start);
 
-		MaskAddHit(scan, first ? a[i++] : b[j++]);
+		MaskAddHit(scan, first ? &a[i++] : &b[j++]);
 	}
 	scan->options = options;
 	MaskRelease(options, a);

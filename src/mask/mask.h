@@ -81,13 +81,13 @@ typedef struct MaskCustom
 /* One finding; positions are bytes of the caller's text, end exclusive. */
 typedef struct MaskHit
 {
-	MaskEntity	entity;
 	size_t		start;
 	size_t		end;
-	float		score;			/* 0..1 */
 	const char *validator;		/* static: what convinced us */
-	uint8_t		keep;			/* leading bytes to show (key prefixes) */
 	const MaskCustom *custom;	/* how it is written; NULL: as its entity is */
+	float		score;			/* 0..1 */
+	uint8_t		entity;			/* MaskEntity, or a kind of the caller's own */
+	uint8_t		keep;			/* leading bytes to show (key prefixes) */
 } MaskHit;
 
 typedef enum MaskStatus

@@ -47,8 +47,8 @@ ReadSeparator(const MaskScan *scan, size_t pos, char *sep)
  * How the text to the left of a run touches it.  Looks back over one token
  * of at most 24 bytes.
  */
-static RunEdge
-LeftEdge(const MaskScan *scan, size_t start)
+RunEdge
+RunLeft(const MaskScan *scan, size_t start)
 {
 	unsigned char before = ByteBefore(scan, start);
 	size_t		at = start;
@@ -63,8 +63,9 @@ LeftEdge(const MaskScan *scan, size_t start)
 		at--;
 	else if (!IsAlpha(before))
 		return EDGE_CLEAN;
-	for (int i = 0; i < 24 && at > 0 && IsAlnum(scan->text[at - 1]); i++)
-		mixed |= IsDigit(scan->text[--at]);
+	for (int i = 0; i < 24 && !mixed && at > 0 && IsAlnum(scan->text[at - 1]);
+		 i++)
+		mixed = IsDigit(scan->text[--at]);
 	if (mixed)
 		return EDGE_BAD;
 	return before == '-' ? EDGE_CLEAN : EDGE_WORD;
@@ -105,16 +106,15 @@ ReadChain(MaskScan *scan, size_t pos)
 	while (run->chain_count < CHAIN_GROUPS)
 	{
 		DigitGroup *group = &run->chain[run->chain_count];
-		size_t		limit = scan->len - pos > GROUP_DIGITS ?
-		pos + GROUP_DIGITS : scan->len;
-		size_t		at = pos;
+		size_t		at = pos + CountDigits(scan, pos, GROUP_DIGITS);
 		size_t		gap;
 
-		char	   *copy = run->chain_digits + digits;
-
-		for (; at < limit && IsDigit(scan->text[at]); at++)
-			*copy++ = (char) scan->text[at];
-		if (at == limit && IsDigit(ByteAt(scan, at)))
+		/* at once, whatever is behind the digits */
+		if (scan->len - pos >= GROUP_DIGITS)
+			memcpy(run->chain_digits + digits, scan->text +pos, GROUP_DIGITS);
+		else
+			memcpy(run->chain_digits + digits, scan->text +pos, at - pos);
+		if (at == pos + GROUP_DIGITS && IsDigit(ByteAt(scan, at)))
 		{
 			while (at < scan->len && IsDigit(scan->text[at]))
 				at++;
@@ -188,8 +188,7 @@ ReadDigitRun(MaskScan *scan, size_t pos)
 	run->digits = run->chain_digits + run->group[0].before;
 	run->total = RunDigits(run, run->groups);
 	run->end = RunEnd(run, run->groups);
-	run->left = ByteBefore(scan, pos) == ' ' ? EDGE_CLEAN :
-		LeftEdge(scan, pos);
+	run->left = ByteBefore(scan, pos) == ' ' ? EDGE_CLEAN : RunLeft(scan, pos);
 	if (run->right_of != run->end)
 	{
 		run->right = ByteAt(scan, run->end) == ' ' ? EDGE_CLEAN :
@@ -198,12 +197,9 @@ ReadDigitRun(MaskScan *scan, size_t pos)
 	}
 }
 
-/*
- * True if the run begins with groups of these lengths and separators, for
- * example "3-2-4".  '~' stands for any single separator, repeated as it is.
- */
+/* RunShape() after a first look. */
 bool
-RunShape(const DigitRun *run, const char *shape)
+RunShapeAll(const DigitRun *run, const char *shape)
 {
 	int			group = 0;
 	char		same = 0;

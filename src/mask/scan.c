@@ -53,13 +53,15 @@ HitRoom(MaskScan *scan)
  * covers all and has the name of the surest: nothing found stays readable.
  */
 void
-MaskAddHit(MaskScan *scan, MaskHit hit)
+MaskAddHit(MaskScan *scan, const MaskHit *found)
 {
+	MaskHit		hit = *found;
+
 	if (scan->options->disabled >> hit.entity & 1)
 		return;
 	while (scan->hit_count > 0)
 	{
-		MaskHit    *last = &scan->hits[scan->hit_count - 1];
+		const MaskHit *last = &scan->hits[scan->hit_count - 1];
 		size_t		start = last->start < hit.start ? last->start : hit.start;
 		size_t		end = last->end > hit.end ? last->end : hit.end;
 
@@ -124,8 +126,6 @@ ContextsOfWord(const MaskScan *scan, size_t pos, size_t limit)
 	int			found;
 	uint32_t	set = 0;
 
-	if (pos + 4 <= scan->len && !WordPasses(WordsFilter(), scan->text +pos))
-		return 0;
 	found = WordsMatch(scan->text, scan->len, pos, match, 6);
 	for (int i = 0; i < found; i++)
 	{
@@ -142,102 +142,169 @@ ContextsOfWord(const MaskScan *scan, size_t pos, size_t limit)
 	return set;
 }
 
-/*
- * True if one of the next three words after pos is of the context.  The set
- * of contexts is computed once for a position.
- */
-bool
-ContextAfter(MaskScan *scan, MaskContext context, size_t pos)
+/* The contexts of the next three words after pos, as a bit set. */
+static uint32_t
+ReadContextsAfter(const MaskScan *scan, size_t pos)
 {
+	const unsigned char *text = scan->text;
+	const WordFilter *filter = WordsContextFilter();
 	size_t		limit = pos + 40 < scan->len ? pos + 40 : scan->len;
+	uint32_t	set = 0;
 
-	if (scan->after_pos == pos && pos > 0)
-		return scan->after_set >> context & 1;
-	scan->after_pos = pos;
-	scan->after_set = 0;
-	for (int words = 0; pos < limit && words < 3;)
+	for (int words = 0; pos < limit && words < 3; words++)
 	{
-		unsigned char c = scan->text[pos];
-
-		if (IsDigit(c) || c == '\n' || c == ';' || c == ':' || c == '=')
+		while (pos < limit && InSet(text[pos], SET_BETWEEN_WORDS))
+			pos++;
+		if (pos == limit || !InSet(text[pos], SET_WORD) || IsDigit(text[pos]))
 			break;
-		if (!IsAlpha(c) && c < 0x80)
-		{
+		if (pos + 4 > scan->len || WordPasses(filter, text +pos))
+			set |= ContextsOfWord(scan, pos, limit);
+		while (pos < limit && InSet(text[pos], SET_WORD))
 			pos++;
-			continue;
-		}
-		scan->after_set |= ContextsOfWord(scan, pos, limit);
-		while (pos < limit && (IsAlnum(scan->text[pos]) ||
-							   scan->text[pos] >= 0x80))
-			pos++;
-		words++;
 	}
-	return scan->after_set >> context & 1;
+	return set;
 }
 
-/* The detectors of each trigger but TRIGGER_WORD, NULL at the end. */
-#define TRIGGER_ROOM 24
-static const MaskDetector *asked[TRIGGER_WORD][TRIGGER_ROOM];
+/* The same, read once for a position. */
+uint32_t
+ContextsAfter(MaskScan *scan, size_t pos)
+{
+	if (scan->after_pos != pos || pos == 0)
+	{
+		scan->after_pos = pos;
+		scan->after_set = ReadContextsAfter(scan, pos);
+	}
+	return scan->after_set;
+}
 
 /*
- * Those of TRIGGER_NUMBER, by the length of a run's first group and what
- * follows it: '0' stands for nothing that joins, '*' for more than one sign.
+ * Lists of detectors, in the table's order: their numbers in it and one, 0 at
+ * the end.  First those of '@' and of assignments, then those of ':' by the
+ * character after it.
  */
-static const char joins[] = "0 -./()*";
+#define LIST_ROOM 16
+static uint8_t asked_sign[TRIGGER_WORD][LIST_ROOM];
+static uint8_t asked_colon[256][LIST_ROOM];
+
+/*
+ * Those of numbers, by the lengths of a run's first two groups (the second's
+ * is 0 if there is none) and by what joins them, and those of tokens, by
+ * their length and what follows: '0' stands for nothing that joins, '*' for
+ * more than one sign.
+ */
+static const char joins[] = "0 -./()*~";
 #define JOINS ((int) sizeof(joins) - 1)
-static const MaskDetector *asked_number[GROUP_DIGITS + 1][JOINS][TRIGGER_ROOM];
+#define NEXT_SIZES 8			/* the last of each is for all that is longer */
+#define TOKEN_SIZES 65
+static uint8_t asked_number[GROUP_DIGITS + 1][NEXT_SIZES][JOINS][LIST_ROOM];
+static uint8_t asked_token[TOKEN_SIZES][JOINS][LIST_ROOM];
 static uint8_t join_index[256];
+
+/* Appends a detector to a list. */
+static void
+AddToList(uint8_t *list, int detector)
+{
+	int			n = 0;
+
+	while (list[n] != 0)
+		n++;
+	if (n < LIST_ROOM - 1)
+		list[n] = (uint8_t) (detector + 1);
+}
+
+/* True if a detector may be asked before what stands for a join. */
+static bool
+JoinFits(const MaskDetector *detector, char join)
+{
+	return detector->joins == NULL || strchr(detector->joins, join) != NULL;
+}
 
 /* Adds a detector of numbers to the lists that it takes part in. */
 static void
-PrepareLengths(const MaskDetector *detector)
+AddNumber(int number)
 {
-	for (int i = 0; i < (GROUP_DIGITS + 1) * JOINS; i++)
-	{
-		int			len = i / JOINS;
-		char		join = joins[i % JOINS];
-		const MaskDetector **list = asked_number[len][i % JOINS];
-		int			n = 0;
+	const MaskDetector *detector = &DetectorTable[number];
 
-		join_index[(unsigned char) join] = (uint8_t) (i % JOINS);
-		while (list[n] != NULL)
-			n++;
-		if ((detector->lengths >> len & 1) && n < TRIGGER_ROOM - 1 &&
-			(detector->joins == NULL || strchr(detector->joins, join) != NULL))
-			list[n] = detector;
-	}
+	for (int len = 1; len <= GROUP_DIGITS; len++)
+		for (int next = 0; next < NEXT_SIZES; next++)
+		{
+			uint64_t	nexts = next < NEXT_SIZES - 1 ? UINT64_C(1) << next :
+			~UINT64_C(0) << next;
+
+			if (!(detector->lengths >> len & 1) ||
+				(detector->next_lengths != 0 &&
+				 !(detector->next_lengths & nexts)))
+				continue;
+			for (int j = 0; j < JOINS; j++)
+				if (JoinFits(detector, joins[j]))
+					AddToList(asked_number[len][next][j], number);
+		}
+}
+
+/* The same of tokens. */
+static void
+AddToken(int number)
+{
+	const MaskDetector *detector = &DetectorTable[number];
+
+	for (int len = 0; len < TOKEN_SIZES; len++)
+		for (int j = 0; j < JOINS; j++)
+			if ((detector->lengths == 0 ||
+				 (len < TOKEN_SIZES - 1 && (detector->lengths >> len & 1))) &&
+				JoinFits(detector, joins[j]))
+				AddToList(asked_token[len][j], number);
 }
 
 /* Sorts the table by trigger, once per process. */
 static void
 PrepareTriggers(void)
 {
-	int			count[TRIGGER_WORD + 1] = {0};
-
+	for (int i = 0; i < JOINS; i++)
+		join_index[(unsigned char) joins[i]] = (uint8_t) i;
 	for (int i = 0; i < DetectorCount; i++)
 	{
-		MaskTrigger trigger = DetectorTable[i].trigger;
+		const MaskDetector *detector = &DetectorTable[i];
 
-		if (trigger == TRIGGER_NUMBER)
-			PrepareLengths(&DetectorTable[i]);
-		if (trigger != TRIGGER_WORD && count[trigger] < TRIGGER_ROOM - 1)
-			asked[trigger][count[trigger]++] = &DetectorTable[i];
+		if (detector->trigger == TRIGGER_NUMBER)
+			AddNumber(i);
+		else if (detector->trigger == TRIGGER_TOKEN)
+			AddToken(i);
+		else if (detector->trigger == TRIGGER_COLON)
+			for (const char *c = detector->joins; *c; c++)
+				AddToList(asked_colon[(unsigned char) *c], i);
+		else if (detector->trigger != TRIGGER_WORD)
+			AddToList(asked_sign[detector->trigger], i);
 	}
 }
 
-/* Offers a run to the detectors of numbers that its first group may fit. */
+/* Offers the present event to the detectors of a list, in order. */
+static inline bool
+OfferList(MaskScan *scan, const uint8_t *list, size_t pos)
+{
+	for (; *list != 0; list++)
+	{
+		const MaskDetector *detector = &DetectorTable[*list - 1];
+
+		if (detector->detect(scan, detector, pos))
+			return true;
+	}
+	return false;
+}
+
+/* Offers a run to the detectors of numbers that its first groups may fit. */
 static bool
 OfferNumber(MaskScan *scan, size_t pos)
 {
 	const DigitRun *run = &scan->run;
-	char		join = run->groups > 1 ? run->group[1].sep : '0';
-	const MaskDetector *const *d =
-	asked_number[run->group[0].len][join_index[(unsigned char) join]];
+	int			next = run->groups > 1 ? run->group[1].len : 0;
+	unsigned char join = run->groups > 1 ? (unsigned char) run->group[1].sep :
+	'0';
 
-	for (; *d != NULL; d++)
-		if ((*d)->detect(scan, *d, pos))
-			return true;
-	return false;
+	if (next > NEXT_SIZES - 1)
+		next = NEXT_SIZES - 1;
+	return OfferList(scan,
+					 asked_number[run->group[0].len][next][join_index[join]],
+					 pos);
 }
 
 /* Offers a token of letters and digits to those that it may fit. */
@@ -245,30 +312,11 @@ static bool
 OfferToken(MaskScan *scan, size_t pos)
 {
 	size_t		len = scan->run.token_end - scan->run.token_start;
-	uint64_t	length = len < 64 ? UINT64_C(1) << len : 0;
-	unsigned char next = ByteAt(scan, scan->run.token_end);
+	unsigned char join = ByteAt(scan, scan->run.token_end);
 
-	for (const MaskDetector *const *d = asked[TRIGGER_TOKEN]; *d != NULL; d++)
-	{
-		if ((*d)->lengths != 0 && ((*d)->lengths & length) == 0)
-			continue;
-		if ((*d)->joins != NULL &&
-			(next == 0 || strchr((*d)->joins, next) == NULL))
-			continue;
-		if ((*d)->detect(scan, *d, pos))
-			return true;
-	}
-	return false;
-}
-
-/* Offers the present event to the detectors of a trigger, in order. */
-static bool
-OfferTrigger(MaskScan *scan, MaskTrigger trigger, size_t pos)
-{
-	for (const MaskDetector *const *d = asked[trigger]; *d != NULL; d++)
-		if ((*d)->detect(scan, *d, pos))
-			return true;
-	return false;
+	if (len > TOKEN_SIZES - 1)
+		len = TOKEN_SIZES - 1;
+	return OfferList(scan, asked_token[len][join_index[join]], pos);
 }
 
 /*
@@ -355,16 +403,15 @@ OfferWord(MaskScan *scan, size_t pos)
 static void
 TokenBounds(MaskScan *scan, size_t pos, size_t end)
 {
+	const unsigned char *text = scan->text;
+	size_t		low = pos > 48 ? pos - 48 : 0;
+	size_t		limit = scan->len - pos > 96 ? pos + 96 : scan->len;
 	size_t		start = pos;
 
-	/* most stand alone */
-	if (IsAlnum(ByteBefore(scan, start)))
-		while (start > 0 && pos - start < 48 &&
-			   IsAlnum(scan->text[start - 1]))
-			start--;
-	if (IsAlnum(ByteAt(scan, end)))
-		while (end < scan->len && end - pos < 96 && IsAlnum(scan->text[end]))
-			end++;
+	while (start > low && IsAlnum(text[start - 1]))
+		start--;
+	while (end < limit && IsAlnum(text[end]))
+		end++;
 	scan->run.token_start = start;
 	scan->run.token_end = end;
 }
@@ -395,21 +442,18 @@ MayMatter(const MaskScan *scan)
 /*
  * True for the most frequent numbers, which are nothing, at little cost:
  * short ones that stand alone, and short groups inside of a chain of groups.
- * Sets digits_done.  What is said here follows from the detectors: no number
+ * end is after its digits, of which six are enough.  Sets digits_done.  What
+ * is said here follows from the detectors: no number
  * has less than six digits, and within 1.2.3 or 1-2-3 a group of three or
  * less begins nothing.
  */
 static bool
-IsIdleNumber(MaskScan *scan, size_t pos)
+IsIdleNumber(MaskScan *scan, size_t pos, size_t end)
 {
 	const DigitRun *run = &scan->run;
-	size_t		end = pos + 1;
 	unsigned char before = ByteBefore(scan, pos);
-	unsigned char after;
+	unsigned char after = ByteAt(scan, end);
 
-	while (end < scan->len && end - pos < 6 && IsDigit(scan->text[end]))
-		end++;
-	after = ByteAt(scan, end);
 	if (end - pos == 4 && !IsAlnum(after) && after < 0x80 &&
 		scan->text[pos] >= '2' && scan->text[pos] <= '9' &&
 		(after != ' ' || ByteAt(scan, end + 1) == ' ') && after != '-' &&
@@ -444,6 +488,31 @@ IsIdleNumber(MaskScan *scan, size_t pos)
 }
 
 /*
+ * A short run of digits that no other group follows: no detector of numbers
+ * wants it, only those of tokens, if it has letters beside it.  False if
+ * there is more to it.
+ */
+static bool
+LoneDigits(MaskScan *scan, size_t pos, size_t end)
+{
+	DigitRun   *run = &scan->run;
+	bool		mixed;
+
+	if (end - pos > 5 || InSet(ByteAt(scan, end), SET_JOINS_DIGITS) ||
+		ContextNear(scan, CTX_BIRTH, pos, 48))
+		return false;
+	TokenBounds(scan, pos, end);
+	if (run->token_start < scan->done)
+		run->token_start = scan->done;
+	mixed = run->token_start < pos || end < run->token_end;
+	if (mixed && OfferToken(scan, pos))
+		return true;
+	scan->digits_done = mixed && RunLeft(scan, pos) != EDGE_CLEAN ?
+		run->token_end : end;
+	return true;
+}
+
+/*
  * The first digit of a run.  A token of digits alone is a number; one that
  * has letters too may be an account, a document or an address, and its other
  * digits give no events of their own.
@@ -452,9 +521,10 @@ static void
 DigitEvent(MaskScan *scan, size_t pos)
 {
 	DigitRun   *run = &scan->run;
+	size_t		end = pos + CountDigits(scan, pos, 6);
 	bool		mixed;
 
-	if (IsIdleNumber(scan, pos))
+	if (IsIdleNumber(scan, pos, end) || LoneDigits(scan, pos, end))
 		return;
 	ReadDigitRun(scan, pos);
 	TokenBounds(scan, pos, run->groups > 0 ? RunEnd(run, 1) : pos);
@@ -492,17 +562,17 @@ DispatchEvent(MaskScan *scan, size_t pos)
 	else if (c == '@')
 	{
 		if (pos >= scan->done)
-			OfferTrigger(scan, TRIGGER_AT, pos);
+			OfferList(scan, asked_sign[TRIGGER_AT], pos);
 	}
 	else if (c == '=' || c == ':')
 	{
 		unsigned char before = ByteBefore(scan, pos);
 
 		if (pos >= scan->done && before != ':' &&
-			!(c == ':' && InSet(ByteAt(scan, pos + 1), SET_AFTER_COLON) &&
-			  OfferTrigger(scan, TRIGGER_COLON, pos)) &&
+			!(c == ':' &&
+			  OfferList(scan, asked_colon[ByteAt(scan, pos + 1)], pos)) &&
 			before != '=')
-			OfferTrigger(scan, TRIGGER_SIGN, pos);
+			OfferList(scan, asked_sign[TRIGGER_SIGN], pos);
 	}
 	else
 		WordEvent(scan, pos);
@@ -636,7 +706,7 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	Shadow		shadow;
 	MaskStatus	status = MASK_CLEAN;
 
-	if (asked[0][0] == NULL)
+	if (join_index[' '] == 0)
 	{
 		CharSetsPrepare();
 		WordsPrepare();

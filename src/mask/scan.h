@@ -81,8 +81,27 @@ typedef struct DigitRun
 	int			chain_count;
 	size_t		chain_end;
 	DigitGroup	chain[CHAIN_GROUPS];
-	char		chain_digits[CHAIN_GROUPS * GROUP_DIGITS];
+	char		chain_digits[(CHAIN_GROUPS + 1) * GROUP_DIGITS];
 } DigitRun;
+
+/* detect_assign.c: what the name of a key says about its value */
+typedef enum KeyKind
+{
+	KEY_PLAIN = 0,
+	KEY_VENDOR,					/* a vendor's name: a key may follow */
+	KEY_SECRET,
+	KEY_AUTHORIZATION,
+	KEY_PASSWORD
+} KeyKind;
+
+/* A key that was looked at, by its place in the text. */
+#define KEY_MEMOS 4
+typedef struct KeyMemo
+{
+	size_t		pos;
+	size_t		len;			/* 0: none yet */
+	KeyKind		kind;
+} KeyMemo;
 
 typedef struct MaskScan
 {
@@ -99,6 +118,11 @@ typedef struct MaskScan
 	size_t		key_done;		/* same, for prefixes of keys */
 	size_t		sign_done;		/* same, for assignments */
 	size_t		word_start;		/* of the present event of a word */
+	size_t		tail_start;		/* a key's name that was read to its end */
+	size_t		tail_end;
+	size_t		head_start;		/* and one that was read to its beginning */
+	size_t		head_end;
+	KeyMemo		keys[KEY_MEMOS];
 	bool		offering;		/* within OfferWord */
 	int			dear_checks;	/* expensive validations still allowed */
 	MaskHit    *hits;
@@ -113,7 +137,7 @@ typedef enum MaskTrigger
 {
 	TRIGGER_NUMBER,				/* run: digits, perhaps in groups */
 	TRIGGER_TOKEN,				/* run.token: letters and digits mixed */
-	TRIGGER_COLON,				/* pos: ':' before one of SET_AFTER_COLON */
+	TRIGGER_COLON,				/* pos: ':' before one of joins */
 	TRIGGER_SIGN,				/* pos: the first '=' or ':' of an operator */
 	TRIGGER_AT,					/* pos: '@' */
 	TRIGGER_WORD				/* pos: one of the detector's words */
@@ -149,10 +173,16 @@ struct MaskDetector
 	uint64_t	lengths;
 
 	/*
-	 * what may follow the group, as the run has it, or the token; NULL:
-	 * anything
+	 * what may follow the group, as the run has it, or the token (NULL:
+	 * anything), or the colon
 	 */
 	const char *joins;
+
+	/*
+	 * TRIGGER_NUMBER, if another group follows: bit set of its possible
+	 * lengths, 0 for any
+	 */
+	uint64_t	next_lengths;
 };
 
 extern const MaskDetector DetectorTable[];
@@ -160,10 +190,10 @@ extern const int DetectorCount;
 
 /* scan.c */
 extern bool OfferWord(MaskScan *scan, size_t pos);
-extern void MaskAddHit(MaskScan *scan, MaskHit hit);
+extern void MaskAddHit(MaskScan *scan, const MaskHit *hit);
 extern bool ContextNear(const MaskScan *scan, MaskContext context, size_t pos,
 						size_t distance);
-extern bool ContextAfter(MaskScan *scan, MaskContext context, size_t pos);
+extern uint32_t ContextsAfter(MaskScan *scan, size_t pos);
 extern MaskContext ContextNearest(const MaskScan *scan, size_t pos,
 								  size_t distance);
 
@@ -174,9 +204,17 @@ IsQuiet(const MaskScan *scan, size_t pos, size_t distance)
 	return scan->outer == 0 && pos > scan->context_last + distance;
 }
 
+/* True if a word of the context is one of the next three after pos. */
+static inline bool
+ContextAfter(MaskScan *scan, MaskContext context, size_t pos)
+{
+	return ContextsAfter(scan, pos) >> context & 1;
+}
+
 /* run.c */
 extern void ReadDigitRun(MaskScan *scan, size_t pos);
-extern bool RunShape(const DigitRun *run, const char *shape);
+extern RunEdge RunLeft(const MaskScan *scan, size_t start);
+extern bool RunShapeAll(const DigitRun *run, const char *shape);
 
 /* The end of the first groups of a run. */
 static inline size_t
@@ -204,6 +242,18 @@ RunSeparated(const DigitRun *run, int groups, char sep)
 	return true;
 }
 
+/*
+ * True if the run begins with groups of these lengths and separators, for
+ * example "3-2-4", at least two.  '~' stands for any single separator,
+ * repeated as it is.
+ */
+static inline bool
+RunShape(const DigitRun *run, const char *shape)
+{
+	return run->groups > 1 && run->group[0].len == shape[0] - '0' &&
+		run->group[1].len == shape[2] - '0' && RunShapeAll(run, shape);
+}
+
 /* words.c */
 typedef struct WordMatch
 {
@@ -222,6 +272,7 @@ typedef struct WordFilter
 
 extern void WordsPrepare(void);
 extern const WordFilter *WordsFilter(void);
+extern const WordFilter *WordsContextFilter(void);
 extern int	WordsMatch(const unsigned char *text, size_t len, size_t pos,
 					   WordMatch *matches, int room);
 
@@ -238,7 +289,27 @@ WordsSlot3(uint32_t three)
 	return ((three & 0xFFFFFF) * 0x85EBCA6Bu) >> 16;
 }
 
-/* True if a word may begin with these four bytes. */
+/*
+ * Bit n (2 to 4) is set if a word that is found by its first n bytes may
+ * begin with these four.
+ */
+static inline unsigned
+WordLengths(const WordFilter *filter, uint32_t key)
+{
+	uint32_t	four;
+	uint32_t	three;
+	uint32_t	two;
+
+	key |= 0x20202020;
+	four = WordsSlot4(key);
+	three = WordsSlot3(key);
+	two = key & 0xFFFF;
+	return (filter->four[four >> 3] >> (four & 7) & 1u) << 4 |
+		(filter->three[three >> 3] >> (three & 7) & 1u) << 3 |
+		(filter->two[two >> 3] >> (two & 7) & 1u) << 2;
+}
+
+/* True if a word may begin with the four bytes at text. */
 static inline bool
 WordPasses(const WordFilter *filter, const unsigned char *text)
 {
@@ -282,16 +353,6 @@ extern ClassifyBlock ClassifyChoose(MaskSimd simd);
 
 /* For tests: all later scans use this variant. */
 extern bool MaskSetSimd(MaskSimd simd);
-
-/* detect_assign.c: what the name of a key says about its value */
-typedef enum KeyKind
-{
-	KEY_PLAIN = 0,
-	KEY_VENDOR,					/* a vendor's name: a key may follow */
-	KEY_SECRET,
-	KEY_AUTHORIZATION,
-	KEY_PASSWORD
-} KeyKind;
 
 extern KeyKind KindOfKey(const unsigned char *key, size_t len);
 
@@ -393,10 +454,13 @@ IsAlpha(unsigned char c)
 	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
 }
 
+/* charset.c: letters and digits */
+extern const bool AlnumChars[256];
+
 static inline bool
 IsAlnum(unsigned char c)
 {
-	return IsAlpha(c) || IsDigit(c);
+	return AlnumChars[c];
 }
 
 static inline bool
@@ -425,9 +489,16 @@ IsSpace(unsigned char c)
 #define SET_BARE_END 16			/* end of a value without quotes */
 #define SET_URL_END 32			/* end of a URL's authority */
 #define SET_JOINS_DIGITS 64		/* between groups of digits */
-#define SET_AFTER_COLON 128		/* after ':', all but assignments */
+#define SET_NAME 128			/* a key's name in prose: letters, digits, - _ */
+#define SET_AFTER_NAME 256		/* between such a name and its value */
+#define SET_ARROW 512			/* behind the first sign of an operator */
+#define SET_WORD 1024			/* letters, digits, bytes above 0x7F */
+#define SET_BETWEEN_WORDS 2048	/* all else but what ends a clause */
+#define SET_BRACKET 4096		/* ends a bare value, unless a brace is in it */
+#define SET_OPENING 8192		/* a bracket opens */
+#define SET_STOP 16384			/* at the end of a sentence */
 
-extern uint8_t CharSet[256];
+extern uint16_t CharSet[256];
 extern void CharSetsPrepare(void);
 
 static inline bool
@@ -448,6 +519,46 @@ static inline unsigned char
 ByteBefore(const MaskScan *scan, size_t pos)
 {
 	return pos > 0 ? scan->text[pos - 1] : 0;
+}
+
+/* How many of eight bytes are digits before the first that is none. */
+static inline unsigned
+LeadingDigits(const unsigned char *text)
+{
+	uint64_t	v;
+	uint64_t	other;
+
+	memcpy(&v, text, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	v = __builtin_bswap64(v);
+#endif
+	v ^= UINT64_C(0x3030303030303030);
+	other = (((v & UINT64_C(0x7F7F7F7F7F7F7F7F)) +
+			  UINT64_C(0x7676767676767676)) | v) &
+		UINT64_C(0x8080808080808080);
+	return other == 0 ? 8 : (unsigned) __builtin_ctzll(other) / 8;
+}
+
+/*
+ * The number of digits at pos, at most max.  Without a branch for each, since
+ * numbers are of any length and no machine predicts that.
+ */
+static inline size_t
+CountDigits(const MaskScan *scan, size_t pos, size_t max)
+{
+	size_t		n = 0;
+
+	while (n < max && pos + n + 8 <= scan->len)
+	{
+		unsigned	more = LeadingDigits(scan->text +pos + n);
+
+		n += more;
+		if (more < 8)
+			return n < max ? n : max;
+	}
+	while (n < max && IsDigit(ByteAt(scan, pos + n)))
+		n++;
+	return n < max ? n : max;
 }
 
 /* detectors (detect_*.c) */

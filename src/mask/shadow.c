@@ -92,9 +92,9 @@ IsInvisible(unsigned code)
 		(code >= 0xE0000 && code <= 0xE0FFF);
 }
 
-/* What a code point above U+007F becomes. */
+/* What a code point above U+007F becomes, by rule. */
 static int
-ShadowOf(unsigned code)
+ShadowByRule(unsigned code)
 {
 	int			digit = ShadowOddDigit(code);
 
@@ -139,6 +139,20 @@ ShadowOf(unsigned code)
 		default:
 			return ShadowDigit(code);
 	}
+}
+
+/* The same; of characters of two bytes it is remembered. */
+static inline int
+ShadowOf(unsigned code)
+{
+	static signed char small[0x800];
+
+	if (code >= 0x800)
+		return ShadowByRule(code);
+	if (small[0xA0] == 0)
+		for (unsigned i = 0x80; i < 0x800; i++)
+			small[i] = (signed char) ShadowByRule(i);
+	return small[code];
 }
 
 /*

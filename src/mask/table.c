@@ -11,41 +11,57 @@
 /* A key with a prefix: the characters after it, how many, their entropy. */
 #define KEY(entity, words, charset, min, max, entropy) \
 	{entity, TRIGGER_WORD, DetectPrefixedKey, words, true, charset, min, max, \
-	 entropy, 0, NULL}
+	 entropy, 0, NULL, 0}
 #define API(words, charset, min, max) \
 	KEY(MASK_API_KEY, words, charset, min, max, 2.5f)
 #define TOKEN(words, charset, min, max) \
 	KEY(MASK_ACCESS_TOKEN, words, charset, min, max, 2.5f)
 
 #define ON(entity, trigger, detect) \
-	{entity, trigger, detect, NULL, false, NULL, 0, 0, 0, 0, NULL}
+	{entity, trigger, detect, NULL, false, NULL, 0, 0, 0, 0, NULL, 0}
+/* ':' before one of the characters. */
+#define ON_COLON(entity, detect, joins) \
+	{entity, TRIGGER_COLON, detect, NULL, false, NULL, 0, 0, 0, 0, joins, 0}
 /* The lengths from one to another; a number's first group has one of them. */
 #define BITS(from, to) ((UINT64_C(2) << (to)) - (UINT64_C(1) << (from)))
 #define ON_NUMBER(entity, detect, lengths) \
-	{entity, TRIGGER_NUMBER, detect, NULL, false, NULL, 0, 0, 0, lengths, NULL}
+	{entity, TRIGGER_NUMBER, detect, NULL, false, NULL, 0, 0, 0, lengths, NULL, 0}
 /* The same, if what follows the first group is one of the characters, or it
  * stands alone ('0'). */
 #define ON_JOINED(entity, detect, lengths, joins) \
-	{entity, TRIGGER_NUMBER, detect, NULL, false, NULL, 0, 0, 0, lengths, joins}
+	{entity, TRIGGER_NUMBER, detect, NULL, false, NULL, 0, 0, 0, lengths, joins, 0}
+/* Of two groups or more, the first two of these lengths. */
+#define ON_GROUPS(entity, detect, lengths, next, joins) \
+	{entity, TRIGGER_NUMBER, detect, NULL, false, NULL, 0, 0, 0, lengths, joins, \
+	 next}
 #define ON_TOKEN(entity, detect, lengths, joins) \
-	{entity, TRIGGER_TOKEN, detect, NULL, false, NULL, 0, 0, 0, lengths, joins}
+	{entity, TRIGGER_TOKEN, detect, NULL, false, NULL, 0, 0, 0, lengths, joins, 0}
 #define ON_WORD(entity, detect, words, exact, detail) \
-	{entity, TRIGGER_WORD, detect, words, exact, detail, 0, 0, 0, 0, NULL}
+	{entity, TRIGGER_WORD, detect, words, exact, detail, 0, 0, 0, 0, NULL, 0}
 
 const MaskDetector DetectorTable[] =
 {
 	/* numbers, the surest first */
 	ON_JOINED(MASK_ACCESS_TOKEN, DetectFacebook, BITS(15, 16), "0"),
-	ON_JOINED(MASK_IP_ADDRESS, DetectIpv4, BITS(1, 3), "."),
+	ON_GROUPS(MASK_IP_ADDRESS, DetectIpv4, BITS(1, 3), BITS(1, 3), "."),
 	ON_NUMBER(MASK_MAC_ADDRESS, DetectMacToken, BITS(2, 2) | BITS(4, 4)),
 	ON_JOINED(MASK_DATE_OF_BIRTH, DetectDate, BITS(1, 2) | BITS(4, 4), "-./0*"),
-	ON_JOINED(MASK_KZ_IIN, DetectTwelve, BITS(1, 4) | BITS(6, 6), " -."),
+	ON_GROUPS(MASK_KZ_IIN, DetectTwelve, BITS(1, 1), BITS(1, 1), " -."),
+	ON_GROUPS(MASK_KZ_IIN, DetectTwelve, BITS(2, 2), BITS(2, 2), " -."),
+	ON_GROUPS(MASK_KZ_IIN, DetectTwelve, BITS(3, 3), BITS(3, 3), " -."),
+	ON_GROUPS(MASK_KZ_IIN, DetectTwelve, BITS(4, 4), BITS(4, 4), " -."),
+	ON_GROUPS(MASK_KZ_IIN, DetectTwelve, BITS(6, 6), BITS(6, 6), " -."),
 	ON_NUMBER(MASK_KZ_IIN, DetectTwelve, BITS(12, 12)),
-	ON_NUMBER(MASK_US_SSN, DetectSsn,
-			  BITS(3, 3) | BITS(5, 5) | BITS(9, 9)),
-	ON_NUMBER(MASK_RU_SNILS, DetectSnils, BITS(3, 3) | BITS(11, 11)),
-	ON_NUMBER(MASK_CREDIT_CARD, DetectCard,
-			  BITS(1, 1) | BITS(4, 4) | BITS(8, 8) | BITS(12, 19)),
+	ON_GROUPS(MASK_US_SSN, DetectSsn, BITS(3, 3), BITS(2, 2) | BITS(6, 6),
+			  NULL),
+	ON_GROUPS(MASK_US_SSN, DetectSsn, BITS(5, 5), BITS(4, 4), NULL),
+	ON_NUMBER(MASK_US_SSN, DetectSsn, BITS(9, 9)),
+	ON_GROUPS(MASK_RU_SNILS, DetectSnils, BITS(3, 3), BITS(3, 3), NULL),
+	ON_NUMBER(MASK_RU_SNILS, DetectSnils, BITS(11, 11)),
+	ON_GROUPS(MASK_CREDIT_CARD, DetectCard, BITS(1, 1), BITS(1, 1), NULL),
+	ON_GROUPS(MASK_CREDIT_CARD, DetectCard, BITS(4, 4), BITS(4, 24), NULL),
+	ON_GROUPS(MASK_CREDIT_CARD, DetectCard, BITS(8, 8), BITS(4, 24), NULL),
+	ON_NUMBER(MASK_CREDIT_CARD, DetectCard, BITS(12, 19)),
 	ON_NUMBER(MASK_RU_INN, DetectInn10, BITS(10, 10)),
 	ON_NUMBER(MASK_US_PASSPORT, DetectDocument, BITS(1, 24)),
 	ON_NUMBER(MASK_PHONE_NUMBER, DetectPhone, BITS(1, 15)),
@@ -63,9 +79,9 @@ const MaskDetector DetectorTable[] =
 
 	/* signs */
 	ON(MASK_EMAIL_ADDRESS, TRIGGER_AT, DetectEmail),
-	ON(MASK_URL_CREDENTIALS, TRIGGER_COLON, DetectUrlCredentials),
-	ON(MASK_ACCESS_TOKEN, TRIGGER_COLON, DetectTelegram),
-	ON(MASK_IP_ADDRESS, TRIGGER_COLON, DetectColonAddress),
+	ON_COLON(MASK_URL_CREDENTIALS, DetectUrlCredentials, "/"),
+	ON_COLON(MASK_ACCESS_TOKEN, DetectTelegram, "A"),
+	ON_COLON(MASK_IP_ADDRESS, DetectColonAddress, ":0123456789ABCDEFabcdef"),
 	ON(MASK_SECRET, TRIGGER_SIGN, DetectAssignment),
 
 	/* words */

@@ -12,20 +12,21 @@
 bool
 CheckLuhn(const char *digits, int len)
 {
-	int			sum = 0;
-	bool		other = true;
+	static const uint8_t twice[] = {0, 2, 4, 6, 8, 1, 3, 5, 7, 9};
+	unsigned	sum = 0;
+	int			i = len - 1;
 
-	for (int i = 0; i < len; i++)
-		other &= digits[i] == digits[0];
-	if (len < 2 || other)
+	for (; i > 0; i -= 2)
+		sum += (unsigned) (digits[i] - '0') + twice[digits[i - 1] - '0'];
+	if (i == 0)
+		sum += (unsigned) (digits[0] - '0');
+	if (len < 2 || sum % 10 != 0)
 		return false;
-	for (int i = len - 1, twice = 0; i >= 0; i--, twice ^= 1)
-	{
-		int			d = (digits[i] - '0') << twice;
-
-		sum += d > 9 ? d - 9 : d;
-	}
-	return sum % 10 == 0;
+	/* all the same: nobody's */
+	for (i = 1; i < len; i++)
+		if (digits[i] != digits[0])
+			return true;
+	return false;
 }
 
 /* Issuer ranges over the first six digits, with the lengths they use. */
@@ -82,18 +83,19 @@ CardPrefixKnown(const char *digits, int len)
 bool
 CheckKzDigit(const char *digits)
 {
-	int			first = 0;
-	int			second = 0;
+	int			sum = 0;
 
 	for (int i = 0; i < 11; i++)
+		sum += (digits[i] - '0') * (i + 1);
+	sum %= 11;
+	if (sum == 10)
 	{
-		first += (digits[i] - '0') * (i + 1);
-		second += (digits[i] - '0') * ((i + 2) % 11 + 1);
+		sum = 0;
+		for (int i = 0; i < 11; i++)
+			sum += (digits[i] - '0') * ((i + 2) % 11 + 1);
+		sum %= 11;
 	}
-	first %= 11;
-	if (first == 10)
-		first = second % 11;
-	return first != 10 && first == digits[11] - '0';
+	return sum != 10 && sum == digits[11] - '0';
 }
 
 static int
@@ -189,22 +191,33 @@ ItinPlausible(const char *digits)
 		(group <= 65 || group >= 70);
 }
 
-int
-IbanLength(const char *country)
+/* The lengths by country, filled on first use. */
+static const uint8_t *
+IbanTable(void)
 {
 	/* country and length, in the alphabet's order */
-	static const char table[] =
+	static const char countries[] =
 	"AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24"
 	"DE22DJ27DK18DO28EE20EG29ES24FI18FK18FO18FR27GB22GE22GI23GL18GR27"
 	"GT28HN28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20LB28LC32LI21LT20"
 	"LU20LV21LY25MC27MD24ME22MK19MN20MR27MT31MU30NI28NL18NO15OM23PK24"
 	"PL28PS29PT25QA29RO24RS22RU33SA24SC31SD18SE24SI19SK24SM27SO23ST25"
 	"SV28TL23TN24TR26UA29VA22VG24XK20YE30";
+	static uint8_t table[26 * 26];
 
-	for (const char *p = table; *p; p += 4)
-		if (p[0] == country[0] && p[1] == country[1])
-			return TwoDigits(p + 2);
-	return 0;
+	if (table[('Y' - 'A') * 26 + 'E' - 'A'] == 0)
+		for (const char *p = countries; *p; p += 4)
+			table[(p[0] - 'A') * 26 + (p[1] - 'A')] = (uint8_t) TwoDigits(p + 2);
+	return table;
+}
+
+int
+IbanLength(const char *country)
+{
+	if (country[0] < 'A' || country[0] > 'Z' || country[1] < 'A' ||
+		country[1] > 'Z')
+		return 0;
+	return IbanTable()[(country[0] - 'A') * 26 + (country[1] - 'A')];
 }
 
 bool
@@ -214,7 +227,7 @@ CheckIban(const char *iban, int len)
 
 	for (int i = 0; i < len; i++)
 	{
-		char		c = iban[(i + 4) % len];
+		char		c = iban[i + 4 < len ? i + 4 : i + 4 - len];
 
 		if (c >= '0' && c <= '9')
 			rest = (rest * 10 + (unsigned) (c - '0')) % 97;

@@ -91,6 +91,7 @@ static Word words[WORD_ROOM];
 static int	word_count;
 static int16_t bucket[BUCKETS];
 static WordFilter filter;
+static WordFilter context_filter;	/* words of contexts alone */
 static bool ready;
 
 /* The bucket of the first n (2 to 4) of four folded bytes. */
@@ -102,25 +103,25 @@ BucketOf(uint32_t first, int n)
 	return (key * 0x85EBCA6Bu + (uint32_t) n * 0x9E3779B1u) >> 21;
 }
 
-/* Lets words pass that begin with these key_len bytes. */
+/* Lets words pass a filter that begin with these key_len bytes. */
 static void
-FilterAdd(const unsigned char *first, int key_len)
+FilterAdd(WordFilter *to, const unsigned char *first, int key_len)
 {
 	uint32_t	key = 0;
 	uint32_t	slot;
-	uint8_t    *bits = filter.two;
+	uint8_t    *bits = to->two;
 
 	memcpy(&key, first, (size_t) key_len);
 	key |= 0x20202020u >> (32 - 8 * key_len);
 	slot = key & 0xFFFF;
 	if (key_len == 4)
 	{
-		bits = filter.four;
+		bits = to->four;
 		slot = WordsSlot4(key);
 	}
 	else if (key_len == 3)
 	{
-		bits = filter.three;
+		bits = to->three;
 		slot = WordsSlot3(key);
 	}
 	bits[slot >> 3] |= (uint8_t) (1u << (slot & 7));
@@ -167,7 +168,7 @@ CasesOf(const unsigned char *letter, unsigned char cases[][2])
 
 /* Adds a word that begins with two letters of two bytes, in all cases. */
 static void
-FilterAddWide(const char *text)
+FilterAddWide(WordFilter *to, const char *text)
 {
 	unsigned char first[4][2];
 	unsigned char second[4][2];
@@ -185,8 +186,18 @@ FilterAddWide(const char *text)
 
 			memcpy(four, first[i], 2);
 			memcpy(four + 2, second[j], 2);
-			FilterAdd(four, 4);
+			FilterAdd(to, four, 4);
 		}
+}
+
+/* Lets a word pass a filter, in all cases. */
+static void
+FilterWord(WordFilter *to, const char *text, int key_len)
+{
+	if ((unsigned char) text[0] >= 0x80)
+		FilterAddWide(to, text);
+	else
+		FilterAdd(to, (const unsigned char *) text, key_len);
 }
 
 /*
@@ -233,10 +244,9 @@ AddWord(const char *text, int len, Word word)
 	key_len = KeyLength(text, word.len);
 	if (word_count == WORD_ROOM)
 		return;					/* WordsPrepare's caller tests for this */
-	if ((unsigned char) text[0] >= 0x80)
-		FilterAddWide(text);
-	else
-		FilterAdd((const unsigned char *) text, key_len);
+	FilterWord(&filter, text, key_len);
+	if (word.context >= 0)
+		FilterWord(&context_filter, text, key_len);
 	FoldCopy((const unsigned char *) text, (size_t) key_len, key);
 	memcpy(&first, key, 4);
 	b = BucketOf(first, key_len);
@@ -289,6 +299,12 @@ const WordFilter *
 WordsFilter(void)
 {
 	return &filter;
+}
+
+const WordFilter *
+WordsContextFilter(void)
+{
+	return &context_filter;
 }
 
 /* Small letters for the capitals of ASCII in eight bytes. */
@@ -381,9 +397,9 @@ static int
 NoteMatch(WordMatch *matches, int found, int room, const Word *word,
 		  size_t end)
 {
-	int			m;
+	int			m = 0;
 
-	for (m = 0; m < found; m++)
+	for (; m < found; m++)
 		if (matches[m].detector == word->detector &&
 			matches[m].context == word->context)
 			break;
@@ -407,11 +423,21 @@ WordsMatch(const unsigned char *text, size_t len, size_t pos,
 		   WordMatch *matches, int room)
 {
 	uint64_t	raw = LoadEight(text +pos, len - pos);
-	uint64_t	folded = FoldHead(text +pos, len - pos, raw);
-	uint32_t	first = FirstFour(folded);
+	unsigned	lengths = WordLengths(&filter, FirstFour(raw));
+	uint64_t	folded;
+	uint32_t	first;
 	int			found = 0;
 
-	for (int n = 4; n >= 2; n--)
+	if (lengths == 0)
+		return 0;
+	folded = FoldHead(text +pos, len - pos, raw);
+	first = FirstFour(folded);
+	/* from the longest on: bit n is the highest one left */
+	while (lengths != 0)
+	{
+		int			n = 31 - __builtin_clz(lengths);
+
+		lengths ^= 1u << n;
 		for (int i = bucket[BucketOf(first, n)]; i >= 0; i = words[i].next)
 		{
 			const Word *word = &words[i];
@@ -425,5 +451,6 @@ WordsMatch(const unsigned char *text, size_t len, size_t pos,
 				(!word->whole || EndsWord(text, len, pos + length)))
 				found = NoteMatch(matches, found, room, word, pos + length);
 		}
+	}
 	return found;
 }
