@@ -548,11 +548,11 @@ DigitEvent(MaskScan *scan, size_t pos)
 		scan->digits_done = run->token_end;
 }
 
-/* The event at pos, by the byte that is there. */
+/* The event at pos, by the byte that is there; text has four at least. */
 static inline void
-DispatchEvent(MaskScan *scan, size_t pos)
+DispatchEvent(MaskScan *scan, size_t pos, const unsigned char *text)
 {
-	unsigned char c = scan->text[pos];
+	unsigned char c = *text;
 
 	if (IsDigit(c))
 	{
@@ -574,11 +574,11 @@ DispatchEvent(MaskScan *scan, size_t pos)
 			before != '=')
 			OfferList(scan, asked_sign[TRIGGER_SIGN], pos);
 	}
-	else
+	else if (WordPasses(WordsFilter(), text))
 		WordEvent(scan, pos);
 }
 
-/* The bits of words whose beginning passes a filter. */
+/* The bits of words that may be worth a closer look. */
 static inline uint64_t
 FilterWords(const unsigned char *block, uint64_t starts,
 			const WordFilter *filter)
@@ -589,7 +589,7 @@ FilterWords(const unsigned char *block, uint64_t starts,
 	{
 		int			i = __builtin_ctzll(starts);
 
-		pass |= (uint64_t) WordPasses(filter, block + i) << i;
+		pass |= (uint64_t) WordMayPass(filter, block + i) << i;
 		starts &= starts - 1;
 	}
 	return pass;
@@ -630,7 +630,7 @@ ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
 	{
 		int			i = __builtin_ctzll(events);
 
-		DispatchEvent(scan, offset + (size_t) i);
+		DispatchEvent(scan, offset + (size_t) i, block + i);
 		events &= events - 1;
 	}
 }

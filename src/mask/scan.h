@@ -262,9 +262,13 @@ typedef struct WordMatch
 	size_t		end;
 } WordMatch;
 
-/* What lets words pass: by their first four, three and two bytes. */
+/*
+ * What lets words pass: by their first four, three and two bytes.  Before
+ * that, in one look, by the first two and four bits of a later one.
+ */
 typedef struct WordFilter
 {
+	uint16_t	pair[65536];
 	uint8_t		four[65536 / 8];
 	uint8_t		three[65536 / 8];
 	uint8_t		two[65536 / 8];
@@ -287,6 +291,26 @@ static inline uint32_t
 WordsSlot3(uint32_t three)
 {
 	return ((three & 0xFFFFFF) * 0x85EBCA6Bu) >> 16;
+}
+
+/*
+ * Which bit of a pair of first bytes stands for the four bytes: by the third,
+ * or in a script of two bytes to a letter by the fourth.
+ */
+static inline unsigned
+WordsThird(uint32_t four)
+{
+	return four >> (16 + ((four & 0x80) >> 4)) & 15;
+}
+
+/* True if it is worth asking whether a word begins with the four bytes. */
+static inline unsigned
+WordMayPass(const WordFilter *filter, const unsigned char *text)
+{
+	uint32_t	key;
+
+	memcpy(&key, text, 4);
+	return filter->pair[(key | 0x2020) & 0xFFFF] >> WordsThird(key) & 1u;
 }
 
 /*
