@@ -34,6 +34,7 @@ typedef struct ApplyState
 	const KnownValues *known;
 	PolicyFindings *findings;
 	bool		human;			/* actor_type says so, or there is none */
+	bool		fine;			/* the last value was, under a policy of keep */
 	int			key;			/* the live key to hash with */
 } ApplyState;
 
@@ -318,6 +319,23 @@ RememberFine(const ApplyState *state, const MaskValue *string)
 	field->last_len = string->len;
 }
 
+/*
+ * True for a value, text or array, that is the very one that was fine, as
+ * most of a row are those of the row before.  Where a policy is for people
+ * only, that was said of what isn't one.
+ */
+static inline bool
+IsSameAsLast(const ApplyState *state, const FieldPlan *field, Datum value)
+{
+	struct varlena *data = (struct varlena *) DatumGetPointer(value);
+
+	return field->last_len >= 0 && state->known->count == 0 &&
+		!(field->humans_only && state->human) &&
+		(VARATT_IS_SHORT(data) || !VARATT_IS_EXTENDED(data)) &&
+		VARSIZE_ANY_EXHDR(data) == field->last_len &&
+		memcmp(VARDATA_ANY(data), field->last, field->last_len) == 0;
+}
+
 /* Keeps a value of the right form; anything else is a violation. */
 static Datum
 KeepField(ApplyState *state, Datum value, bool *isnull)
@@ -328,11 +346,15 @@ KeepField(ApplyState *state, Datum value, bool *isnull)
 	if (field->kind != KIND_TEXT)
 		return value;
 	string = ValueOf(field, DatumGetTextPP(value));
-	if (string.len == 0 || IsLastFine(state, &string))
+	state->fine = string.len == 0 ||
+		(!field->is_array && IsLastFine(state, &string));
+	if (state->fine)
 		return value;
 	if (HasForm(field, value, &string) && IsHarmless(state, &string))
 	{
-		RememberFine(state, &string);
+		state->fine = true;
+		if (!field->is_array)
+			RememberFine(state, &string);
 		return value;
 	}
 	if (field->on_violation == FIELD_REJECT)
@@ -385,6 +407,7 @@ ApplyArray(ApplyState *state, Datum value)
 	bool	   *nulls;
 	int			count;
 	bool		changed = false;
+	bool		fine = true;
 
 	deconstruct_array(array, col->element_type, col->element_len,
 					  col->element_byval, col->element_align,
@@ -395,8 +418,16 @@ ApplyArray(ApplyState *state, Datum value)
 
 		if (nulls[i])
 			continue;
+		state->fine = false;
 		elements[i] = ApplyValue(state, before, &nulls[i]);
 		changed |= nulls[i] || elements[i] != before;
+		fine &= state->fine;
+	}
+	if (fine && count > 0)
+	{
+		MaskValue	whole = {VARDATA_ANY(array), VARSIZE_ANY_EXHDR(array)};
+
+		RememberFine(state, &whole);
 	}
 	if (!changed)
 		return value;
@@ -435,15 +466,26 @@ SetText(AttrNumber attnum, const char *word, Datum *values, bool *nulls)
 	nulls[attnum - 1] = false;
 }
 
+/* True if an attribute is the word. */
+static bool
+IsWord(AttrNumber attnum, const char *word, const Datum *values,
+	   const bool *nulls)
+{
+	text	   *value;
+
+	if (attnum == InvalidAttrNumber || nulls[attnum - 1])
+		return false;
+	value = DatumGetTextPP(values[attnum - 1]);
+	return VARSIZE_ANY_EXHDR(value) == strlen(word) &&
+		memcmp(VARDATA_ANY(value), word, strlen(word)) == 0;
+}
+
 /* True if the row says already that its text was withheld. */
 static bool
 SaysWithheld(const OutcomeAttrs *outcome, const Datum *values,
 			 const bool *nulls)
 {
-	AttrNumber	status = outcome->masking_status;
-
-	return status != InvalidAttrNumber && !nulls[status - 1] &&
-		strcmp(TextDatumGetCString(values[status - 1]), "withheld") == 0;
+	return IsWord(outcome->masking_status, "withheld", values, nulls);
 }
 
 /* Raises the row's class to that of what was found. */
@@ -569,7 +611,7 @@ IsHuman(const LedgerPlan *plan, const Datum *values, const bool *nulls)
 	AttrNumber	attnum = plan->outcome.actor_type;
 
 	return attnum == InvalidAttrNumber || nulls[attnum - 1] ||
-		strcmp(TextDatumGetCString(values[attnum - 1]), "human") == 0;
+		IsWord(attnum, "human", values, nulls);
 }
 
 /* Applies the field policies to a row, and tells what was found in it. */
@@ -592,9 +634,12 @@ ApplyFields(ApplyState *state, Datum *values, bool *nulls)
 		PolicyAttached(DatumGetUUIDP(values[id_attnum - 1]), state->findings);
 	for (int i = 0; i < plan->nfields; i++)
 	{
-		state->field = &plan->fields[i];
-		if (nulls[state->field->attnum - 1])
+		AttrNumber	attnum = plan->attnums[i];
+
+		if (nulls[attnum - 1] ||
+			IsSameAsLast(state, &plan->fields[i], values[attnum - 1]))
 			continue;
+		state->field = &plan->fields[i];
 		CHECK_FOR_INTERRUPTS();
 		ApplyField(state, values, nulls);
 	}

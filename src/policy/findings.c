@@ -214,12 +214,11 @@ PolicyExamine(const char *data, size_t len, const Datum *known_values,
 bool
 FindingsAny(const PolicyFindings *findings)
 {
+	uint32		any = 0;
+
 	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
-	{
-		if (findings->counts[i] > 0)
-			return true;
-	}
-	return false;
+		any |= findings->counts[i];
+	return any != 0;
 }
 
 void

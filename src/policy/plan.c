@@ -395,10 +395,12 @@ PlanBuildFor(LedgerPlan *plan, const Segment *seg)
 	plan->columns = palloc(Max(seg->ncolumns, 1) * sizeof(LedgerColumn));
 	memcpy(plan->columns, seg->columns, seg->ncolumns * sizeof(LedgerColumn));
 	plan->fields = palloc(Max(seg->ncolumns, 1) * sizeof(FieldPlan));
+	plan->attnums = palloc(Max(seg->ncolumns, 1) * sizeof(AttrNumber));
 	for (int i = 0; i < seg->ncolumns; i++)
 	{
-		if (FieldInit(&plan->fields[plan->nfields], seg, &plan->columns[i]))
-			plan->nfields++;
+		if (!FieldInit(&plan->fields[plan->nfields], seg, &plan->columns[i]))
+			continue;
+		plan->attnums[plan->nfields++] = plan->columns[i].attnum;
 	}
 	memcpy(ledger_id.data, seg->ledger_id, LEDGER_ID_SIZE);
 	ScanKeyInit(&key, POLICY_LEDGER_ATT, BTEqualStrategyNumber, F_UUID_EQ,
@@ -410,13 +412,18 @@ PlanBuildFor(LedgerPlan *plan, const Segment *seg)
 	plan->version = MakeVersion(Max(build.changed, RulesChanged(plan->rules)));
 }
 
-/* The cached plan of a leaf, made empty if there is none. */
+/*
+ * The cached plan of a leaf, made empty if there is none.  Most often it is
+ * that of the row before.
+ */
 static LedgerPlan *
 PlanEntry(Oid relid)
 {
-	LedgerPlan *plan;
+	static LedgerPlan *plan = NULL;
 	bool		found;
 
+	if (plan != NULL && plan->relid == relid)
+		return plan;
 	if (plans == NULL)
 	{
 		HASHCTL		ctl = {0};

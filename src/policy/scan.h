@@ -223,17 +223,31 @@ typedef enum FieldKind
 	KIND_BYTEA					/* kept, unless it is to be encrypted */
 } FieldKind;
 
-#define FIELD_LAST_MAX 64
+#define FIELD_LAST_MAX 80
 
 typedef struct FieldPlan
 {
+	/* what each row is compared with stands first, in a line of cache or two */
+	bool		humans_only;
+	bool		is_array;
+	int			last_len;		/* -1: none */
+
+	/*
+	 * the last value that was found to be fine as it is; of an array all that
+	 * is behind its length
+	 */
+	char		last[FIELD_LAST_MAX];
+
+	FieldAction action;
+	FieldAction on_violation;
+	FieldKind	kind;			/* of an array: its elements' */
+	const PolicyPattern *pattern;
+	text	   *regex;			/* if it is none of ours; NULL: anything */
 	NameData	name;
 	AttrNumber	attnum;
 	Oid			type;			/* as declared, perhaps a domain */
 	int32		typmod;
 	Oid			base_type;
-	FieldKind	kind;			/* of an array: its elements' */
-	bool		is_array;
 	const LedgerColumn *column; /* element properties */
 	bool		required;		/* withheld or not, there must be a value */
 	bool		sensitive;		/* its very name says that it holds secrets */
@@ -242,18 +256,9 @@ typedef struct FieldPlan
 	uint64		rules;			/* and these rules */
 	size_t		max_len;		/* masked text that is longer is withheld; 0:
 								 * any length */
-	bool		humans_only;
-	FieldAction action;
-	FieldAction on_violation;
-	const PolicyPattern *pattern;
-	text	   *regex;			/* if it is none of ours; NULL: anything */
 	const char *hash_kind;
 	bool		encrypt;
 	const LedgerColumn *sealed; /* the column for its ciphertext; NULL: none */
-
-	/* the last value that was found to be fine as it is */
-	int			last_len;		/* -1: none */
-	char		last[FIELD_LAST_MAX];
 } FieldPlan;
 
 /* Columns of built-in ledgers that tell what was found; 0 where absent. */
@@ -284,6 +289,7 @@ typedef struct LedgerPlan
 	bool		humans_only;	/* some field's policy asks who the actor is */
 	const RuleSet *rules;
 	FieldPlan  *fields;
+	AttrNumber *attnums;		/* theirs, since most of a row is null */
 	LedgerColumn *columns;
 	OutcomeAttrs outcome;
 
