@@ -245,15 +245,18 @@ KindOfKey(const unsigned char *key, size_t len)
 
 /*
  * The same of a key of this text.  Lists of records repeat a few keys: the
- * last ones of each kind of length are known by where they stand.
+ * last few are known by where they stand.
  */
 static KeyKind
 KindOfKeyAt(MaskScan *scan, size_t start, size_t end)
 {
 	const unsigned char *key = scan->text +start;
 	size_t		len = end - start;
-	KeyMemo    *memo = &scan->keys[(len + key[0]) % KEY_MEMOS];
+	KeyMemo    *memo;
 
+	if (len < 3)
+		return KEY_PLAIN;
+	memo = &scan->keys[(len + key[0] + 5u * key[len - 1]) % KEY_MEMOS];
 	if (memo->len == len && memcmp(scan->text +memo->pos, key, len) == 0)
 		return memo->kind;
 	memo->pos = start;

@@ -390,12 +390,11 @@ bool
 DetectPin(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	MaskHit		hit = {0};
+	size_t		limit = pos + 24 < scan->len ? pos + 24 : scan->len;
 	size_t		at = pos;
 
 	/* the rest of the word, "code", "is", and what joins them */
-	while (at - pos < 24 && at < scan->len && !IsDigit(scan->text[at]) &&
-		   scan->text[at] != '\n' && scan->text[at] != '.' &&
-		   scan->text[at] != ',' && scan->text[at] != ';')
+	while (at < limit && !InSet(scan->text[at], SET_DIGIT_OR_END))
 		at++;
 	/* CVV2 is a name */
 	if (at == pos)

@@ -59,11 +59,15 @@ ParticleEnd(const MaskScan *scan, size_t pos)
 	{"van ", "von ", "de ", "der ", "den ", "di ", "da ", "dos ", "bin ",
 	"al ", "el ", "la ", "le ", "ibn ", "uly ", "kyzy "};
 
+	unsigned char first = ByteAt(scan, pos);
+
+	if (first < 'a' || first > 'v')
+		return pos;
 	for (size_t i = 0; i < sizeof(particles) / sizeof(particles[0]); i++)
 	{
 		size_t		len;
 
-		if ((unsigned char) particles[i][0] != ByteAt(scan, pos))
+		if ((unsigned char) particles[i][0] != first)
 			continue;
 		len = strlen(particles[i]);
 		if (pos + len < scan->len &&

@@ -95,7 +95,7 @@ typedef enum KeyKind
 } KeyKind;
 
 /* A key that was looked at, by its place in the text. */
-#define KEY_MEMOS 4
+#define KEY_MEMOS 8
 typedef struct KeyMemo
 {
 	size_t		pos;
@@ -277,8 +277,10 @@ typedef struct WordFilter
 extern void WordsPrepare(void);
 extern const WordFilter *WordsFilter(void);
 extern const WordFilter *WordsContextFilter(void);
+extern unsigned WordsLengths(const unsigned char *text, size_t len,
+							 size_t pos);
 extern int	WordsMatch(const unsigned char *text, size_t len, size_t pos,
-					   WordMatch *matches, int room);
+					   unsigned lengths, WordMatch *matches, int room);
 
 /* The filters' slots for first bytes whose bits 0x20 are set. */
 static inline uint32_t
@@ -315,27 +317,10 @@ WordMayPass(const WordFilter *filter, const unsigned char *text)
 
 /*
  * Bit n (2 to 4) is set if a word that is found by its first n bytes may
- * begin with these four.
+ * begin with the four at text; 0: none does.
  */
 static inline unsigned
-WordLengths(const WordFilter *filter, uint32_t key)
-{
-	uint32_t	four;
-	uint32_t	three;
-	uint32_t	two;
-
-	key |= 0x20202020;
-	four = WordsSlot4(key);
-	three = WordsSlot3(key);
-	two = key & 0xFFFF;
-	return (filter->four[four >> 3] >> (four & 7) & 1u) << 4 |
-		(filter->three[three >> 3] >> (three & 7) & 1u) << 3 |
-		(filter->two[two >> 3] >> (two & 7) & 1u) << 2;
-}
-
-/* True if a word may begin with the four bytes at text. */
-static inline bool
-WordPasses(const WordFilter *filter, const unsigned char *text)
+WordLengths(const WordFilter *filter, const unsigned char *text)
 {
 	uint32_t	key;
 	uint32_t	four;
@@ -347,9 +332,9 @@ WordPasses(const WordFilter *filter, const unsigned char *text)
 	four = WordsSlot4(key);
 	three = WordsSlot3(key);
 	two = key & 0xFFFF;
-	return (filter->four[four >> 3] >> (four & 7) |
-			filter->three[three >> 3] >> (three & 7) |
-			filter->two[two >> 3] >> (two & 7)) & 1;
+	return (filter->four[four >> 3] >> (four & 7) & 1u) << 4 |
+		(filter->three[three >> 3] >> (three & 7) & 1u) << 3 |
+		(filter->two[two >> 3] >> (two & 7) & 1u) << 2;
 }
 
 /* classify.c */
@@ -521,6 +506,7 @@ IsSpace(unsigned char c)
 #define SET_BRACKET 4096		/* ends a bare value, unless a brace is in it */
 #define SET_OPENING 8192		/* a bracket opens */
 #define SET_STOP 16384			/* at the end of a sentence */
+#define SET_DIGIT_OR_END 32768	/* digits, and what ends a part of one */
 
 extern uint16_t CharSet[256];
 extern void CharSetsPrepare(void);

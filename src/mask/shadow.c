@@ -141,18 +141,19 @@ ShadowByRule(unsigned code)
 	}
 }
 
-/* The same; of characters of two bytes it is remembered. */
+/* The same, remembered for punctuation, symbols and what is below. */
 static inline int
 ShadowOf(unsigned code)
 {
-	static signed char small[0x800];
+	static signed char known[0x2800];
+	signed char *becomes;
 
-	if (code >= 0x800)
+	if (code >= sizeof(known))
 		return ShadowByRule(code);
-	if (small[0xA0] == 0)
-		for (unsigned i = 0x80; i < 0x800; i++)
-			small[i] = (signed char) ShadowByRule(i);
-	return small[code];
+	becomes = &known[code];
+	if (*becomes == 0)
+		*becomes = (signed char) ShadowByRule(code);
+	return *becomes;
 }
 
 /*

@@ -416,25 +416,31 @@ NoteMatch(WordMatch *matches, int found, int room, const Word *word,
 	return found;
 }
 
+/* WordLengths() at pos, also near the end of a text. */
+unsigned
+WordsLengths(const unsigned char *text, size_t len, size_t pos)
+{
+	unsigned char first[4] = {0};
+
+	memcpy(first, text +pos, len - pos < 4 ? len - pos : 4);
+	return WordLengths(&filter, first);
+}
+
 /*
  * All words of the dictionary at pos, at most room of them.  Of several
- * words of one context or detector, the longest.
+ * words of one context or detector, the longest.  lengths is what
+ * WordLengths() says of the text there.
  */
 int
 WordsMatch(const unsigned char *text, size_t len, size_t pos,
-		   WordMatch *matches, int room)
+		   unsigned lengths, WordMatch *matches, int room)
 {
 	uint64_t	raw = LoadEight(text +pos, len - pos);
-	unsigned	lengths = WordLengths(&filter, FirstFour(raw));
-	uint64_t	folded;
-	uint32_t	first;
+	uint64_t	folded = FoldHead(text +pos, len - pos, raw);
+	uint32_t	first = FirstFour(folded);
 	int			found = 0;
 
-	if (lengths == 0)
-		return 0;
-	folded = FoldHead(text +pos, len - pos, raw);
-	first = FirstFour(folded);
-	/* from the longest on: bit n is the highest one left */
+	/* from the longest on */
 	while (lengths != 0)
 	{
 		int			n = 31 - __builtin_clz(lengths);
