@@ -418,6 +418,25 @@ TokenBounds(MaskScan *scan, size_t pos, size_t end)
 }
 
 /*
+ * True for a number of one or two digits in a table: wide gaps between many
+ * numbers, and no word near.  What is said here follows from the detectors:
+ * without a word only a telephone goes over such a gap, and it begins with
+ * 0, 7, 8 or a plus, or has three digits next.
+ */
+static bool
+IsTableCell(const MaskScan *scan)
+{
+	const DigitRun *run = &scan->run;
+	size_t		pos = run->group[0].pos;
+
+	return run->groups > 1 && run->group[1].sep == '*' &&
+		run->group[0].len <= 2 && run->group[1].len != 3 &&
+		run->total > 15 && run->digits[0] != '0' && run->digits[0] != '7' &&
+		run->digits[0] != '8' && IsQuiet(scan, pos, 64) && pos >= 2 &&
+		scan->text[pos - 1] == ' ' && scan->text[pos - 2] != '+';
+}
+
+/*
  * Whether a run may be anything at all: most numbers in a text are short and
  * stand alone.
  */
@@ -434,6 +453,8 @@ MayMatter(const MaskScan *scan)
 		(run->group[0].len == 2 ||
 		 (run->digits[0] != '7' && run->digits[0] != '8')) &&
 		(pos > scan->context_last + 64))
+		return false;
+	if (IsTableCell(scan))
 		return false;
 	return run->total >= 6 || next == '-' || next == '.' ||
 		(run->groups > 1 && run->group[1].sep != ' ') ||
