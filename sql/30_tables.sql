@@ -34,7 +34,7 @@ VALUES
 		'which texts a statement saw: one row for each fragment whose text entered it; written by llm_audit''s own worker only'),
 	('segment_event', 'segment_event', NULL, '1 month', '{}',
 		'creation, closing and purging of segments; kept for ever'),
-	('erase_receipt', 'plain', NULL, '1 year', '{}',
+	('erase_receipt', 'erase_receipt', NULL, '1 year', '{}',
 		'values that were erased because their period had passed or on request, by position in their chains; kept for ever'),
 	('purge_receipt', 'purge_receipt', NULL, '1 month', '{}',
 		'rows that were purged: which, how many, by which policy, by whom and why; kept for ever')

@@ -86,7 +86,8 @@ typedef enum LedgerRole
 	ROLE_ADMIN_EVENT,
 	ROLE_SEGMENT_EVENT,
 	ROLE_ACCESS_LOG,			/* access_log and access_record */
-	ROLE_PURGE_RECEIPT
+	ROLE_PURGE_RECEIPT,
+	ROLE_ERASE_RECEIPT
 } LedgerRole;
 
 typedef enum SegmentState
@@ -108,6 +109,7 @@ typedef enum RoleAttr
 	ROLE_ATTR_CATEGORY,
 	ROLE_ATTR_HIGH_RISK,
 	ROLE_ATTR_REASON,
+	ROLE_ATTR_STAGE,
 	ROLE_ATTR_COUNT
 } RoleAttr;
 

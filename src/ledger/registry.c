@@ -340,12 +340,13 @@ static const struct
 	{"segment_event", ROLE_SEGMENT_EVENT},
 	{"access_log", ROLE_ACCESS_LOG},
 	{"access_record", ROLE_ACCESS_LOG},
-	{"purge_receipt", ROLE_PURGE_RECEIPT}
+	{"purge_receipt", ROLE_PURGE_RECEIPT},
+	{"erase_receipt", ROLE_ERASE_RECEIPT}
 };
 
 static const char *const role_attr_names[ROLE_ATTR_COUNT] = {
 	"masking_status", "masking_version", "pii_found", "pii_counts", "pii_fields",
-	"action", "category", "high_risk", "reason"
+	"action", "category", "high_risk", "reason", "stage"
 };
 
 /* A not-null attribute of a configuration row. */

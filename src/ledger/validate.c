@@ -148,6 +148,30 @@ ValidateReceipt(const Segment *seg)
 						NameStr(seg->ledger_name))));
 }
 
+/*
+ * Likewise for what was erased; that a rewrite has completed it explains
+ * nothing.
+ */
+static void
+ValidateErasure(const Segment *seg, const Datum *values, const bool *nulls)
+{
+	int			stage = seg->role_attrs[ROLE_ATTR_STAGE] - 1;
+	text	   *name;
+
+	if (PermitCurrent() == PERMIT_ERASE)
+		return;
+	if (stage < 0 || nulls[stage])
+		return;
+	name = DatumGetTextPP(values[stage]);
+	if (VARSIZE_ANY_EXHDR(name) == strlen("completed") &&
+		memcmp(VARDATA_ANY(name), "completed", strlen("completed")) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("rows of ledger \"%s\" are written by functions of llm_audit that erase only",
+					NameStr(seg->ledger_name))));
+}
+
 void
 RowValidate(const Segment *seg, Datum *values, bool *nulls)
 {
@@ -159,4 +183,6 @@ RowValidate(const Segment *seg, Datum *values, bool *nulls)
 		ValidateAccessLog(seg);
 	else if (seg->role == ROLE_PURGE_RECEIPT)
 		ValidateReceipt(seg);
+	else if (seg->role == ROLE_ERASE_RECEIPT)
+		ValidateErasure(seg, values, nulls);
 }

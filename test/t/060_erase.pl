@@ -109,6 +109,11 @@ is(query('SELECT count(*) FROM llm_audit.field_expiry'), '4', 'and that is known
 check_verify($node, 'audit', 'after the rewrite');
 my $tampered = query(qq{SELECT string_agg(DISTINCT finding, ' ') FROM llm_audit.verify('llm_audit.llm_content')});
 is($tampered, '', 'llm_content verifies by itself');
+my ($forged, $out, $err) = $node->psql('audit', q{
+	INSERT INTO llm_audit.erase_receipt (environment, erasure_id, stage, cause, ledger, ledger_id, segment, leaf, columns, column_names, row_count, actor)
+		SELECT environment, erasure_id, stage, cause, ledger, ledger_id, segment, leaf, columns, column_names, row_count, actor
+		  FROM llm_audit.erase_receipt WHERE stage = 'erased' LIMIT 1});
+like($err, qr/are written by functions of llm_audit that erase only/, 'who erases by hand has no receipt for it');
 
 # A year on, the call's own field goes; a crash between the steps loses none.
 set_clock($node, 420 * $day);
