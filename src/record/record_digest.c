@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "compat.h"
 #include "core/rowenc.h"
 #include "lib/stringinfo.h"
 #include "policy/policy.h"

@@ -7,6 +7,7 @@
 
 #include <openssl/evp.h>
 
+#include "compat.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
