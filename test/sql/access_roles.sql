@@ -149,7 +149,7 @@ CREATE FUNCTION public.plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS
 	$$ BEGIN RETURN QUERY EXECUTE 'EXPLAIN (VERBOSE, COSTS OFF) ' || query; END $$;
 GRANT EXECUTE ON FUNCTION public.plan(text) TO PUBLIC;
 SET SESSION AUTHORIZATION la_security_a;
-SELECT count(*) FILTER (WHERE line ~ 'Filter: .*environment = ANY \(\$') > 0 AS filters,
+SELECT count(*) FILTER (WHERE line ~ 'Filter: .*environment = ANY \(+(\$|InitPlan)') > 0 AS filters,
 		count(*) FILTER (WHERE line ~ 'Filter:' AND line ~ 'llm_audit\.[a-z_]+\(') AS calls_per_row,
 		count(*) FILTER (WHERE line ~ 'Index Cond: .*request_id = ''x''') > 0 AS by_index
 	FROM public.plan('SELECT * FROM llm_audit.security_calls WHERE request_id = ''x''') AS line;

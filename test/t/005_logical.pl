@@ -41,8 +41,11 @@ is( $subscriber->safe_psql('audit', 'SELECT count(*) FROM llm_audit.ledger_segme
 	'the registry is replicated');
 $subscriber->safe_psql('audit', 'CREATE TABLE plain (n bigint, note text)');
 $subscriber->safe_psql('audit', 'SELECT count(*) FROM llm_audit.setup()');
+# Since 16 rows are applied as the table's owner, who is under row security.
+my $as_superuser = $subscriber->safe_psql('audit', 'SHOW server_version_num') >= 160000
+  ? 'WITH (run_as_owner = true)' : '';
 $subscriber->safe_psql('audit',
-	"CREATE SUBSCRIPTION ledgers CONNECTION '$connection' PUBLICATION ledgers");
+	"CREATE SUBSCRIPTION ledgers CONNECTION '$connection' PUBLICATION ledgers $as_superuser");
 $subscriber->wait_for_subscription_sync($publisher, 'ledgers', 'audit');
 
 sub same_rows
