@@ -331,7 +331,7 @@ IsSameAsLast(const ApplyState *state, const FieldPlan *field, Datum value)
 
 	return field->last_len >= 0 && state->known->count == 0 &&
 		!(field->humans_only && state->human) &&
-		(VARATT_IS_SHORT(data) || !VARATT_IS_EXTENDED(data)) &&
+		!VARATT_IS_EXTERNAL(data) && !VARATT_IS_COMPRESSED(data) &&
 		VARSIZE_ANY_EXHDR(data) == field->last_len &&
 		memcmp(VARDATA_ANY(data), field->last, field->last_len) == 0;
 }

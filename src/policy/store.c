@@ -38,6 +38,7 @@
 #include "core/secret.h"
 #include "miscadmin.h"
 #include "policy/store.h"
+#include "storage/ipc.h"
 #include "utils/timestamp.h"
 
 /* Enough for RSA of 16384 bits. */
@@ -195,6 +196,7 @@ RunChild(const char *uri, int answer_fd)
 		SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2, SIGPIPE
 	};
 
+	on_exit_reset();			/* a module that calls exit() ends no backend */
 	SecretProcess();
 	CloseOutput();
 #ifdef PR_SET_PDEATHSIG

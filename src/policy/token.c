@@ -10,7 +10,7 @@
  * The trigger runs for a row that ON CONFLICT DO NOTHING then drops, too.
  * Tokens of rows that may be dropped wait in memory until the statement ends
  * and it is known which rows are in; those of a (sub)transaction that aborts
- * are forgotten with it.
+ * are forgotten with it, and no sooner are they written in one further down.
  */
 #include "postgres.h"
 
@@ -324,17 +324,41 @@ PolicyTokensWait(void)
 	return waiting != NIL;
 }
 
+/*
+ * Takes the rows out of those that wait that are of this subtransaction.
+ * Those of statements further up stay: what is inserted now goes if this
+ * subtransaction aborts, and they do not.
+ */
+static List *
+TakeWaiting(void)
+{
+	SubTransactionId mine = GetCurrentSubTransactionId();
+	List	   *rows = NIL;
+	ListCell   *lc;
+
+	foreach(lc, waiting)
+	{
+		WaitingTokens *row = lfirst(lc);
+
+		if (row->made_in != mine)
+			continue;
+		rows = lappend(rows, row);
+		waiting = foreach_delete_current(waiting, lc);
+	}
+	return rows;
+}
+
 void
 PolicySettleTokens(void)
 {
-	List	   *rows = waiting;
+	List	   *rows = TakeWaiting();
 
 	if (rows == NIL)
 		return;
-	waiting = NIL;				/* what is inserted now runs statements, too */
-	WriteAll(rows);
+	WriteAll(rows);				/* which runs statements, too */
 	if (waiting == NIL)
 		ForgetWaiting();
+	list_free(rows);
 }
 
 void

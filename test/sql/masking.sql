@@ -219,10 +219,26 @@ $$;
 -- in its own transaction a token is there once the statement has ended
 SELECT request_id FROM llm_audit.match_token WHERE request_id LIKE 'offer-%' ORDER BY 1;
 COMMIT;
+-- nor of rows whose statement a subtransaction interrupts, which takes back its own
+CREATE FUNCTION pg_temp.interrupt(i int) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM pg_temp.offer(ARRAY[i + 10], '{undone7@planted.kz}');
+	RAISE EXCEPTION 'taken back';
+EXCEPTION WHEN raise_exception THEN
+	RETURN format('g%s@planted.kz', i);
+END
+$$;
+INSERT INTO llm_audit.llm_call (id, request_id, environment, occurred_at, service_name, actor_id, actor_type,
+		operation_name, provider_name, request_model, status, error_message)
+	SELECT format('01930000-0000-7000-8000-%s', lpad(i::text, 12, '0'))::uuid, 'offer-' || i, 'test', now(), 's', 'svc',
+		'service', 'chat', 'p', 'm', 'error', pg_temp.interrupt(i)
+	FROM generate_series(7, 9) AS i
+	ON CONFLICT DO NOTHING;
 SELECT t.request_id, t.token = (llm_audit.compute_tokens(v.value, 'EMAIL_ADDRESS'))[1] AS right_token
 	FROM llm_audit.match_token AS t
 	LEFT JOIN (VALUES (1, 'a1@planted.kz'), (2, 'b2@planted.kz'), (3, 'c3@planted.kz'), (4, 'd4@planted.kz'),
-		(5, 'e5@planted.kz'), (6, 'f6@planted.kz')) AS v (i, value) ON t.request_id = 'offer-' || v.i
+		(5, 'e5@planted.kz'), (6, 'f6@planted.kz'), (7, 'g7@planted.kz'), (8, 'g8@planted.kz'),
+		(9, 'g9@planted.kz')) AS v (i, value) ON t.request_id = 'offer-' || v.i
 	WHERE t.request_id LIKE 'offer-%' ORDER BY 1;
 -- more rows than wait at once, every second one there already
 SELECT pg_temp.offer(array_agg(i), array_agg(format('u%s@planted.kz', i))) FROM generate_series(1002, 5000, 2) AS i;
