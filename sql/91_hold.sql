@@ -24,11 +24,16 @@ CREATE FUNCTION llm_audit.open_incidents()
 		occurred_to timestamptz, reported_at timestamptz, reported_by text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+-- what is frozen must not depend on who asks, nor on when
+SET TimeZone = 'UTC'
+SET DateStyle = 'ISO, MDY'
 AS $$
 	SELECT e.id, e.incident_id, e.environment,
 		e."after" ->> 'organization_id', e."after" ->> 'service_name',
-		coalesce(llm_audit.parse_time(e."after" ->> 'occurred_from'), e.occurred_at - interval '1 day'),
-		coalesce(llm_audit.parse_time(e."after" ->> 'occurred_to'), e.occurred_at + interval '1 day'),
+		coalesce(llm_audit.parse_time(CASE WHEN e."after" ->> 'occurred_from' !~* 'now|today|tomorrow|yesterday'
+			THEN e."after" ->> 'occurred_from' END), e.occurred_at - interval '1 day'),
+		coalesce(llm_audit.parse_time(CASE WHEN e."after" ->> 'occurred_to' !~* 'now|today|tomorrow|yesterday'
+			THEN e."after" ->> 'occurred_to' END), e.occurred_at + interval '1 day'),
 		e.recorded_at, e.actor_id
 	FROM llm_audit.admin_event e
 	WHERE e.category = 'incident' AND e.incident_id IS NOT NULL

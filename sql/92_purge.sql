@@ -476,6 +476,10 @@ BEGIN
 		RETURN 'somebody is placing or releasing a hold';
 	END IF;
 	PERFORM llm_audit.note_keys();
+	-- data keys go after the commit, and for good: a crash must not undo it
+	IF current_setting('synchronous_commit') = 'off' THEN
+		PERFORM set_config('synchronous_commit', 'local', true);
+	END IF;
 	RETURN NULL;
 END
 $$;
@@ -553,6 +557,25 @@ COMMENT ON FUNCTION llm_audit.keys_left() IS
 	'purged segments whose tables have been dropped, but whose data keys are still there';
 REVOKE EXECUTE ON FUNCTION llm_audit.keys_left() FROM PUBLIC;
 
+-- Keys are gone at once: a transaction that could still bring the rows back
+-- must not destroy them.
+CREATE FUNCTION llm_audit.require_committed_purge() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF pg_current_xact_id_if_assigned() IS NOT NULL THEN
+		RAISE EXCEPTION 'data keys are destroyed in a transaction of its own'
+			USING ERRCODE = 'active_sql_transaction',
+				DETAIL = 'What this transaction has done could be rolled back, and the keys would be gone.',
+				HINT = 'Commit first.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.require_committed_purge() IS
+	'raises 25001 in a transaction that has changed anything; part of destroy_purged_keys() and destroy_keys_left()';
+REVOKE EXECUTE ON FUNCTION llm_audit.require_committed_purge() FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.destroy_keys_left(reason text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -561,7 +584,10 @@ BEGIN
 	IF coalesce(btrim(reason), '') = '' THEN
 		RAISE EXCEPTION 'a reason is needed to purge'
 			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF NOT EXISTS (SELECT FROM llm_audit.keys_left()) THEN
+		RETURN;
 	END IF;
+	PERFORM llm_audit.require_committed_purge();
 	PERFORM llm_audit.destroy_data_keys((SELECT to_regclass(format('%I.%I', l.schema_name, l.relation_name))
 		FROM llm_audit.ledger l WHERE l.ledger_id = s.ledger_id), s.segment, reason)
 		FROM llm_audit.keys_left() k
@@ -569,7 +595,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION llm_audit.destroy_keys_left(text) IS
-	'destroys the data keys of purged segments whose tables have been dropped; part of run_purge() and run_maintenance()';
+	'destroys the data keys of purged segments whose tables have been dropped; raises 25001 in a transaction that has changed anything; part of run_purge() and run_maintenance()';
 REVOKE EXECUTE ON FUNCTION llm_audit.destroy_keys_left(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.destroy_keys_left(text) TO llm_audit_admin;
 
@@ -634,7 +660,9 @@ BEGIN
 		WHERE k.ledger_id = s.ledger_id AND k.segment = s.segment AND k.state <> 'destroyed')
 	THEN
 		RETURN false;
-	ELSIF NOT llm_audit.claim_purged(leaf, reason) THEN
+	END IF;
+	PERFORM llm_audit.require_committed_purge();
+	IF NOT llm_audit.claim_purged(leaf, reason) THEN
 		RETURN false;
 	END IF;
 	PERFORM llm_audit.destroy_data_keys((SELECT to_regclass(format('%I.%I', l.schema_name, l.relation_name))
@@ -643,7 +671,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION llm_audit.destroy_purged_keys(regclass, text) IS
-	'destroys the data keys of a purged segment; true if there were any; part of run_purge() and run_maintenance()';
+	'destroys the data keys of a purged segment; true if there were any; raises 25001 in a transaction that has changed anything; part of run_purge() and run_maintenance()';
 REVOKE EXECUTE ON FUNCTION llm_audit.destroy_purged_keys(regclass, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.destroy_purged_keys(regclass, text) TO llm_audit_admin;
 

@@ -580,6 +580,9 @@ SET ROLE llm_audit_writer;
 SELECT * FROM llm_audit.masking_in_force('1');
 INSERT INTO llm_audit.masking_history VALUES ('field_policy', 'x', now(), 'x', '{}');
 RESET ROLE;
+UPDATE llm_audit.masking_history SET definition = '{}';
+DELETE FROM llm_audit.masking_history;
+TRUNCATE llm_audit.masking_history;
 
 -- A policy that somebody has broken by hand fails every insert, in clear words.
 CREATE TABLE broken (a text);

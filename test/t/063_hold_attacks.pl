@@ -178,5 +178,22 @@ for my $change ("INSERT INTO llm_audit.retention_policy (ledger_id, environment,
 }
 check_verify($node, 'audit', 'in the end');
 
+# What an incident freezes depends neither on who asks nor on when.
+is( query(q{
+		BEGIN;
+		INSERT INTO llm_audit.admin_event (occurred_at, action, actor_id, actor_type, environment, target_type, incident_id, "after", outcome, reason)
+			VALUES (now(), 'incident.reported', 'oncall', 'human', 'prod', 'incident', 'INC-Z1',
+					'{"occurred_from": "2026-02-03", "occurred_to": "2026-02-03 10:00"}', 'success', 'test'),
+				(now(), 'incident.reported', 'oncall', 'human', 'prod', 'incident', 'INC-Z2',
+					'{"occurred_from": "today", "occurred_to": "now"}', 'success', 'test');
+		SET LOCAL TimeZone = 'Asia/Almaty';
+		SELECT incident_id, CASE incident_id WHEN 'INC-Z1' THEN
+				(occurred_from AT TIME ZONE 'UTC')::text || ' to ' || (occurred_to AT TIME ZONE 'UTC')::text
+				ELSE (occurred_to - occurred_from)::text END
+			FROM llm_audit.open_incidents() WHERE incident_id LIKE 'INC-Z%' ORDER BY 1;
+		ROLLBACK}),
+	"INC-Z1|2026-02-03 00:00:00 to 2026-02-03 10:00:00\nINC-Z2|2 days",
+	'the window of an incident is the same in every time zone, and stays where it is');
+
 $node->stop;
 done_testing();

@@ -69,6 +69,14 @@ is(destroyed(), '0 of 2', 'no key goes while a row is held');
 query(q{SELECT llm_audit.release_hold(hold_id, 'over') FROM llm_audit.hold_report()});
 query(qq{BEGIN; SELECT action FROM llm_audit.purge('$leaf', false, 'time'); ROLLBACK});
 is(destroyed(), '0 of 2', 'nor with a purge that is rolled back');
+for my $destroy ("CALL llm_audit.run_purge('time', '$leaf')", "SELECT llm_audit.destroy_purged_keys('$leaf', 'time')",
+	"SELECT llm_audit.drop_purged_segment('$leaf', 'time'); SELECT llm_audit.destroy_keys_left('time')")
+{
+	my ($ret, $out, $err) = $node->psql('audit', "BEGIN; SELECT action FROM llm_audit.purge('$leaf', false, 'time'); $destroy; COMMIT",
+		on_error_stop => 1, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	like($err, qr/25001: data keys are destroyed in a transaction of its own/, 'nor in the transaction of the purge');
+	is(destroyed(), '0 of 2', 'which can be rolled back');
+}
 is(query("SELECT action FROM llm_audit.purge('$leaf', false, 'time')"), 'truncate', 'the rest goes');
 is(destroyed(), '0 of 2', 'the key goes after the rows are gone for good');
 $node->stop('immediate');
