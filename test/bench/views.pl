@@ -30,7 +30,7 @@ sub fill_statements
 INSERT INTO llm_audit.$leaf (id, recorded_at, recorded_by, chain_lane, chain_seq, prev_hash, row_hash,
 		environment, organization_id, request_id, occurred_at, service_name, actor_id, actor_type, end_user_id,
 		customer_key, operation_name, provider_name, request_model, response_model, status, duration_ms)
-	SELECT gen_random_uuid(), t.at, 'bench', 0, n, h.p, h.p, 'prod',
+	SELECT gen_random_uuid(), t.at, 'bench', 999999, n, h.p, h.p, 'prod',
 		CASE n % 4 WHEN 0 THEN 'bank-b' ELSE 'bank-a' END, format('req-%s-%s', s.segment, n), t.at, 'chat',
 		'clerk-' || n % 500, 'human', 'user-' || n % 50000, CASE WHEN n % 3 = 0 THEN 'customer-' || n / 3 % 400000 END,
 		'chat', 'openai', 'gpt-4o', 'gpt-4o', 'ok', n % 1000
@@ -39,7 +39,7 @@ INSERT INTO llm_audit.$leaf (id, recorded_at, recorded_by, chain_lane, chain_seq
 	WHERE s.relation_name = '$leaf';
 INSERT INTO llm_audit.match_token (id, recorded_at, recorded_by, chain_lane, chain_seq, prev_hash, row_hash,
 		environment, organization_id, token, entity, call_id, request_id)
-	SELECT gen_random_uuid(), recorded_at, 'bench', 0, chain_seq, prev_hash, row_hash, environment, organization_id,
+	SELECT gen_random_uuid(), recorded_at, 'bench', chain_lane, chain_seq, prev_hash, row_hash, environment, organization_id,
 		'k1:' || customer_key, 'ACCOUNT', id, request_id
 	FROM llm_audit.$leaf WHERE recorded_by = 'bench' AND customer_key IS NOT NULL;
 VACUUM (ANALYZE) llm_audit.$leaf;
