@@ -432,6 +432,8 @@ VALUES
 		'currency of cost and unit_price, ISO 4217'),
 	('usage_event', 'input_digest', 'bytea',
 		'keyed digest of what the writer gave, before it was masked, where record_* was given an id: tells a retry from another record'),
+	('usage_event', 'pii_fields', 'jsonb',
+		'where: by column, how often each kind of entity was found in it, and how many of its values were withheld, dropped or redacted'),
 
 	('settlement', 'environment', 'text NOT NULL',
 		'environment whose log it is in'),
@@ -461,6 +463,8 @@ VALUES
 		'why, masked'),
 	('settlement', 'input_digest', 'bytea',
 		'keyed digest of what the writer gave, before it was masked, where record_* was given an id: tells a retry from another record'),
+	('settlement', 'pii_fields', 'jsonb',
+		'where: by column, how often each kind of entity was found in it, and how many of its values were withheld, dropped or redacted'),
 
 	('access_log', 'environment', 'text NOT NULL',
 		'environment whose log keeps the record: prod, or the first by name where there is no prod; reads are not of one environment'),
@@ -544,6 +548,8 @@ VALUES
 		'SQLSTATE of an error or refusal'),
 	('access_log', 'refusal', 'text',
 		'why it was refused'),
+	('access_log', 'pii_fields', 'jsonb',
+		'where: by column, how often each kind of entity was found in it, and how many of its values were withheld, dropped or redacted'),
 
 	('access_record', 'environment', 'text NOT NULL',
 		'environment whose log keeps the record, as in access_log'),

@@ -215,7 +215,7 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 	('usage_event', 'keep', 'code', 'mask', false, '7 years',
 		'{currency,actor_type}'),
 	('usage_event', 'keep', NULL, 'mask', false, '7 years',
-		'{input_digest}'),
+		'{input_digest,pii_fields}'),
 
 	('settlement', 'keep', 'label', 'mask', false, '7 years',
 		'{invoice_id}'),
@@ -228,7 +228,8 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 	('settlement', 'keep', 'code', 'mask', false, '7 years',
 		'{kind,currency}'),
 	('settlement', 'mask', NULL, 'mask', false, '7 years', '{reason}'),
-	('settlement', 'keep', NULL, 'mask', false, '7 years', '{input_digest}'),
+	('settlement', 'keep', NULL, 'mask', false, '7 years',
+		'{input_digest,pii_fields}'),
 
 	('access_log', 'keep', 'login', 'mask', false, '7 years', '{organization_id,
 		login,effective_role,roles,asserted_reader}'),
@@ -246,6 +247,7 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 	('access_log', 'mask', NULL, 'mask', false, '1 year', '{query}'),
 	('access_log', 'keep', 'token', 'mask', false, '1 year', '{search_tokens}'),
 	('access_log', 'keep', NULL, 'mask', false, '2 years', '{client_address}'),
+	('access_log', 'keep', NULL, 'mask', false, '7 years', '{pii_fields}'),
 
 	('access_record', 'keep', 'login', 'mask', false, '7 years',
 		'{organization_id,login,asserted_reader}'),
@@ -331,6 +333,29 @@ COMMENT ON FUNCTION llm_audit.policy_weakens(llm_audit.field_policy, llm_audit.f
 REVOKE EXECUTE ON FUNCTION llm_audit.policy_weakens(llm_audit.field_policy, llm_audit.field_policy)
 	FROM PUBLIC;
 
+-- In the C locale, as the trigger uses it.
+CREATE FUNCTION llm_audit.check_field_pattern(column_name name, pattern text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	why text;
+BEGIN
+	IF pattern IS NULL OR llm_audit.pattern_exists(pattern) THEN
+		RETURN;
+	END IF;
+	PERFORM '' ~ (('^(?:' || pattern || ')$') COLLATE "C");
+EXCEPTION WHEN invalid_regular_expression THEN
+	GET STACKED DIAGNOSTICS why = MESSAGE_TEXT;
+	RAISE EXCEPTION 'the pattern of the field policy of column "%" cannot be used', column_name
+		USING ERRCODE = 'invalid_regular_expression',
+			DETAIL = 'The regular expression is invalid' || coalesce(substring(why FROM ':.*'), '') || '.';
+END
+$$;
+COMMENT ON FUNCTION llm_audit.check_field_pattern(name, text) IS
+	'raises 2201B for a pattern that is neither built in nor a regular expression';
+REVOKE EXECUTE ON FUNCTION llm_audit.check_field_pattern(name, text) FROM PUBLIC;
+
 -- Columns on which the trigger, constraints or partitions of a ledger rely.
 CREATE FUNCTION llm_audit.check_field_policy(ledger regclass,
 		policy llm_audit.field_policy, is_builtin boolean) RETURNS void
@@ -405,9 +430,7 @@ BEGIN
 	IF policy.encrypt THEN
 		PERFORM llm_audit.check_encryption(ledger, policy, is_builtin);
 	END IF;
-	IF policy.pattern IS NOT NULL AND NOT llm_audit.pattern_exists(policy.pattern) THEN
-		PERFORM '' ~ ('^(?:' || policy.pattern || ')$');
-	END IF;
+	PERFORM llm_audit.check_field_pattern(policy.column_name, policy.pattern);
 END
 $$;
 COMMENT ON FUNCTION llm_audit.check_field_policy(regclass, llm_audit.field_policy, boolean) IS
@@ -522,6 +545,38 @@ REVOKE EXECUTE ON FUNCTION llm_audit.match_token(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.match_token(text, text)
 	TO llm_audit_security, llm_audit_compliance, llm_audit_auditor;
 
+-- One ledger's rows as masking_report() counts them; what a ledger does not
+-- have is NULL.
+CREATE FUNCTION llm_audit.masking_source(ledger regclass, label name) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH c AS (
+		SELECT coalesce(jsonb_object_agg(a.attname, quote_ident(a.attname)), '{}') AS has,
+				max(CASE WHEN a.attname = 'occurred_at' THEN CASE WHEN a.attnotnull
+					THEN 'occurred_at' ELSE 'coalesce(occurred_at, recorded_at)' END END) AS time
+			FROM pg_catalog.pg_attribute AS a
+			JOIN (VALUES ('occurred_at', 'timestamptz'::regtype), ('environment', 'text'),
+				('service_name', 'text'), ('masking_status', 'text'), ('data_class', 'text'),
+				('pii_counts', 'jsonb')) AS w (name, type)
+				ON w.name = a.attname AND w.type = a.atttypid
+			WHERE a.attrelid = ledger AND NOT a.attisdropped)
+	SELECT format('SELECT %L::name AS ledger, %s AS occurred_at, %s AS environment,
+			%s AS service_name, %s AS masking_status, %s AS data_class,
+			%s AS pii_counts, pii_fields
+		FROM %s WHERE %2$s >= $1 AND %2$s < $2',
+			label, coalesce(c.time, 'recorded_at'),
+			coalesce(c.has ->> 'environment', 'NULL::text'),
+			coalesce(c.has ->> 'service_name', 'NULL::text'),
+			coalesce(c.has ->> 'masking_status', 'NULL::text'),
+			coalesce(c.has ->> 'data_class', 'NULL::text'),
+			coalesce(c.has ->> 'pii_counts', 'NULL::jsonb'), ledger)
+		FROM c
+$$;
+COMMENT ON FUNCTION llm_audit.masking_source(regclass, name) IS
+	'the query by which masking_report() reads a ledger under a name, with since and until as $1 and $2';
+REVOKE EXECUTE ON FUNCTION llm_audit.masking_source(regclass, name) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.masking_report(since timestamptz, until timestamptz)
 	RETURNS TABLE (day date, environment text, ledger name, service_name text,
 		column_name text, masking_status text, data_class text, outcome text,
@@ -530,28 +585,28 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+	sources text;
 BEGIN
-	RETURN QUERY
+	SELECT string_agg(llm_audit.masking_source(c.oid, CASE WHEN l.builtin THEN l.relation_name
+			ELSE c.oid::regclass::text::name END), ' UNION ALL ' ORDER BY l.relation_name)
+		INTO sources
+		FROM llm_audit.ledger AS l
+		JOIN pg_catalog.pg_class AS c ON c.relname = l.relation_name
+			AND c.relnamespace = to_regnamespace(quote_ident(l.schema_name))
+		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
+			AND a.attname = 'pii_fields' AND a.atttypid = 'jsonb'::regtype
+		WHERE has_table_privilege(c.oid, 'SELECT');
+	IF sources IS NULL THEN
+		RETURN;
+	END IF;
+	RETURN QUERY EXECUTE format($query$
 	SELECT (r.occurred_at AT TIME ZONE 'UTC')::date, r.environment, r.ledger,
 			r.service_name, e.column_name, r.masking_status, r.data_class,
 			CASE WHEN e.what IS NULL THEN NULL WHEN e.is_entity THEN 'masked'
 				ELSE e.what END,
 			CASE WHEN e.is_entity THEN e.what END, count(*), sum(e.found)
-		FROM (SELECT 'llm_call'::name AS ledger, c.occurred_at, c.environment,
-				c.service_name, c.masking_status, c.data_class, c.pii_counts, c.pii_fields
-			FROM llm_audit.llm_call AS c
-			WHERE c.occurred_at >= since AND c.occurred_at < until
-			UNION ALL
-			SELECT 'llm_content', coalesce(t.occurred_at, t.recorded_at), t.environment,
-				t.service_name, NULL, t.data_class, t.pii_counts, t.pii_fields
-			FROM llm_audit.llm_content AS t
-			WHERE coalesce(t.occurred_at, t.recorded_at) >= since
-				AND coalesce(t.occurred_at, t.recorded_at) < until
-			UNION ALL
-			SELECT 'admin_event', a.occurred_at, a.environment, NULL, NULL, NULL, NULL,
-				a.pii_fields
-			FROM llm_audit.admin_event AS a
-			WHERE a.occurred_at >= since AND a.occurred_at < until) AS r
+		FROM (%s) AS r
 		CROSS JOIN LATERAL (
 			SELECT NULL::text, NULL::boolean, NULL::text, NULL::numeric
 			UNION ALL
@@ -563,11 +618,12 @@ BEGIN
 			FROM jsonb_each(r.pii_fields) AS f, jsonb_each_text(f.value) AS w)
 			AS e (column_name, is_entity, what, found)
 		GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
-		ORDER BY 1, 2, 3, 4, 5 NULLS FIRST, 6, 7, 8 NULLS FIRST, 9;
+		ORDER BY 1, 2, 3, 4, 5 NULLS FIRST, 6, 7, 8 NULLS FIRST, 9
+	$query$, sources) USING since, until;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz) IS
-	'calls, stored fragments and admin events of a time (since inclusive, until exclusive) by day (UTC), environment, ledger, service, masking_status and data_class: how many rows; with an entity, in how many of them it was found and how often; with a column_name, the same of the column, and with outcome withheld, dropped or redacted how many of its values were not stored';
+	'rows of all ledgers that have the column pii_fields (llm_call, llm_content, admin_event, usage_event, settlement, access_log, and those of your own that llm_audit_view_owner may read) of a time (since inclusive, until exclusive) by day (UTC), environment, ledger, service, masking_status and data_class: how many rows; with an entity, in how many of them it was found and how often; with a column_name, the same of the column, and with outcome withheld, dropped or redacted how many of its values were not stored';
 REVOKE EXECUTE ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz)
 	FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.masking_report(timestamptz, timestamptz)

@@ -34,13 +34,16 @@ BEGIN
 	IF TG_OP = 'INSERT' AND NEW.changed_at < transaction_timestamp() THEN
 		RETURN NEW;				-- of a dump
 	END IF;
+	IF TG_TABLE_NAME = 'field_policy' THEN
+		PERFORM llm_audit.check_field_pattern(NEW.column_name, NEW.pattern);
+	END IF;
 	LOCK TABLE llm_audit.masking_history IN SHARE ROW EXCLUSIVE MODE;
 	NEW.changed_at := clock_timestamp();
 	RETURN NEW;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.masking_config_stamp() IS
-	'trigger of field_policy, mask_rule and dictionary: when it was changed';
+	'trigger of field_policy, mask_rule and dictionary: when it was changed; a field policy whose pattern would fail every insert is refused';
 REVOKE EXECUTE ON FUNCTION llm_audit.masking_config_stamp() FROM PUBLIC;
 
 CREATE FUNCTION llm_audit.masking_config_keep() RETURNS trigger

@@ -38,7 +38,8 @@ BEGIN
 
 	FOREACH f IN ARRAY ARRAY[
 		'known_as(text, text)', 'may_search_persons()', 'setting(text)',
-		'class_rank(text)', 'pseudonym(text, text)', 'match_token(text, text)']
+		'class_rank(text)', 'pseudonym(text, text)', 'match_token(text, text)',
+		'masking_source(regclass, name)']
 	LOOP
 		EXECUTE 'GRANT EXECUTE ON FUNCTION llm_audit.' || f || ' TO llm_audit_view_owner';
 	END LOOP;

@@ -564,6 +564,22 @@ AttrByName(TupleDesc desc, const char *name)
 	return InvalidAttrNumber;
 }
 
+/*
+ * The column that tells what masking found, which any ledger may have; one of
+ * another type is somebody's own.
+ */
+static AttrNumber
+FindingsAttr(TupleDesc desc)
+{
+	AttrNumber	attnum = AttrByName(desc,
+									role_attr_names[ROLE_ATTR_PII_FIELDS]);
+
+	if (attnum != InvalidAttrNumber &&
+		TupleDescAttr(desc, attnum - 1)->atttypid != JSONBOID)
+		return InvalidAttrNumber;
+	return attnum;
+}
+
 /* Fills in the attribute numbers of the columns that every ledger has. */
 static void
 SegmentMatchLedgerAttrs(Segment *seg, TupleDesc desc)
@@ -613,6 +629,8 @@ SegmentMatchLedgerAttrs(Segment *seg, TupleDesc desc)
 		for (int i = 0; i < ROLE_ATTR_COUNT; i++)
 			seg->role_attrs[i] = AttrByName(desc, role_attr_names[i]);
 	}
+	else
+		seg->role_attrs[ROLE_ATTR_PII_FIELDS] = FindingsAttr(desc);
 }
 
 /* True if the index is unique, usable and exactly on these columns. */

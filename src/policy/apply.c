@@ -665,9 +665,12 @@ void
 PolicyApply(const Segment *seg, Datum *values, bool *nulls)
 {
 	const LedgerPlan *plan;
+	AttrNumber	fields = seg->role_attrs[ROLE_ATTR_PII_FIELDS];
 
 	LogStatementIsOnLedger(seg);
 	plan = PlanFor(seg);
+	if (fields != InvalidAttrNumber)
+		nulls[fields - 1] = true;	/* the writer has no say in it */
 	EncryptCheck(seg, plan, nulls);
 	EncryptOriginal(seg, plan, values, nulls);
 	if (llm_audit_masking)

@@ -56,6 +56,7 @@ static const struct
 typedef struct PlanBuild
 {
 	LedgerPlan *plan;
+	const Segment *seg;
 	TimestampTz changed;
 } PlanBuild;
 
@@ -110,7 +111,7 @@ FieldByName(LedgerPlan *plan, const char *name)
  * PostgreSQL's come when a value is tried, and are withheld.
  */
 static void
-CheckPattern(const char *column, const char *pattern)
+CheckPattern(const Segment *seg, const char *column, const char *pattern)
 {
 	int			len = strlen(pattern);
 	pg_wchar   *wide = palloc(sizeof(pg_wchar) * (len + 1));
@@ -129,8 +130,8 @@ CheckPattern(const char *column, const char *pattern)
 	pg_regerror(result, &re, words, sizeof(words));
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_REGULAR_EXPRESSION),
-			 errmsg("the pattern of the field policy of column \"%s\" cannot be used",
-					column),
+			 errmsg("the pattern of the field policy of column \"%s\" of ledger \"%s\" cannot be used",
+					column, NameStr(seg->ledger_name)),
 			 errdetail("The regular expression is invalid: %s.", words),
 			 errhint("Set another one with llm_audit.set_field_policy().")));
 }
@@ -168,7 +169,7 @@ PolicyRowRead(HeapTuple tuple, TupleDesc desc, void *arg)
 	{
 		char	   *whole = psprintf("^(?:%s)$", pattern);
 
-		CheckPattern(NameStr(field->name), whole);
+		CheckPattern(build->seg, NameStr(field->name), whole);
 		field->regex = cstring_to_text(whole);
 	}
 }
@@ -385,7 +386,7 @@ FindRules(LedgerPlan *plan, const Segment *seg)
 static void
 PlanBuildFor(LedgerPlan *plan, const Segment *seg)
 {
-	PlanBuild	build = {plan, DT_NOBEGIN};
+	PlanBuild	build = {plan, seg, DT_NOBEGIN};
 	ScanKeyData key;
 	pg_uuid_t	ledger_id;
 

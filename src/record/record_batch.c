@@ -394,20 +394,36 @@ RowMatches(const Target *target, const TypedRow *row, const Segment *seg,
 	return false;
 }
 
+/* True if the session user is who recorded the stored row. */
+static bool
+IsRecorder(const Segment *seg, const TupleTableSlot *slot)
+{
+	int			a = seg->attrs.recorded_by - 1;
+	char	   *user = GetUserNameFromId(GetSessionUserId(), false);
+
+	return !slot->tts_isnull[a] &&
+		strcmp(TextDatumGetCString(slot->tts_values[a]), user) == 0;
+}
+
 /*
  * True if the stored row says the same as the line.  The digest of what was
  * given for it decides, whatever has become of it since or would become of it
  * now.  Where it does not, as there was no key, it was erased or the writer
  * gives other columns, the values are compared.
+ *
+ * Only to who gave them does the digest say whether values are the same ones:
+ * others could try one after the other, and learn what was masked.
  */
 static bool
 SaysTheSame(Recording *rec, Line *line, const Segment *seg,
 			TupleTableSlot *slot)
 {
 	DigestVerdict verdict = DIGEST_UNKNOWN;
+	bool		mine;
 
 	slot_getallattrs(slot);
-	for (int a = 0; a < slot->tts_tupleDescriptor->natts; a++)
+	mine = IsRecorder(seg, slot);
+	for (int a = 0; mine && a < slot->tts_tupleDescriptor->natts; a++)
 	{
 		Form_pg_attribute att = TupleDescAttr(slot->tts_tupleDescriptor, a);
 

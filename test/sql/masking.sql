@@ -479,6 +479,25 @@ SELECT ordinal, pii_fields FROM llm_audit.llm_content WHERE request_id = 'col-1'
 SELECT pii_fields FROM llm_audit.admin_event WHERE environment = 'pilot' AND action = 'quota.raised';
 SELECT ledger, column_name, outcome, entity, sum(row_count) AS row_count, sum(found) AS found
 	FROM llm_audit.masking_report('2026-02-03', '2026-02-04') GROUP BY 1, 2, 3, 4 ORDER BY 1, 2 NULLS FIRST, 3 NULLS FIRST, 4;
+-- of every ledger that has the column; of one's own that the owner of views may read
+INSERT INTO llm_audit.settlement (environment, occurred_at, kind, amount, currency, reason, pii_fields)
+	VALUES ('pilot', '2026-02-06', 'credit', 1, 'USD', 'asked by phone 87771234567', '{"mine": {"x": 1}}');
+INSERT INTO llm_audit.usage_event (environment, occurred_at, request_id, unit, quantity, cost, currency, price_version)
+	VALUES ('pilot', '2026-02-06', 'use-1', 'request', 1, 1, 'USD', 'by n.o@bank.kz');
+CREATE TABLE letters (note text, occurred_at timestamptz, pii_fields jsonb);
+CREATE TABLE postcards (note text, pii_fields text);
+SELECT llm_audit.create_ledger('letters'), llm_audit.create_ledger('postcards');
+INSERT INTO letters VALUES ('to p.q@bank.kz', '2026-02-06', '{"mine": {"x": 1}}'), ('to all', '2026-02-06', '{"mine": {"x": 1}}');
+INSERT INTO postcards VALUES ('to p.q@bank.kz', 'mine');
+SELECT note, pii_fields FROM letters ORDER BY chain_seq;
+SELECT note, pii_fields FROM postcards;
+SELECT DISTINCT ledger FROM llm_audit.masking_report('2026-02-06', '2026-02-07') ORDER BY 1;
+GRANT SELECT ON letters TO llm_audit_view_owner;
+SELECT ledger, environment, column_name, outcome, entity, row_count, found
+	FROM llm_audit.masking_report('2026-02-06', '2026-02-07') ORDER BY 1, 2, 3 NULLS FIRST;
+SET llm_audit.masking = off;
+INSERT INTO letters VALUES ('nothing is looked at', '2026-02-06', '{"mine": {"x": 1}}') RETURNING pii_fields;
+RESET llm_audit.masking;
 -- the sum over its columns is what the row says of itself
 SELECT count(*) FROM llm_audit.llm_call AS c CROSS JOIN jsonb_each_text(c.pii_counts) AS p
 	WHERE p.value::int IS DISTINCT FROM (SELECT sum((f.value ->> p.key)::int) FROM jsonb_each(c.pii_fields) AS f);
@@ -504,6 +523,14 @@ CREATE FUNCTION pg_temp.offer_again() RETURNS SETOF text LANGUAGE sql AS $$
 $$;
 SELECT pg_temp.offer_call('agreement 123456-KZ, phone 87771234567', 'see Falcon');
 SELECT pg_temp.offer_again();
+-- to another login the digest says nothing: who could read it, too, would learn
+-- by trying which number it was that is masked
+CREATE ROLE regress_masking_other;
+GRANT llm_audit_writer TO regress_masking_other;
+SET SESSION AUTHORIZATION regress_masking_other;
+SELECT pg_temp.offer_again();
+RESET SESSION AUTHORIZATION;
+DROP ROLE regress_masking_other;
 SELECT llm_audit.add_mask_rule('agreement', keyword => 'agreement', pattern => '\m\d{6}-[A-Z]{2}\M', entity => 'AGREEMENT');
 SELECT llm_audit.create_dictionary('birds');
 SELECT llm_audit.add_dictionary_terms('birds', '{falcon}');
@@ -584,12 +611,19 @@ UPDATE llm_audit.masking_history SET definition = '{}';
 DELETE FROM llm_audit.masking_history;
 TRUNCATE llm_audit.masking_history;
 
--- A policy that somebody has broken by hand fails every insert, in clear words.
+-- A pattern that would fail every insert is refused, by hand too; one that came
+-- with a dump fails them in clear words.
 CREATE TABLE broken (a text);
 SELECT llm_audit.create_ledger('broken');
 SELECT llm_audit.set_field_policy('broken', 'a', 'keep', pattern => '[a-z]+', reason => 'a test');
-UPDATE llm_audit.field_policy SET pattern = '(' WHERE pattern = '[a-z]+' AND column_name = 'a';
 \set VERBOSITY default
+SELECT llm_audit.set_field_policy('broken', 'a', 'keep', pattern => 'x(', reason => 'a test');
+UPDATE llm_audit.field_policy SET pattern = '(' WHERE pattern = '[a-z]+' AND column_name = 'a';
+INSERT INTO llm_audit.field_policy (ledger_id, column_name, on_write, pattern)
+	SELECT ledger_id, 'no_such', 'keep', '[z' FROM llm_audit.ledger WHERE relation_name = 'broken';
+DELETE FROM llm_audit.field_policy WHERE pattern = '[a-z]+' AND column_name = 'a';
+INSERT INTO llm_audit.field_policy (ledger_id, column_name, on_write, pattern, changed_at)
+	SELECT ledger_id, 'a', 'keep', '(', '2026-01-01' FROM llm_audit.ledger WHERE relation_name = 'broken';
 INSERT INTO broken VALUES ('x');
 INSERT INTO broken VALUES (NULL);
 \set VERBOSITY terse
