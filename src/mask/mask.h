@@ -170,7 +170,10 @@ typedef struct MaskResult
 	uint32_t	counts[MASK_ENTITY_ROOM];	/* findings of each kind */
 } MaskResult;
 
-/* The version of rules and forms; rises when either changes. */
+/*
+ * The version of rules and forms; rises when either changes, which
+ * test_mask_version.c notices.
+ */
 #define MASK_VERSION 1
 
 /* An entity's name, for example "CREDIT_CARD"; never NULL. */

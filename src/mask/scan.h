@@ -277,8 +277,12 @@ typedef struct WordFilter
 extern void WordsPrepare(void);
 extern const WordFilter *WordsFilter(void);
 extern const WordFilter *WordsContextFilter(void);
+extern const WordFilter *WordsInnerFilter(void);
 extern unsigned WordsLengths(const unsigned char *text, size_t len,
 							 size_t pos);
+
+/* For tests: the nth word, and whether it is one of a context; NULL: none. */
+extern const char *WordsNth(int n, size_t *len, bool *context);
 extern int	WordsMatch(const unsigned char *text, size_t len, size_t pos,
 					   unsigned lengths, WordMatch *matches, int room);
 

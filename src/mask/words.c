@@ -92,6 +92,7 @@ static int	word_count;
 static int16_t bucket[BUCKETS];
 static WordFilter filter;
 static WordFilter context_filter;	/* words of contexts alone */
+static WordFilter inner_filter; /* words that may begin inside of another */
 static bool ready;
 
 /* The bucket of the first n (2 to 4) of four folded bytes. */
@@ -249,6 +250,8 @@ AddWord(const char *text, int len, Word word)
 	FilterWord(&filter, text, key_len);
 	if (word.context >= 0)
 		FilterWord(&context_filter, text, key_len);
+	if (!word.exact)
+		FilterWord(&inner_filter, text, key_len);
 	FoldCopy((const unsigned char *) text, (size_t) key_len, key);
 	memcpy(&first, key, 4);
 	b = BucketOf(first, key_len);
@@ -297,6 +300,17 @@ WordsPrepare(void)
 	ready = true;
 }
 
+const char *
+WordsNth(int n, size_t *len, bool *context)
+{
+	WordsPrepare();
+	if (n >= word_count)
+		return NULL;
+	*len = words[n].len;
+	*context = words[n].context >= 0;
+	return words[n].text;
+}
+
 const WordFilter *
 WordsFilter(void)
 {
@@ -307,6 +321,12 @@ const WordFilter *
 WordsContextFilter(void)
 {
 	return &context_filter;
+}
+
+const WordFilter *
+WordsInnerFilter(void)
+{
+	return &inner_filter;
 }
 
 /* Small letters for the capitals of ASCII in eight bytes. */
