@@ -570,6 +570,21 @@ DigitEvent(MaskScan *scan, size_t pos)
 		scan->digits_done = run->token_end;
 }
 
+/*
+ * False if the sign at pos has a name of one or two characters before it,
+ * which says nothing about a value.
+ */
+static inline bool
+MayFollowName(const MaskScan *scan, size_t pos)
+{
+	const unsigned char *text = scan->text;
+
+	if (pos < 3)
+		return false;
+	return !InSet(text[pos - 1], SET_NAME) ||
+		(InSet(text[pos - 2], SET_KEY) && InSet(text[pos - 3], SET_KEY));
+}
+
 /* The event at pos, by the byte that is there; text has four at least. */
 static inline void
 DispatchEvent(MaskScan *scan, size_t pos, const unsigned char *text)
@@ -593,12 +608,14 @@ DispatchEvent(MaskScan *scan, size_t pos, const unsigned char *text)
 		if (pos >= scan->done && before != ':' &&
 			!(c == ':' &&
 			  OfferList(scan, asked_colon[ByteAt(scan, pos + 1)], pos)) &&
-			before != '=')
+			before != '=' && MayFollowName(scan, pos))
 			OfferList(scan, asked_sign[TRIGGER_SIGN], pos);
 	}
 	else
 	{
-		unsigned	lengths = WordLengths(WordsFilter(), text);
+		const WordFilter *filter = IsAlnum(ByteBefore(scan, pos)) ?
+		WordsInnerFilter() : WordsFilter();
+		unsigned	lengths = WordLengths(filter, text);
 
 		if (lengths != 0)
 			WordEvent(scan, pos, lengths);
@@ -644,6 +661,7 @@ ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
 	BlockMasks	m;
 	uint64_t	ascii;
 	uint64_t	starts;
+	uint64_t	inner;
 	uint64_t	events;
 
 	classify(block, &m);
@@ -651,9 +669,12 @@ ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
 	ascii = m.lower | m.upper | m.digit;
 	starts = (m.lower | m.upper) & ~(ascii << 1 | carry->ascii);
 	starts |= m.word & ~ascii & ~(m.word << 1 | carry->word);
-	starts |= m.upper & (m.lower << 1 | carry->lower);
 	events = m.sign | (m.digit & ~(m.digit << 1 | carry->digit));
 	events |= FilterWords(block, starts, WordsFilter());
+	/* cardNumber: what has to begin a word, as keys by their prefix, does not */
+	inner = m.upper & (m.lower << 1 | carry->lower);
+	if (inner != 0)
+		events |= FilterWords(block, inner, WordsInnerFilter());
 	carry->word = m.word >> 63;
 	carry->ascii = ascii >> 63;
 	carry->lower = m.lower >> 63;

@@ -280,21 +280,36 @@ ReadEscape(const unsigned char *text, size_t left, size_t *n)
 	return c >= ' ' && c < 0x7F ? c : SHADOW_KEEP;
 }
 
+/* True if the sign at text, and what is behind it, may begin an escape. */
+static inline bool
+MayEscape(const unsigned char *text)
+{
+	if (text[0] == '%')
+		return IsHex(text[1]);
+	if (text[0] == '&')
+		return text[1] == '#' || IsAlpha(text[1]);
+	return text[1] == 'x' || text[1] == 'u';
+}
+
 /* True if an escape is in the text. */
 static bool
 HasEscapes(const unsigned char *text, size_t len)
 {
 	static const unsigned char signs[] = {'%', '&', '\\'};
+	const unsigned char *end = text +len;
 
 	for (int i = 0; i < 3; i++)
 	{
 		const unsigned char *at = text;
-		const unsigned char *end = text +len;
 		size_t		n;
 
-		while (at < end && (at = memchr(at, signs[i], (size_t) (end - at))) != NULL)
+		/* where there is one such sign there may be many */
+		while (at + 2 < end &&
+			   (*at == signs[i] ||
+				(at = memchr(at, signs[i], (size_t) (end - at))) != NULL))
 		{
-			if (ReadEscape(at, (size_t) (end - at), &n) != SHADOW_KEEP)
+			if (at + 2 < end && MayEscape(at) &&
+				ReadEscape(at, (size_t) (end - at), &n) != SHADOW_KEEP)
 				return true;
 			at++;
 		}
