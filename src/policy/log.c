@@ -184,19 +184,28 @@ IsOnLedger(const ErrorData *edata)
 		 ledger_statement == GetCurrentStatementStartTimestamp());
 }
 
-/* Leaves the statement's first word of what pg_stat_activity shows. */
+/*
+ * Leaves the statement's first word of what pg_stat_activity shows.  Every
+ * statement on a ledger does that, so nothing is formatted.
+ */
 static void
 HideActivity(void)
 {
-	char		shown[NAMEDATALEN];
-	size_t		len;
+	static const char rest[] = " (text withheld by llm_audit)";
+	char		shown[20 + sizeof(rest)];
+	size_t		len = 0;
 
 	if (debug_query_string == NULL)
 		return;
-	len = strspn(debug_query_string,
-				 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_");
-	snprintf(shown, sizeof(shown), "%.*s (text withheld by llm_audit)",
-			 (int) Min(len, 20), debug_query_string);
+	while (len < 20)
+	{
+		char		c = debug_query_string[len];
+
+		if (!((c | 0x20) >= 'a' && (c | 0x20) <= 'z') && c != '_')
+			break;
+		shown[len++] = c;
+	}
+	memcpy(shown + len, rest, sizeof(rest));
 	pgstat_report_activity(STATE_RUNNING, shown);
 }
 
