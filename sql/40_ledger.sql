@@ -258,6 +258,26 @@ COMMENT ON FUNCTION llm_audit.check_enrollable(regclass) IS
 	'raises an error that says why a table cannot become a ledger, if it cannot';
 REVOKE EXECUTE ON FUNCTION llm_audit.check_enrollable(regclass) FROM PUBLIC;
 
+-- Not hashed, so of no type that EncodeKindOf() checks.
+CREATE FUNCTION llm_audit.check_known_values(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_catalog.pg_attribute a
+		WHERE a.attrelid = relation AND a.attname = 'known_values' AND NOT a.attisdropped
+			AND (a.atttypid <> 'text[]'::regtype OR a.attgenerated <> '' OR a.attnotnull))
+	THEN
+		RAISE EXCEPTION 'column "known_values" of table "%" is not one for values to mask', relation
+			USING ERRCODE = 'datatype_mismatch',
+				HINT = 'A column of this name is text[], can be null and is not generated: it is never stored.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.check_known_values(regclass) IS
+	'raises 42804 if a table has a column known_values that is not the one of ledgers';
+REVOKE EXECUTE ON FUNCTION llm_audit.check_known_values(regclass) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.check_columns(relation regclass, erasable text[])
 	RETURNS void
 LANGUAGE plpgsql
@@ -288,6 +308,7 @@ BEGIN
 				HINT = 'Use text, a number, boolean, uuid, bytea, json, jsonb, a date or time, interval, inet, cidr, or an array of these.';
 	END IF;
 
+	PERFORM llm_audit.check_known_values(relation);
 	SELECT e INTO offender FROM unnest(erasable) e
 		WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
 			WHERE a.attrelid = relation AND a.attname = e AND a.attnum > 0
@@ -376,6 +397,7 @@ BEGIN
 		RAISE EXCEPTION '"%" is not a ledger', ledger
 			USING ERRCODE = 'wrong_object_type';
 	END IF;
+	PERFORM llm_audit.check_known_values(ledger);
 	enrolling := NOT EXISTS (SELECT FROM llm_audit.ledger_column k
 		WHERE k.ledger_id = l.ledger_id);
 	FOR a IN

@@ -15,6 +15,7 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "ledger/guard.h"
 #include "miscadmin.h"
@@ -65,6 +66,7 @@ IsSerial(const TypeName *type)
 /*
  * A column may be added if old rows then have NULL in it: without default,
  * constraint, identity or generation, and not of a domain with a default.
+ * The trigger takes known_values for what masking reads, so it must be that.
  */
 static bool
 ColumnIsPlain(const ColumnDef *def)
@@ -86,7 +88,9 @@ ColumnIsPlain(const ColumnDef *def)
 	type = LookupTypeName(NULL, def->typeName, NULL, true);
 	if (type == NULL)
 		return true;			/* the command will say so */
-	plain = (get_typdefault(typeTypeId(type)) == NULL);
+	plain = (get_typdefault(typeTypeId(type)) == NULL) &&
+		(strcmp(def->colname, "known_values") != 0 ||
+		 typeTypeId(type) == TEXTARRAYOID);
 	ReleaseSysCache(type);
 	return plain;
 }

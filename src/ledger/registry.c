@@ -344,9 +344,22 @@ static const struct
 	{"erase_receipt", ROLE_ERASE_RECEIPT}
 };
 
-static const char *const role_attr_names[ROLE_ATTR_COUNT] = {
-	"masking_status", "masking_version", "pii_found", "pii_counts", "pii_fields",
-	"action", "category", "high_risk", "reason", "stage"
+/* Columns of built-in ledgers that the trigger knows, by RoleAttr. */
+static const struct
+{
+	const char *name;
+	Oid			type;
+}			role_attr_list[ROLE_ATTR_COUNT] = {
+	{"masking_status", TEXTOID},
+	{"masking_version", TEXTOID},
+	{"pii_found", BOOLOID},
+	{"pii_counts", JSONBOID},
+	{"pii_fields", JSONBOID},
+	{"action", TEXTOID},
+	{"category", TEXTOID},
+	{"high_risk", BOOLOID},
+	{"reason", TEXTOID},
+	{"stage", TEXTOID}
 };
 
 /* A not-null attribute of a configuration row. */
@@ -572,12 +585,41 @@ static AttrNumber
 FindingsAttr(TupleDesc desc)
 {
 	AttrNumber	attnum = AttrByName(desc,
-									role_attr_names[ROLE_ATTR_PII_FIELDS]);
+									role_attr_list[ROLE_ATTR_PII_FIELDS].name);
 
 	if (attnum != InvalidAttrNumber &&
 		TupleDescAttr(desc, attnum - 1)->atttypid != JSONBOID)
 		return InvalidAttrNumber;
 	return attnum;
+}
+
+/*
+ * The leaf's attribute of that name, which the trigger will take for a value
+ * of this type: one of another type is noted as what disagrees.
+ */
+static AttrNumber
+AttrOfType(Segment *seg, TupleDesc desc, const char *name, Oid type)
+{
+	AttrNumber	attnum = AttrByName(desc, name);
+
+	if (attnum == InvalidAttrNumber)
+		return InvalidAttrNumber;
+	if (TupleDescAttr(desc, attnum - 1)->atttypid != type ||
+		TupleDescAttr(desc, attnum - 1)->attgenerated != '\0')
+	{
+		namestrcpy(&seg->mismatch, name);
+		return InvalidAttrNumber;
+	}
+	return attnum;
+}
+
+/* Fills in the attribute numbers of columns that built-in ledgers have. */
+static void
+SegmentMatchRoleAttrs(Segment *seg, TupleDesc desc)
+{
+	for (int i = 0; i < ROLE_ATTR_COUNT; i++)
+		seg->role_attrs[i] = AttrOfType(seg, desc, role_attr_list[i].name,
+										role_attr_list[i].type);
 }
 
 /* Fills in the attribute numbers of the columns that every ledger has. */
@@ -611,8 +653,10 @@ SegmentMatchLedgerAttrs(Segment *seg, TupleDesc desc)
 			TupleDescAttr(desc, attnum - 1)->atttypid != wanted[i].type)
 			namestrcpy(&seg->mismatch, wanted[i].name);
 	}
-	seg->attrs.known_values = AttrByName(desc, "known_values");
-	seg->attrs.environment = AttrByName(desc, "environment");
+	seg->attrs.known_values = AttrOfType(seg, desc, "known_values",
+										 TEXTARRAYOID);
+	if (NameStr(seg->environment)[0] != '\0')
+		seg->attrs.environment = AttrOfType(seg, desc, "environment", TEXTOID);
 	seg->attrs.data_class = AttrByName(desc, "data_class");
 	if (seg->attrs.data_class != InvalidAttrNumber &&
 		TupleDescAttr(desc, seg->attrs.data_class - 1)->atttypid != TEXTOID)
@@ -625,10 +669,7 @@ SegmentMatchLedgerAttrs(Segment *seg, TupleDesc desc)
 		TupleDescAttr(desc, seg->attrs.organization_id - 1)->atttypid != TEXTOID)
 		seg->attrs.organization_id = InvalidAttrNumber;
 	if (seg->role != ROLE_PLAIN)
-	{
-		for (int i = 0; i < ROLE_ATTR_COUNT; i++)
-			seg->role_attrs[i] = AttrByName(desc, role_attr_names[i]);
-	}
+		SegmentMatchRoleAttrs(seg, desc);
 	else
 		seg->role_attrs[ROLE_ATTR_PII_FIELDS] = FindingsAttr(desc);
 }

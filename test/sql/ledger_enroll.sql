@@ -53,6 +53,11 @@ CREATE TABLE with_money (m money);
 CREATE TABLE with_range (r int4range[]);
 CREATE TABLE with_id (id int);
 CREATE TABLE with_time (recorded_at timestamp);
+CREATE TABLE with_known_int (n int, known_values int);
+CREATE TABLE with_known_text (n int, known_values text);
+CREATE TABLE with_known_varchars (n int, known_values varchar[]);
+CREATE TABLE with_known_generated (n int, known_values text[] GENERATED ALWAYS AS ('{}') STORED);
+CREATE TABLE with_known_required (n int, known_values text[] NOT NULL);
 CREATE TABLE by_hash (environment text, n int) PARTITION BY HASH (environment);
 CREATE TABLE by_other (env text, n int) PARTITION BY LIST (env);
 CREATE TABLE by_expression (environment text, n int) PARTITION BY LIST (lower(environment));
@@ -66,6 +71,7 @@ SELECT t, try(format('SELECT llm_audit.create_ledger(%L)', t)) FROM unnest('{a_v
 	a_matview,a_sequence,a_temp,an_unlogged,a_parent,a_child,a_partitioned,a_partition,
 	filled,with_rule,with_before,with_unique,with_exclusion,with_partial,with_deferred,
 	with_cascade,with_set_null,with_point,with_enum,with_money,with_range,with_id,with_time,
+	with_known_int,with_known_text,with_known_varchars,with_known_generated,with_known_required,
 	by_hash,by_other,by_expression,by_varchar,a_table_with_a_name_of_31_letters,журнал_событий_шлюза,
 	a_foreign,llm_audit.environment,pg_catalog.pg_statistic,llm_audit.settlement,
 	llm_audit.settlement_prod}'::text[]) t;
@@ -166,6 +172,26 @@ SELECT leaf, count(*) AS tables, count(DISTINCT i.relname) AS indexes, bool_and(
 SELECT attname, attnotnull FROM pg_attribute
 	WHERE attrelid = '"Odd ""schema""". "Select ""this"" é"'::regclass AND attname = 'environment';
 SELECT * FROM llm_audit.verify();
+
+-- What the trigger reads values to mask from has to be an array of text: in a
+-- column that is added later, and where the catalogs were changed by hand.
+CREATE TABLE hearing (n int, other int, noted text[]);
+SELECT llm_audit.create_ledger('hearing');
+SELECT t, try(format('ALTER TABLE hearing ADD COLUMN known_values %s', t))
+	FROM unnest('{int8,text,varchar[],text[] NOT NULL,text[]}'::text[]) t;
+INSERT INTO hearing (n, known_values) VALUES (1, '{Ospanova}');
+SELECT n, other, noted, known_values FROM hearing;
+SELECT * FROM llm_audit.verify('hearing');
+CREATE TABLE deaf (n int, other int);
+SELECT llm_audit.create_ledger('deaf');
+SET allow_system_table_mods = on;
+UPDATE pg_attribute SET attname = 'known_values' WHERE attrelid = 'deaf'::regclass AND attname = 'other';
+RESET allow_system_table_mods;
+SELECT try('INSERT INTO deaf (n, known_values) VALUES (1, 42)');
+DELETE FROM llm_audit.ledger_column WHERE column_name = 'other'
+	AND ledger_id = (SELECT ledger_id FROM llm_audit.ledger WHERE relation_name = 'deaf');
+SELECT try('INSERT INTO deaf (n, known_values) VALUES (1, 42)');
+SELECT n FROM deaf;
 
 -- names of segments that are as long as a name can be
 CREATE TABLE "a_table_with_a_name_of_30_lette" (environment text, n int) PARTITION BY LIST (environment);
