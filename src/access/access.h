@@ -153,20 +153,25 @@ typedef struct RingBatch
 	RingEntry **entries;
 	int		   *errors;			/* SQLSTATE of each, 0 if written */
 	bool	   *keep;			/* not written, to be tried again */
+	int		   *waiters;		/* who has been answered, or -1 */
+	bool		waited;			/* somebody waits for each of them */
 	bool		recovered;		/* taken before this worker began */
 } RingBatch;
 
 extern const char *RingDatabase(AccessRing *ring);
 extern void RingAskWatcher(AccessRing *ring);
 extern void RingAttach(AccessRing *ring);
-extern bool RingTake(AccessRing *ring, RingBatch *batch);
+extern bool RingTake(AccessRing *ring, bool waited, RingBatch *batch);
 extern void RingFinish(AccessRing *ring, RingBatch *batch, int commits);
 
 /* True if something waits, and whether a reader does. */
 extern bool RingPending(AccessRing *ring, bool *urgent);
 
-/* Says that the worker is about to sleep and wants to hear of any entry. */
-extern void RingSleep(AccessRing *ring, bool asleep);
+/*
+ * Says that the worker is about to sleep and wants to hear of any entry; false
+ * if there is one already.
+ */
+extern bool RingSleep(AccessRing *ring);
 
 /* Whether the database is there, as the watcher has found. */
 extern bool RingDatabaseExists(AccessRing *ring);

@@ -10,7 +10,7 @@
  *
  * Locks.  The ring's LWLock is held exclusively to append, to move the tail
  * and to change the ring's other fields; nothing is done under it but copying
- * memory and setting latches.  What is between tail and head changes no more,
+ * memory.  What is between tail and head changes no more,
  * but for the state of an entry, which is atomic: a reader that gives up
  * turns PENDING into ABANDONED, the worker PENDING into TAKEN, so that only
  * one of them succeeds.
@@ -287,10 +287,12 @@ PutPad(AccessRing *ring, uint32 size)
 
 /*
  * Appends a message if there is room; returns its ticket, or 0.  Called with
- * the lock held.
+ * the lock held; the caller wakes the process *wake when it has let go of it,
+ * for whoever is woken wants the lock.
  */
 static uint64
-AppendEntry(AccessRing *ring, const RingMessage *message, int waiter)
+AppendEntry(AccessRing *ring, const RingMessage *message, int waiter,
+			int *wake)
 {
 	uint32		size = MAXALIGN(sizeof(RingEntry)) + MAXALIGN(message->length);
 	uint64		left = ring->size - ring->head % ring->size;
@@ -315,7 +317,7 @@ AppendEntry(AccessRing *ring, const RingMessage *message, int waiter)
 	if (waiter >= 0)
 		ring->urgent = true;
 	if (waiter >= 0 || ring->asleep)
-		WakeProcess(ring->worker);
+		*wake = ring->worker;
 	ring->asleep = false;
 	return entry->ticket;
 }
@@ -326,12 +328,14 @@ TryAppend(AccessRing *ring, const RingMessage *message, int waiter,
 		  uint64 *position)
 {
 	uint64		ticket;
+	int			wake = -1;
 
 	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
-	ticket = AppendEntry(ring, message, waiter);
+	ticket = AppendEntry(ring, message, waiter, &wake);
 	*position = ring->head - (MAXALIGN(sizeof(RingEntry)) +
 							  MAXALIGN(message->length));
 	LWLockRelease(ring->lock);
+	WakeProcess(wake);
 	return ticket;
 }
 
@@ -499,10 +503,30 @@ AwaitOrAbandon(AccessRing *ring, uint64 position, uint64 ticket,
 	return answered;
 }
 
+/*
+ * True if a worker that is not there may come back in time.  Under the lock,
+ * since one that leaves says so, and since when, in two steps.
+ */
+static bool
+WorkerMayCome(AccessRing *ring)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		comes;
+
+	/* before the watcher has started there can be no worker */
+	if (shared->watcher < 0)
+		return true;
+	LWLockAcquire(ring->lock, LW_SHARED);
+	comes = ring->worker >= 0 ||
+		(ring->paused_until <= now &&
+		 !TimestampDifferenceExceeds(ring->worker_lost, now, access_timeout));
+	LWLockRelease(ring->lock);
+	return comes;
+}
+
 void
 RingRecord(AccessRing *ring, const RingMessage *message, bool *written)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	instr_time	since;
 	uint64		ticket;
 	uint64		position;
@@ -510,10 +534,7 @@ RingRecord(AccessRing *ring, const RingMessage *message, bool *written)
 
 	*written = false;
 	INSTR_TIME_SET_CURRENT(since);
-	/* before the watcher has started there can be no worker: it is awaited */
-	if (ring->worker < 0 && shared->watcher >= 0 &&
-		(ring->paused_until > now ||
-		 TimestampDifferenceExceeds(ring->worker_lost, now, access_timeout)))
+	if (ring->worker < 0 && !WorkerMayCome(ring))
 		RefuseWithoutWorker(ring);
 	ticket = AppendOrWait(ring, message, since, &position);
 	if (!AwaitOrAbandon(ring, position, ticket, since, &sqlstate, written))
@@ -542,15 +563,17 @@ bool
 RingPostLogin(AccessRing *ring, const RingMessage *message)
 {
 	bool		posted = false;
+	int			wake = -1;
 
 	for (int i = 0; i < 10; i++)
 	{
 		if (LWLockConditionalAcquire(ring->lock, LW_EXCLUSIVE))
 		{
-			posted = AppendEntry(ring, message, -1) != 0;
+			posted = AppendEntry(ring, message, -1, &wake) != 0;
 			if (!posted)
 				ring->lost_logins++;
 			LWLockRelease(ring->lock);
+			WakeProcess(wake);
 			return posted;
 		}
 		pg_usleep(100L);
@@ -623,11 +646,12 @@ TakeEntry(RingEntry *entry, bool *recovered)
 }
 
 /*
- * RingTake: fills batch with what is between tail and head, up to a limit;
- * false if that is nothing.  Allocates in the current context.
+ * RingTake: fills batch with what is between tail and head, up to a limit: the
+ * entries that somebody waits for, or the others; false if that is nothing.
+ * Allocates in the current context.
  */
 bool
-RingTake(AccessRing *ring, RingBatch *batch)
+RingTake(AccessRing *ring, bool waited, RingBatch *batch)
 {
 	uint64		head;
 	uint64		position;
@@ -636,10 +660,12 @@ RingTake(AccessRing *ring, RingBatch *batch)
 	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
 	head = ring->head;
 	position = ring->tail;
-	ring->urgent = false;
+	if (waited)
+		ring->urgent = false;
 	LWLockRelease(ring->lock);
 
 	memset(batch, 0, sizeof(*batch));
+	batch->waited = waited;
 	batch->entries = palloc(BATCH_ENTRIES * sizeof(RingEntry *));
 	limit = position + BATCH_BYTES;
 	while (position < head && position < limit &&
@@ -652,13 +678,15 @@ RingTake(AccessRing *ring, RingBatch *batch)
 			break;
 		entry = EntryAt(ring, position);
 		position += entry->size;
-		if (TakeEntry(entry, &batch->recovered))
+		if ((entry->waiter >= 0) == waited &&
+			TakeEntry(entry, &batch->recovered))
 			batch->entries[batch->count++] = entry;
 	}
 	ring->taken = position;
 	if (position < head)
 		SetLatch(MyLatch);		/* there is more */
 	batch->errors = palloc0(Max(batch->count, 1) * sizeof(int));
+	batch->waiters = palloc(Max(batch->count, 1) * sizeof(int));
 	batch->keep = palloc0(Max(batch->count, 1) * sizeof(bool));
 	return batch->count > 0 || position > ring->tail;
 }
@@ -686,20 +714,21 @@ MoveTail(AccessRing *ring)
 	}
 }
 
-/* Tells the process that waits for an entry, if one does. */
-static void
+/* Tells the process that waits for an entry; returns which that is, or -1. */
+static int
 AnswerEntry(AccessRing *ring, RingEntry *entry, int sqlstate)
 {
+	int			waiter = entry->waiter;
 	Answer	   *answer;
 
-	if (entry->waiter < 0)
-		return;
-	answer = &ring->answers[entry->waiter];
+	if (waiter < 0)
+		return -1;
+	answer = &ring->answers[waiter];
 	answer->sqlstate = sqlstate;
 	pg_write_barrier();
 	pg_atomic_write_u64(&answer->ticket, entry->ticket);
-	WakeProcess(entry->waiter);
 	entry->waiter = -1;
+	return waiter;
 }
 
 /*
@@ -714,7 +743,7 @@ RingFinish(AccessRing *ring, RingBatch *batch, int commits)
 	{
 		RingEntry  *entry = batch->entries[i];
 
-		AnswerEntry(ring, entry, batch->errors[i]);
+		batch->waiters[i] = AnswerEntry(ring, entry, batch->errors[i]);
 		if (!batch->keep[i])
 			pg_atomic_write_u32(&entry->state, ENTRY_DONE);
 		if (batch->errors[i] == 0)
@@ -729,6 +758,8 @@ RingFinish(AccessRing *ring, RingBatch *batch, int commits)
 	ring->commits += commits;
 	MoveTail(ring);
 	LWLockRelease(ring->lock);
+	for (int i = 0; i < batch->count; i++)
+		WakeProcess(batch->waiters[i]);
 	ConditionVariableBroadcast(&ring->room);
 }
 
@@ -744,12 +775,16 @@ RingPending(AccessRing *ring, bool *urgent)
 	return pending;
 }
 
-void
-RingSleep(AccessRing *ring, bool asleep)
+bool
+RingSleep(AccessRing *ring)
 {
+	bool		asleep;
+
 	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
-	ring->asleep = asleep && ring->head == ring->tail;
+	asleep = ring->head == ring->tail;
+	ring->asleep = asleep;
 	LWLockRelease(ring->lock);
+	return asleep;
 }
 
 /* ---------------- the watcher, and whoever asks ---------------- */

@@ -10,11 +10,13 @@
  * and serves it for life; it lets go of it (by ending, and being started
  * again without connecting) for pause_workers().
  *
- * A transaction takes all that waits in the ring, so that one flush serves
- * all who wait.  A batch that fails is tried entry by entry, unless the error
- * is one of the machine's, which would hit each of them.  Nobody who waits
- * for an entry is told of success before the commit is flushed.  What nobody
- * waits for (outcomes, rows seen) is tried again a few times.
+ * A transaction takes all that somebody waits for, so that one flush serves
+ * all of them; what nobody waits for follows in one of its own, which does
+ * not wait for its flush either, while readers go on.  A batch that fails is
+ * tried entry by entry, unless the error is one of the machine's, which would
+ * hit each of them.  Nobody who waits for an entry is told of success before
+ * the commit is flushed.  What nobody waits for (outcomes, rows seen) is tried
+ * again a few times.
  */
 #include "postgres.h"
 
@@ -64,6 +66,25 @@ AwaitFlush(void)
 	SyncRepWaitForLSN(end, true);
 }
 
+/* Commits; without waiting for the flush if nobody else does. */
+static void
+CommitEntries(bool waited)
+{
+	int			level = synchronous_commit;
+
+	if (!waited)
+		synchronous_commit = SYNCHRONOUS_COMMIT_OFF;
+	PG_TRY();
+	{
+		CommitTransactionCommand();
+	}
+	PG_FINALLY();
+	{
+		synchronous_commit = level;
+	}
+	PG_END_TRY();
+}
+
 /* The work of one transaction. */
 static void
 WriteEntries(RingBatch *batch, int first, int count)
@@ -83,7 +104,7 @@ WriteEntries(RingBatch *batch, int first, int count)
 	}
 	SPI_finish();
 	PopActiveSnapshot();
-	CommitTransactionCommand();
+	CommitEntries(batch->waited);
 	if (batch->recovered)
 		AwaitFlush();
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -250,21 +271,36 @@ AwaitDatabase(AccessRing *ring)
 
 /*
  * Sleeps until there is something to write.  What nobody waits for does not
- * wake the writer from a nap, so that it goes along with the next read; only
- * a writer that has had nothing to do at all asks to be told of it.
+ * wake the writer from a nap, in which it gathers; only a writer that has had
+ * nothing to do for as long as that asks to be told of it.
  */
 static void
 AwaitEntries(AccessRing *ring)
 {
 	bool		urgent;
 
-	if (!RingPending(ring, &urgent))
-	{
-		RingSleep(ring, true);
-		WriterSleep(60 * 1000L);
-	}
+	if (RingPending(ring, &urgent) && urgent)
+		return;
+	WriterSleep(LAZY_MS);
+	if (RingPending(ring, &urgent) || !RingSleep(ring))
+		return;
+	WriterSleep(60 * 1000L);
 	if (RingPending(ring, &urgent) && !urgent)
 		WriterSleep(LAZY_MS);
+}
+
+/* Writes one batch; true if some of it was left to be tried again. */
+static bool
+ServeBatch(AccessRing *ring, bool waited)
+{
+	RingBatch	batch;
+	int			commits;
+
+	if (!RingTake(ring, waited, &batch))
+		return false;
+	commits = WriteBatch(&batch);
+	RingFinish(ring, &batch, commits);
+	return BatchHasKept(&batch);
 }
 
 /* Serves the database until it is told to let go of it. */
@@ -277,20 +313,14 @@ Serve(AccessRing *ring)
 
 	for (;;)
 	{
-		RingBatch	batch;
-		bool		kept = false;
+		bool		kept;
 
 		AwaitEntries(ring);
 		if (IsPaused(ring))
 			proc_exit(1);
 		MemoryContextSwitchTo(context);
-		if (RingTake(ring, &batch))
-		{
-			int			commits = WriteBatch(&batch);
-
-			kept = BatchHasKept(&batch);
-			RingFinish(ring, &batch, commits);
-		}
+		kept = ServeBatch(ring, true);
+		kept |= ServeBatch(ring, false);
 		MemoryContextReset(context);
 		if (kept)
 			WriterSleep(RETRY_MS);

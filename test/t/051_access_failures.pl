@@ -201,16 +201,16 @@ works('other', 'when the pause is ended');
 is($node->safe_psql('other', "SELECT count(*) FROM llm_audit.admin_event WHERE action = 'workers.paused'"), '2',
 	'pauses are recorded');
 refused('other', "SELECT llm_audit.pause_workers('1 minute')", qr/permission denied/, 'a reader who pauses');
-$node->safe_psql('other', "SELECT llm_audit.pause_workers('5 s')");
+$node->safe_psql('other', "SELECT llm_audit.pause_workers('20 s')");
 is($node->safe_psql('audit', 'ALTER DATABASE other RENAME TO renamed; ALTER DATABASE renamed RENAME TO other;'
 		  . ' CREATE DATABASE copied TEMPLATE other; DROP DATABASE copied; SELECT 1'), '1',
 	'a paused database can be renamed and copied');
 await_writer($node, 'other');
 works('other', 'when the pause is over');
-$node->safe_psql('other', "SELECT llm_audit.pause_workers('2 s')");
+$node->safe_psql('other', "SELECT llm_audit.pause_workers('10 s')");
 $node->safe_psql('audit', 'DROP DATABASE other');
-sleep 3;
-is($node->safe_psql('audit', "SELECT state FROM llm_audit.access_status() WHERE database = 'other'"), 'absent',
+ok($node->poll_query_until('audit',
+		"SELECT state = 'absent' FROM llm_audit.access_status() WHERE database = 'other'"),
 	'a database that was dropped');
 make_database($node, 'other');
 make_reader($node, 'other');
