@@ -11,31 +11,37 @@
 #include "postgres.h"
 
 #include "ledger/verify.h"
+#include "lib/stringinfo.h"
 
-/* All relations of all ledgers: roots, branches, leaves. */
-#define REL_CTE \
-"WITH RECURSIVE rel AS (" \
-" SELECT l.ledger_id, l.builtin, l.relation_name, r.oid AS root, r.oid," \
-"  0 AS level" \
-" FROM llm_audit.ledger l" \
-" JOIN pg_namespace n ON n.nspname = l.schema_name" \
-" JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = l.relation_name" \
-" UNION ALL" \
-" SELECT rel.ledger_id, rel.builtin, rel.relation_name, rel.root, i.inhrelid," \
-"  rel.level + 1" \
-" FROM rel JOIN pg_inherits i ON i.inhparent = rel.oid)," \
-" part AS (" \
-" SELECT rel.*, c.relkind, c.relname, n.nspname, c.relowner, c.relacl," \
-"  c.relpersistence, c.relam, c.relreplident, c.relrowsecurity," \
-"  rel.level = 1 AND c.relkind = 'r'" \
-"   AND c.relname = rel.relation_name || '_unknown' AS is_unknown," \
-"  s.segment" \
-" FROM rel JOIN pg_class c ON c.oid = rel.oid" \
-" JOIN pg_namespace n ON n.oid = c.relnamespace" \
-" LEFT JOIN llm_audit.ledger_segment s ON s.ledger_id = rel.ledger_id" \
-"  AND s.schema_name = n.nspname AND s.relation_name = c.relname) "
+/*
+ * All relations of ledgers: roots, branches, leaves.  A condition that leaves
+ * one ledger of them can stand between the two parts.
+ */
+static const char *const roots_sql =
+"WITH RECURSIVE rel AS ("
+" SELECT l.ledger_id, l.builtin, l.relation_name, r.oid AS root, r.oid,"
+"  0 AS level"
+" FROM llm_audit.ledger l"
+" JOIN pg_namespace n ON n.nspname = l.schema_name"
+" JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = l.relation_name";
 
-static const char *const triggers_sql = REL_CTE
+static const char *const parts_sql =
+" UNION ALL"
+" SELECT rel.ledger_id, rel.builtin, rel.relation_name, rel.root, i.inhrelid,"
+"  rel.level + 1"
+" FROM rel JOIN pg_inherits i ON i.inhparent = rel.oid),"
+" part AS ("
+" SELECT rel.*, c.relkind, c.relname, n.nspname, c.relowner, c.relacl,"
+"  c.relpersistence, c.relam, c.relreplident, c.relrowsecurity,"
+"  rel.level = 1 AND c.relkind = 'r'"
+"   AND c.relname = rel.relation_name || '_unknown' AS is_unknown,"
+"  s.segment"
+" FROM rel JOIN pg_class c ON c.oid = rel.oid"
+" JOIN pg_namespace n ON n.oid = c.relnamespace"
+" LEFT JOIN llm_audit.ledger_segment s ON s.ledger_id = rel.ledger_id"
+"  AND s.schema_name = n.nspname AND s.relation_name = c.relname) ";
+
+static const char *const triggers_sql =
 ", wanted (name, function, type) AS (VALUES"
 " ('llm_audit_insert', to_regprocedure('llm_audit.ledger_insert()'), 7),"
 " ('llm_audit_guard_row', to_regprocedure('llm_audit.ledger_guard_row()'), 27),"
@@ -60,7 +66,7 @@ static const char *const triggers_sql = REL_CTE
 "  part.oid::regclass, quote_ident(r.rulename))"
 " FROM part JOIN pg_rewrite r ON r.ev_class = part.oid";
 
-static const char *const relations_sql = REL_CTE
+static const char *const relations_sql =
 " SELECT root, segment, format('%s does not belong to llm_audit_owner',"
 "  oid::regclass)"
 " FROM part WHERE relowner IS DISTINCT FROM to_regrole('llm_audit_owner')"
@@ -108,39 +114,44 @@ static const char *const relations_sql = REL_CTE
 " AND NOT EXISTS (SELECT FROM part WHERE part.root = r.oid"
 "  AND part.segment = s.segment)";
 
-static const char *const columns_sql = REL_CTE
+/* The attributes are fetched through their index, once, not by scanning all. */
+static const char *const columns_sql =
+", att AS MATERIALIZED (SELECT part.root, part.segment, part.oid AS relation,"
+"  part.ledger_id, a.*"
+" FROM part CROSS JOIN LATERAL (SELECT x.attname, x.attnum, x.atttypid,"
+"  x.attisdropped, x.attgenerated, x.atthasmissing, x.attnotnull"
+"  FROM pg_attribute x WHERE x.attrelid = part.oid OFFSET 0) a)"
 " SELECT part.root, part.segment, format('column %s of %s %s',"
 "  quote_ident(k.column_name), part.oid::regclass,"
 "  CASE WHEN a.attname IS NULL THEN 'is gone'"
 "  ELSE 'does not have its registered type' END)"
 " FROM part JOIN llm_audit.ledger_column k USING (ledger_id)"
-" LEFT JOIN pg_attribute a ON a.attrelid = part.oid"
+" LEFT JOIN att a ON a.relation = part.oid"
 "  AND a.attname = k.column_name AND a.attnum > 0 AND NOT a.attisdropped"
-" WHERE a.attname IS NULL OR k.type_oid <>"
+" LEFT JOIN pg_type y ON y.oid = a.atttypid AND y.typtype <> 'd'"
+" WHERE a.attname IS NULL OR y.oid IS DISTINCT FROM k.type_oid AND k.type_oid <>"
 "  coalesce((WITH RECURSIVE up AS (SELECT t.oid, t.typtype, t.typbasetype"
 "   FROM pg_type t WHERE t.oid = a.atttypid UNION ALL"
 "   SELECT t.oid, t.typtype, t.typbasetype FROM pg_type t"
 "   JOIN up ON up.typtype = 'd' AND t.oid = up.typbasetype)"
 "   SELECT up.oid FROM up WHERE up.typtype <> 'd'), 0)"
 " UNION ALL"
-" SELECT part.root, part.segment, format('column %s of %s is not registered',"
-"  quote_ident(a.attname), part.oid::regclass)"
-" FROM part JOIN pg_attribute a ON a.attrelid = part.oid"
-"  AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''"
-" WHERE a.attname NOT IN ('chain_lane', 'chain_seq', 'prev_hash', 'row_hash',"
+" SELECT a.root, a.segment, format('column %s of %s is not registered',"
+"  quote_ident(a.attname), a.relation::regclass)"
+" FROM att a WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''"
+" AND a.attname NOT IN ('chain_lane', 'chain_seq', 'prev_hash', 'row_hash',"
 "  'salt', 'erased', 'known_values')"
 " AND NOT EXISTS (SELECT FROM llm_audit.ledger_column k"
-"  WHERE k.ledger_id = part.ledger_id AND k.column_name = a.attname)"
+"  WHERE k.ledger_id = a.ledger_id AND k.column_name = a.attname)"
 " UNION ALL"
-" SELECT part.root, part.segment,"
+" SELECT a.root, a.segment,"
 "  format('column %s of %s shows a default in rows that were never hashed with it',"
-"  quote_ident(a.attname), part.oid::regclass)"
-" FROM part JOIN pg_attribute a ON a.attrelid = part.oid AND a.atthasmissing"
+"  quote_ident(a.attname), a.relation::regclass)"
+" FROM att a WHERE a.atthasmissing"
 " UNION ALL"
-" SELECT part.root, part.segment, format('column %s of %s may be NULL',"
-"  quote_ident(a.attname), part.oid::regclass)"
-" FROM part JOIN pg_attribute a ON a.attrelid = part.oid"
-" WHERE a.attname IN ('id', 'recorded_at', 'recorded_by', 'chain_lane',"
+" SELECT a.root, a.segment, format('column %s of %s may be NULL',"
+"  quote_ident(a.attname), a.relation::regclass)"
+" FROM att a WHERE a.attname IN ('id', 'recorded_at', 'recorded_by', 'chain_lane',"
 "  'chain_seq', 'prev_hash', 'row_hash') AND NOT a.attnotnull"
 " UNION ALL"
 " SELECT part.root, part.segment, format('constraint %s of %s is gone',"
@@ -152,7 +163,7 @@ static const char *const columns_sql = REL_CTE
 "  AND k.contype = 'c' AND k.convalidated)";
 
 /* Where values of erasable columns would outlive their erasure. */
-static const char *const copies_sql = REL_CTE
+static const char *const copies_sql =
 ", erasable AS (SELECT part.root, part.oid, part.segment, a.attnum,"
 "  a.attname, a.attstattarget"
 " FROM part JOIN llm_audit.ledger_column k USING (ledger_id)"
@@ -182,7 +193,7 @@ static const char *const copies_sql = REL_CTE
  * Who may do what.  The owner of a table that became a ledger keeps SELECT
  * and INSERT, and a DBA may grant these; nothing else can be right.
  */
-static const char *const grants_sql = REL_CTE
+static const char *const grants_sql =
 " SELECT part.root, part.segment, format('%s on %s is granted to %s',"
 "  g.privilege_type, part.oid::regclass,"
 "  CASE WHEN g.grantee = 0 THEN 'PUBLIC'"
@@ -316,10 +327,24 @@ DriftVisit(VerifyRun *run, const char *const *values, void *arg)
 	RunReportObject(run, FINDING_CATALOG_DRIFT, root, segment, "%s", values[2]);
 }
 
+/* Which relations a check is about. */
+typedef enum DriftScope
+{
+	DRIFT_NO_LEDGER,
+	DRIFT_ONE_LEDGER,			/* of one ledger, if one is verified */
+	DRIFT_ALL_LEDGERS			/* it looks for what belongs to none */
+} DriftScope;
+
+typedef struct DriftCheck
+{
+	DriftScope	scope;
+	const char *sql;
+} DriftCheck;
+
 typedef struct DriftAttempt
 {
 	VerifyRun  *run;
-	const char *sql;
+	const DriftCheck *check;
 } DriftAttempt;
 
 /* What VerifyAttempt runs: one check. */
@@ -327,22 +352,41 @@ static void
 DriftWork(void *arg)
 {
 	DriftAttempt *attempt = arg;
+	const DriftCheck *check = attempt->check;
+	Oid			ledger = attempt->run->scope.ledger;
+	StringInfoData sql;
 
-	VerifyQuery(attempt->run, attempt->sql, DriftVisit, NULL);
+	initStringInfo(&sql);
+	if (check->scope != DRIFT_NO_LEDGER)
+	{
+		appendStringInfoString(&sql, roots_sql);
+		if (check->scope == DRIFT_ONE_LEDGER && OidIsValid(ledger))
+			appendStringInfo(&sql, " WHERE r.oid = %u", ledger);
+		appendStringInfoString(&sql, parts_sql);
+	}
+	appendStringInfoString(&sql, check->sql);
+	VerifyQuery(attempt->run, sql.data, DriftVisit, NULL);
+	pfree(sql.data);
 }
 
 /* Reports what differs; a check that cannot run is a finding too. */
 void
 VerifyCatalog(VerifyRun *run)
 {
-	static const char *const checks[] = {
-		triggers_sql, relations_sql, columns_sql, copies_sql, grants_sql,
-		configuration_sql, access_sql, functions_sql
+	const DriftCheck checks[] = {
+		{DRIFT_ONE_LEDGER, triggers_sql},
+		{DRIFT_ALL_LEDGERS, relations_sql},
+		{DRIFT_ONE_LEDGER, columns_sql},
+		{DRIFT_ONE_LEDGER, copies_sql},
+		{DRIFT_ONE_LEDGER, grants_sql},
+		{DRIFT_NO_LEDGER, configuration_sql},
+		{DRIFT_NO_LEDGER, access_sql},
+		{DRIFT_NO_LEDGER, functions_sql}
 	};
 
 	for (int i = 0; i < lengthof(checks); i++)
 	{
-		DriftAttempt attempt = {.run = run,.sql = checks[i]};
+		DriftAttempt attempt = {.run = run,.check = &checks[i]};
 		const char *why = VerifyAttempt(DriftWork, &attempt);
 
 		if (why != NULL)

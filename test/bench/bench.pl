@@ -16,7 +16,7 @@ my $rounds = $quick ? 3 : 5;
 my $million = $quick ? 100_000 : 1_000_000;
 my @connect = ('-h', $work, '-p', 5432);
 my @results;
-my @notes;
+$| = 1;				# shown as it is measured
 
 # ---------------- the server ----------------
 
@@ -673,7 +673,7 @@ sub bench_verify
 {
 	fresh_tables();
 	my $small = 10_000;
-	my $middle = 500_000;
+	my $middle = $quick ? 500_000 : 1_000_000;
 	my $large = $quick ? 1_000_000 : 5_000_000;
 	my (%rate, $greatest);
 	for my $rows ($small, $middle, $large)
