@@ -22,6 +22,28 @@ CREATE AGGREGATE llm_audit.sha256_agg(bytea) (
 COMMENT ON AGGREGATE llm_audit.sha256_agg(bytea) IS
 	'SHA-256 over the values one after another: say in which order';
 
+CREATE FUNCTION llm_audit.runs_add(state internal, number bigint)
+	RETURNS internal
+	LANGUAGE c IMMUTABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_runs_add';
+COMMENT ON FUNCTION llm_audit.runs_add(internal, bigint) IS
+	'transition function of runs_agg';
+
+CREATE FUNCTION llm_audit.runs_end(state internal) RETURNS bigint[]
+	LANGUAGE c IMMUTABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_runs_end';
+COMMENT ON FUNCTION llm_audit.runs_end(internal) IS
+	'final function of runs_agg';
+
+CREATE AGGREGATE llm_audit.runs_agg(bigint) (
+	SFUNC = llm_audit.runs_add,
+	STYPE = internal,
+	FINALFUNC = llm_audit.runs_end,
+	FINALFUNC_MODIFY = READ_ONLY
+);
+COMMENT ON AGGREGATE llm_audit.runs_agg(bigint) IS
+	'runs of numbers that follow one another, out of ascending numbers: the first numbers of all runs, then the last ones; raises 22023 if they do not ascend';
+
 CREATE FUNCTION llm_audit.purge_condition(leaf regclass, at timestamptz)
 	RETURNS text
 	LANGUAGE c STABLE STRICT

@@ -316,25 +316,24 @@ AppendReceiptHead(StringInfo sql, const Segment *seg, const Receipt *receipt)
 
 /*
  * Appends the receipts of the rows that the query "gone" returns: runs of
- * positions, their number and a digest of their hashes, for each lane.
+ * positions, their number and a digest of their hashes, for each lane.  The
+ * rows are sorted once; runs_agg sees to it that they come in that order, so
+ * that it is the digest's too.
  */
 static void
 AppendReceipts(StringInfo sql, const Segment *seg, const Receipt *receipt)
 {
 	appendStringInfoString(sql,
-						   ", numbered AS (SELECT *, chain_seq - row_number() OVER"
-						   " (PARTITION BY chain_lane ORDER BY chain_seq) AS run FROM gone),"
-						   " runs AS (SELECT chain_lane, array_agg(first ORDER BY first) AS firsts,"
-						   " array_agg(last ORDER BY first) AS lasts FROM (SELECT chain_lane,"
-						   " min(chain_seq) AS first, max(chain_seq) AS last FROM numbered"
-						   " GROUP BY chain_lane, run) AS r GROUP BY chain_lane),"
-						   " sums AS (SELECT chain_lane, count(*) AS n,"
-						   " llm_audit.sha256_agg(row_hash ORDER BY chain_seq) AS digest"
-						   " FROM numbered GROUP BY chain_lane) ");
+						   ", sums AS (SELECT chain_lane,"
+						   " llm_audit.runs_agg(chain_seq) AS runs, count(*) AS n,"
+						   " llm_audit.sha256_agg(row_hash) AS digest"
+						   " FROM (SELECT * FROM gone ORDER BY chain_lane, chain_seq) AS r"
+						   " GROUP BY chain_lane) ");
 	AppendReceiptHead(sql, seg, receipt);
 	appendStringInfoString(sql,
-						   "chain_lane, firsts, lasts, n, digest FROM runs JOIN sums"
-						   " USING (chain_lane) RETURNING row_count");
+						   "chain_lane, runs[:cardinality(runs) / 2],"
+						   " runs[cardinality(runs) / 2 + 1:], n, digest"
+						   " FROM sums RETURNING row_count");
 }
 
 /* Runs a statement with the permit and adds up the receipts it returns. */

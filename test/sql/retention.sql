@@ -182,3 +182,6 @@ SELECT segment, action, row_count > 0 AS rows, why_not FROM llm_audit.purge('ent
 SELECT * FROM llm_audit.verify();
 SELECT llm_audit.sha256_agg(b ORDER BY n) = sha256('abc') AS same, llm_audit.sha256_agg(b) FILTER (WHERE false) IS NULL AS none
 	FROM (VALUES (1, 'a'::bytea), (2, NULL), (3, 'bc')) v (n, b);
+SELECT llm_audit.runs_agg(n ORDER BY n) AS runs, llm_audit.runs_agg(n) FILTER (WHERE false) IS NULL AS none
+	FROM (VALUES (1), (2), (3), (7), (NULL), (9), (10)) v (n);
+SELECT llm_audit.runs_agg(n ORDER BY n DESC) FROM generate_series(1, 2) AS n;
