@@ -70,39 +70,46 @@ COMMENT ON FUNCTION llm_audit.active_holds() IS
 	'legal holds in force now, and the freezes around open incidents';
 REVOKE EXECUTE ON FUNCTION llm_audit.active_holds() FROM PUBLIC;
 
--- What a person's name can stand as in a ledger: under every live key as a
--- pseudonym, and as it is where masking would have left it so.
-CREATE FUNCTION llm_audit.hold_names(value text, kind text, hashed boolean)
-	RETURNS text[]
+-- What a name can stand as in a ledger.  A column's policy may keep more than
+-- mask() leaves, it may have been another one when a row was written, and
+-- masking may have been off; a name too many only holds more.
+CREATE FUNCTION llm_audit.hold_names(value text, kind text) RETURNS text[]
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	names text[] := '{}';
-	masking boolean := llm_audit.setting('masking')::boolean;
-	keyed boolean := llm_audit.key_problem() IS NULL;
+	masked text;
 BEGIN
 	IF value IS NULL THEN
 		RETURN NULL;
-	END IF;
-	IF keyed THEN
-		names := llm_audit.pseudonym(value, kind);
-	ELSIF masking THEN
+	ELSIF llm_audit.key_problem() IS NULL THEN
+		masked := llm_audit.mask(value);
+		RETURN ARRAY(SELECT DISTINCT n FROM unnest(llm_audit.pseudonym(value, kind)
+			|| ARRAY[value, nullif(masked, '<WITHHELD>')]) AS n WHERE n IS NOT NULL);
+	ELSIF llm_audit.setting('masking')::boolean THEN
 		RAISE EXCEPTION 'a person cannot be held without a key: rows have pseudonyms'
 			USING ERRCODE = 'config_file_error', HINT = llm_audit.key_problem();
 	END IF;
-	IF NOT masking
-		OR keyed AND split_part(value, ':', 1) = ANY (llm_audit.key_ids())
-		OR NOT hashed AND llm_audit.mask(value) = value
-	THEN
-		names := names || value;
-	END IF;
-	RETURN names;
+	RETURN ARRAY[value];
 END
 $$;
-COMMENT ON FUNCTION llm_audit.hold_names(text, text, boolean) IS
-	'what a value can stand as in a column of this name: pseudonyms under all live keys, and itself where it would be kept';
-REVOKE EXECUTE ON FUNCTION llm_audit.hold_names(text, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION llm_audit.hold_names(text, text) IS
+	'what a value can stand as in a column of this name: pseudonyms under all live keys, itself, and what masking makes of it';
+REVOKE EXECUTE ON FUNCTION llm_audit.hold_names(text, text) FROM PUBLIC;
+
+-- What the scope of a hold, and the event of its placing, say of a person.
+CREATE FUNCTION llm_audit.shown_names(names text[], value text, hashed boolean)
+	RETURNS jsonb
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN cardinality(names) > 1 AND (hashed OR llm_audit.mask(value) <> value)
+			AND split_part(value, ':', 1) <> ALL (llm_audit.key_ids())
+		THEN to_jsonb(array_remove(names, value)) ELSE to_jsonb(names) END
+$$;
+COMMENT ON FUNCTION llm_audit.shown_names(text[], text, boolean) IS
+	'names for which a hold looks without the person''s own, where rows do not have it either; part of place_hold()';
+REVOKE EXECUTE ON FUNCTION llm_audit.shown_names(text[], text, boolean) FROM PUBLIC;
 
 -- A key that is gone again when somebody asks would be forgotten, so the keys
 -- are noted wherever holds matter.
@@ -286,10 +293,10 @@ BEGIN
 	h.ticket := ticket;
 	h.reason := reason;
 	h.request_ids := (SELECT array_agg(DISTINCT n) FROM jsonb_array_elements_text(scope -> 'request_ids') AS r
-		CROSS JOIN unnest(llm_audit.hold_names(r, 'request_id', false)) AS n);
-	h.actor_ids := llm_audit.hold_names(scope ->> 'actor_id', 'actor_id', false);
-	h.end_user_ids := llm_audit.hold_names(scope ->> 'end_user_id', 'end_user_id', true);
-	h.customer_keys := llm_audit.hold_names(scope ->> 'customer', 'customer_key', true);
+		CROSS JOIN unnest(llm_audit.hold_names(r, 'request_id')) AS n);
+	h.actor_ids := llm_audit.hold_names(scope ->> 'actor_id', 'actor_id');
+	h.end_user_ids := llm_audit.hold_names(scope ->> 'end_user_id', 'end_user_id');
+	h.customer_keys := llm_audit.hold_names(scope ->> 'customer', 'customer_key');
 	IF scope ? 'customer' AND llm_audit.key_problem() IS NULL THEN
 		h.customer_tokens := ARRAY(SELECT DISTINCT t
 			FROM unnest(llm_audit.compute_tokens(scope ->> 'customer', NULL)) AS t);
@@ -305,8 +312,9 @@ BEGIN
 	h.occurred_to := llm_audit.parse_time(scope ->> 'occurred_to');
 	h.kinds := (SELECT array_agg(k) FROM jsonb_array_elements_text(scope -> 'kinds') AS k);
 	h.scope := scope || jsonb_strip_nulls(jsonb_build_object('request_ids', to_jsonb(h.request_ids),
-		'actor_id', to_jsonb(h.actor_ids), 'end_user_id', to_jsonb(h.end_user_ids),
-		'customer', to_jsonb(h.customer_keys)));
+		'actor_id', llm_audit.shown_names(h.actor_ids, scope ->> 'actor_id', false),
+		'end_user_id', llm_audit.shown_names(h.end_user_ids, scope ->> 'end_user_id', true),
+		'customer', llm_audit.shown_names(h.customer_keys, scope ->> 'customer', true)));
 	h.placed_at := clock_timestamp();
 	h.placed_by := session_user;
 	h.until := until;
@@ -317,7 +325,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION llm_audit.place_hold(text, text, jsonb, timestamptz) IS
-	'keeps what the scope covers, all its keys at once, whatever policies say, from the commit on, rows that arrive later too; persons are found under all live keys and their names not stored; until NULL: until release_hold(); waits for a purge that is under way; returns the hold''s id; recorded; for llm_audit_compliance';
+	'keeps what the scope covers, all its keys at once, whatever policies say, from the commit on, rows that arrive later too; persons are found under all live keys and their names kept only as long as it stands; until NULL: until release_hold(); waits for a purge that is under way; returns the hold''s id; recorded; for llm_audit_compliance';
 REVOKE EXECUTE ON FUNCTION llm_audit.place_hold(text, text, jsonb, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.place_hold(text, text, jsonb, timestamptz)
 	TO llm_audit_compliance;
@@ -344,7 +352,12 @@ BEGIN
 			USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
 	UPDATE llm_audit.legal_hold x SET released_at = clock_timestamp(),
-			released_by = session_user, release_reason = reason
+			released_by = session_user, release_reason = reason,
+			-- a name was needed for as long as somebody looked for it
+			end_user_ids = CASE WHEN end_user_ids IS NOT NULL THEN
+				ARRAY(SELECT jsonb_array_elements_text(x.scope -> 'end_user_id')) END,
+			customer_keys = CASE WHEN customer_keys IS NOT NULL THEN
+				ARRAY(SELECT jsonb_array_elements_text(x.scope -> 'customer')) END
 		WHERE x.hold_id = id;
 END
 $$;
@@ -359,12 +372,18 @@ CREATE FUNCTION llm_audit.guard_legal_hold() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+	free text[] := CASE WHEN TG_OP = 'UPDATE' AND NEW.released_at IS NOT NULL
+		THEN '{released_at,released_by,release_reason,end_user_ids,customer_keys}'
+		ELSE '{released_at,released_by,release_reason}' END;
 BEGIN
 	IF TG_OP <> 'UPDATE' THEN
 		RAISE EXCEPTION 'holds are released with llm_audit.release_hold(), not removed'
 			USING ERRCODE = 'insufficient_privilege';
-	ELSIF OLD.released_at IS NOT NULL OR (to_jsonb(NEW) - '{released_at,released_by,release_reason}'::text[])
-		<> (to_jsonb(OLD) - '{released_at,released_by,release_reason}'::text[])
+	ELSIF OLD.released_at IS NOT NULL OR to_jsonb(NEW) - free <> to_jsonb(OLD) - free
+		-- names go with the release, none comes
+		OR NOT coalesce(NEW.end_user_ids <@ OLD.end_user_ids, NEW.end_user_ids IS NULL AND OLD.end_user_ids IS NULL)
+		OR NOT coalesce(NEW.customer_keys <@ OLD.customer_keys, NEW.customer_keys IS NULL AND OLD.customer_keys IS NULL)
 	THEN
 		RAISE EXCEPTION 'a hold can be released and not be changed otherwise'
 			USING ERRCODE = 'insufficient_privilege';
@@ -544,8 +563,8 @@ COMMENT ON FUNCTION llm_audit.segment_holds(llm_audit.ledger_segment) IS
 REVOKE EXECUTE ON FUNCTION llm_audit.segment_holds(llm_audit.ledger_segment) FROM PUBLIC;
 
 -- The query for the rows of a segment that are held; NULL if no hold can
--- concern any.  Rows of ledgers that do not have what a hold asks for (the
--- text of a call does not say who made it) are held with the call of their
+-- concern any.  Rows that do not have what a hold asks for (the text of a call
+-- does not say who made it, usage need not) are held with the call of their
 -- request.
 CREATE FUNCTION llm_audit.hold_query(leaf regclass) RETURNS text
 LANGUAGE plpgsql STABLE
@@ -557,6 +576,7 @@ DECLARE
 	calls llm_audit.ledger;
 	c record;
 	cc record;
+	k record;
 	leads text[];
 	lead text;
 	parts text[] := '{}';
@@ -593,13 +613,18 @@ BEGIN
 		WHERE r.schema_name = 'llm_audit' AND r.relation_name = 'llm_call';
 	IF c.request IS NOT NULL AND l.ledger_id <> calls.ledger_id THEN
 		cc := llm_audit.hold_columns(calls);
-		lacking := ' AND (' || concat_ws(' OR ',
-			'h.customer_keys IS NOT NULL OR h.lead = ''customer''',
-			CASE WHEN c.actor IS NULL THEN 'h.actor_ids IS NOT NULL OR h.lead = ''actor''' END,
-			CASE WHEN c.end_user IS NULL THEN 'h.end_user_ids IS NOT NULL OR h.lead = ''end_user''' END,
-			CASE WHEN c.service IS NULL THEN 'h.service_name IS NOT NULL' END,
-			CASE WHEN c.organization IS NULL THEN 'h.organization_id IS NOT NULL' END,
-			'h.occurred_from IS NOT NULL OR h.occurred_to IS NOT NULL') || ')'
+		lacking := 'h.customer_keys IS NOT NULL OR h.lead = ''customer'' OR h.occurred_from IS NOT NULL OR h.occurred_to IS NOT NULL';
+		FOR k IN SELECT * FROM (VALUES ('h.actor_ids IS NOT NULL OR h.lead = ''actor''', c.actor),
+				('h.end_user_ids IS NOT NULL OR h.lead = ''end_user''', c.end_user),
+				('h.service_name IS NOT NULL', c.service),
+				('h.organization_id IS NOT NULL', c.organization)) AS v (condition, col)
+		LOOP
+			-- a column that some rows leave empty is as good as none
+			lacking := lacking || CASE WHEN k.col IS NULL THEN ' OR ' || k.condition
+				ELSE format(' OR (%s) AND EXISTS (SELECT FROM ONLY %s n WHERE n.%I IS NULL)',
+					k.condition, leaf, k.col) END;
+		END LOOP;
+		lacking := ' AND (' || lacking || ')'
 			|| CASE WHEN s.environment = '' THEN '' ELSE format(' AND q.environment = %L', s.environment) END;
 		FOREACH lead IN ARRAY leads LOOP
 			part := llm_audit.hold_join('llm_audit.llm_call', 'q', cc, lead, lacking);

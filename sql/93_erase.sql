@@ -292,7 +292,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	WITH erasable AS (
 		SELECT l.ledger_id, k.column_name, k.column_number,
-			p.on_write = 'hash' AS is_subject,
+			p.on_write = 'hash' OR k.column_name IN ('actor_id', 'end_user_id', 'customer_key')
+				AS is_subject,
 			CASE WHEN l.builtin AND k.column_name IN
 				('end_user_id', 'customer_key', 'operation_number')
 				THEN 'customer' ELSE k.column_name::text END AS part
@@ -302,9 +303,8 @@ AS $$
 		WHERE k.erasable
 	), named AS (
 		SELECT e.*, format('t.%I::text = ANY (%L)', e.column_name,
-			llm_audit.pseudonym(subject, e.column_name::text)
-				|| CASE WHEN subject ~ '^[^:]+:[A-Za-z0-9_-]{32}$'
-					THEN ARRAY[subject] ELSE '{}' END) AS test
+			-- as given too: a policy may have kept it, or there was none
+			llm_audit.pseudonym(subject, e.column_name::text) || subject) AS test
 		FROM erasable e WHERE e.is_subject
 	)
 	SELECT n.ledger_id, n.part, '(' || string_agg(n.test, ' OR ' ORDER BY n.column_number) || ')',
