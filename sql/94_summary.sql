@@ -85,6 +85,40 @@ SELECT pg_catalog.pg_extension_config_dump('llm_audit.summarised_day', '');
 GRANT SELECT ON llm_audit.usage_summary, llm_audit.summarised_day
 	TO llm_audit_compliance, llm_audit_auditor;
 
+CREATE FUNCTION llm_audit.is_final(for_environment text, for_day date)
+	RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM llm_audit.summarised_day d
+		WHERE d.environment = for_environment AND d.day = for_day AND d.final)
+$$;
+COMMENT ON FUNCTION llm_audit.is_final(text, date) IS
+	'whether usage_summary has a day for good';
+REVOKE EXECUTE ON FUNCTION llm_audit.is_final(text, date) FROM PUBLIC;
+
+-- Default segments are never closed.  A row that comes late into one was
+-- inserted by a transaction that began on its day and holds its lock; of a
+-- prepared one nothing says when it began.
+CREATE FUNCTION llm_audit.has_late_writer(for_environment text, for_day date)
+	RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM llm_audit.ledger_segment s
+		JOIN llm_audit.ledger l USING (ledger_id)
+		JOIN pg_locks k ON k.relation = llm_audit.leaf_of(s)
+		LEFT JOIN pg_stat_activity a ON a.pid = k.pid
+		WHERE l.role = 'llm_call' AND s.environment = for_environment AND s.is_default
+			AND k.locktype = 'relation' AND k.granted AND k.mode = 'RowExclusiveLock'
+			AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+			AND (a.xact_start IS NULL
+				OR a.xact_start < (for_day + 1)::timestamp AT TIME ZONE 'UTC'))
+$$;
+COMMENT ON FUNCTION llm_audit.has_late_writer(text, date) IS
+	'whether a transaction under way may have recorded calls of a day in the default segment; part of summarise_day()';
+REVOKE EXECUTE ON FUNCTION llm_audit.has_late_writer(text, date) FROM PUBLIC;
+
 -- No row can come into a closed segment, nor can one come into the default
 -- segment with a time that lies behind by more than a transaction's length.
 CREATE FUNCTION llm_audit.day_is_final(for_environment text, for_day date)
@@ -131,7 +165,8 @@ BEGIN
 	IF FOUND THEN
 		RETURN total;
 	END IF;
-	is_final := llm_audit.day_is_final(for_environment, for_day);
+	is_final := llm_audit.day_is_final(for_environment, for_day)
+		AND NOT llm_audit.has_late_writer(for_environment, for_day);
 	DELETE FROM llm_audit.usage_summary u
 		WHERE u.environment = for_environment AND u.day = for_day;
 	WITH call AS (
@@ -140,17 +175,19 @@ BEGIN
 			coalesce(c.currency::text, '') AS money, c.status, c.limit_id, c.cache_hit,
 			c.input_tokens, c.output_tokens, c.cache_read_input_tokens,
 			c.cache_creation_input_tokens, c.reasoning_output_tokens, c.cost,
-			c.duration_ms, c.time_to_first_chunk_ms,
-			count(*) OVER (PARTITION BY c.organization_id, c.service_name,
-				c.provider_name, c.request_model, c.route_id, c.currency) AS n
+			c.duration_ms, c.time_to_first_chunk_ms
 		FROM llm_audit.llm_call c
 		WHERE c.environment = for_environment
 			AND c.recorded_at >= for_day::timestamp AT TIME ZONE 'UTC'
 			AND c.recorded_at < (for_day + 1)::timestamp AT TIME ZONE 'UTC'
-	), merged AS (
-		SELECT call.*, CASE WHEN n < 5
-			THEN count(*) OVER (PARTITION BY organization_id, money, n < 5) ELSE n END AS m
+	), counted AS (
+		SELECT call.*, count(*) OVER (PARTITION BY organization_id, service_name,
+			provider, model, route, money) AS n
 		FROM call
+	), merged AS (
+		SELECT counted.*, CASE WHEN n < 5
+			THEN count(*) OVER (PARTITION BY organization_id, money, n < 5) ELSE n END AS m
+		FROM counted
 	), final AS (
 		SELECT CASE WHEN m < 5 THEN '*' ELSE organization_id END AS organization,
 			CASE WHEN n < 5 THEN '*' ELSE service_name END AS service,
@@ -225,9 +262,7 @@ AS $$
 	SELECT l.role <> 'llm_call' OR s.upper < 'infinity' AND NOT EXISTS (
 		SELECT FROM generate_series(date_trunc('day', s.lower AT TIME ZONE 'UTC'),
 			s.upper AT TIME ZONE 'UTC' - interval '1 microsecond', interval '1 day') AS d (day)
-		LEFT JOIN llm_audit.summarised_day x ON x.environment = s.environment
-			AND x.day = d.day::date
-		WHERE x.final IS NOT TRUE)
+		WHERE NOT llm_audit.is_final(s.environment, d.day::date))
 	FROM llm_audit.segment_of(leaf) s JOIN llm_audit.ledger l USING (ledger_id)
 $$;
 COMMENT ON FUNCTION llm_audit.is_summarised(regclass) IS
