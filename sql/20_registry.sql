@@ -279,6 +279,25 @@ COMMENT ON COLUMN llm_audit.seen_key.first_seen IS
 	'when a hold was placed, a segment closed or a purge begun with it for the first time';
 SELECT pg_catalog.pg_extension_config_dump('llm_audit.seen_key', '');
 
+-- A key that was forgotten would be live for holds that do not know it.
+CREATE FUNCTION llm_audit.guard_kept_rows() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE EXCEPTION 'rows of % are never changed or removed', TG_TABLE_NAME
+		USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+COMMENT ON FUNCTION llm_audit.guard_kept_rows() IS
+	'statement trigger of tables whose rows stay: refuses what does not add rows';
+REVOKE EXECUTE ON FUNCTION llm_audit.guard_kept_rows() FROM PUBLIC;
+
+CREATE TRIGGER llm_audit_kept BEFORE UPDATE OR DELETE OR TRUNCATE
+	ON llm_audit.seen_key FOR EACH STATEMENT
+	EXECUTE FUNCTION llm_audit.guard_kept_rows();
+ALTER TABLE llm_audit.seen_key ENABLE ALWAYS TRIGGER llm_audit_kept;
+
 CREATE FUNCTION llm_audit.config_changed() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'llm_audit_config_changed';
 COMMENT ON FUNCTION llm_audit.config_changed() IS

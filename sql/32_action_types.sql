@@ -412,6 +412,7 @@ VALUES
 	('legal_hold.released', 'retention', true, 'a hold ended'),
 	('legal_hold.listed', 'retention', false, 'holds were listed'),
 	('purge.run', 'retention', true, 'rows that had expired were removed'),
+	('purge.failed', 'retention', false, 'a segment could not be purged'),
 	('purge.refused', 'retention', false, 'an attempt to remove rows that must be kept was refused'),
 	('subject.erased', 'retention', true, 'the data of a person were erased'),
 	('subject.erasure_refused', 'retention', false, 'data of a person could not be erased because they are held'),

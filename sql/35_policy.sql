@@ -478,10 +478,9 @@ BEGIN
 			AND a.attname = set_field_policy.column_name) = 'bytea'::regtype
 		THEN 'keep' ELSE 'mask' END);
 	weaker := llm_audit.policy_weakens(old, new);
-	IF weaker AND coalesce(btrim(reason), '') = '' THEN
-		RAISE EXCEPTION 'a reason is needed to weaken the policy of column "%" of ledger "%"',
-				column_name, ledger
-			USING ERRCODE = 'invalid_parameter_value';
+	IF weaker THEN
+		PERFORM llm_audit.require_reason(reason,
+			format('weaken the policy of column "%s" of ledger "%s"', column_name, ledger));
 	END IF;
 
 	INSERT INTO llm_audit.field_policy VALUES (new.*)
@@ -492,6 +491,7 @@ BEGIN
 			changed_by = EXCLUDED.changed_by;
 	IF new.encrypt THEN
 		PERFORM llm_audit.prepare_encryption(ledger, new);
+		PERFORM llm_audit.warn_of_sealed_archives(l);
 	END IF;
 	PERFORM llm_audit.record_own_event(
 		CASE WHEN weaker THEN 'field_policy.weakened' ELSE 'field_policy.changed' END,

@@ -105,10 +105,7 @@ AS $$
 DECLARE
 	wrapped int;
 BEGIN
-	IF reason IS NULL OR reason !~ '\S' THEN
-		RAISE EXCEPTION 'a reason is needed to wrap data keys anew'
-			USING ERRCODE = 'invalid_parameter_value';
-	END IF;
+	PERFORM llm_audit.require_reason(reason, 'wrap data keys anew');
 	wrapped := llm_audit.wrap_data_keys();
 	PERFORM llm_audit.record_own_event('data_key.rewrapped', 'data_key', NULL, reason,
 		jsonb_build_object('keys', wrapped));
@@ -141,10 +138,8 @@ BEGIN
 		RAISE EXCEPTION 'segment % of ledger "%" is open', segment, ledger
 			USING ERRCODE = 'object_not_in_prerequisite_state',
 				HINT = 'Close it with llm_audit.close_segments() first.';
-	ELSIF reason IS NULL OR reason !~ '\S' THEN
-		RAISE EXCEPTION 'a reason is needed to destroy data keys'
-			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
+	PERFORM llm_audit.require_reason(reason, 'destroy data keys');
 	destroyed := llm_audit.remove_data_keys(l.ledger_id, segment);
 	PERFORM llm_audit.record_own_event('data_key.destroyed', 'segment',
 		ledger::text || ' ' || segment, reason,
@@ -306,10 +301,8 @@ BEGIN
 	ELSIF coalesce(service_name, '') = '' THEN
 		RAISE EXCEPTION 'service_name must not be empty'
 			USING ERRCODE = 'invalid_parameter_value';
-	ELSIF reason IS NULL OR reason !~ '\S' THEN
-		RAISE EXCEPTION 'a reason is needed to change who can open originals'
-			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
+	PERFORM llm_audit.require_reason(reason, 'change who can open originals');
 	IF public_key IS NOT NULL THEN
 		SELECT k.public_key, k.openpgp_key_id INTO key_bytes, key_id
 			FROM llm_audit.read_openpgp_key(public_key) k;
@@ -347,19 +340,19 @@ DECLARE
 	present text[] := ARRAY(SELECT concat_ws('-', k.ledger_id, k.segment, k.key_id)
 		FROM llm_audit.data_keys() k);
 BEGIN
-	FOR c IN SELECT s.ledger_id, s.segment, s.schema_name, s.relation_name, e.name
+	FOR c IN SELECT s.ledger_id, s.segment, llm_audit.leaf_of(s) AS leaf, s.relation_name, e.name
 		FROM llm_audit.ledger l
 		JOIN llm_audit.ledger_segment s USING (ledger_id)
 		JOIN llm_audit.field_policy p ON p.ledger_id = l.ledger_id AND p.encrypt
 		CROSS JOIN LATERAL llm_audit.encrypted_column(to_regclass(
 			format('%I.%I', l.schema_name, l.relation_name)), p.column_name) AS e (name)
 		WHERE s.state <> 'purged' AND e.name IS NOT NULL
-			AND to_regclass(format('%I.%I', s.schema_name, s.relation_name)) IS NOT NULL
+			AND llm_audit.leaf_of(s) IS NOT NULL
 	LOOP
 		EXECUTE format('SELECT array_agg(DISTINCT encode(substr(v, 2, 4), ''hex''))
-			FROM (SELECT %I AS v FROM ONLY %I.%I LIMIT 1000) AS r
+			FROM (SELECT %I AS v FROM ONLY %s LIMIT 1000) AS r
 			WHERE length(v) >= 33 AND get_byte(v, 0) = 1',
-			c.name, c.schema_name, c.relation_name) INTO found;
+			c.name, c.leaf) INTO found;
 		missing := missing || ARRAY(SELECT c.relation_name || ' ' || f
 			FROM unnest(found) AS f
 			WHERE concat_ws('-', c.ledger_id, c.segment, f) <> ALL (present));

@@ -256,10 +256,7 @@ AS $$
 DECLARE
 	r llm_audit.mask_rule;
 BEGIN
-	IF coalesce(btrim(reason), '') = '' THEN
-		RAISE EXCEPTION 'a reason is needed to drop a mask rule'
-			USING ERRCODE = 'invalid_parameter_value';
-	END IF;
+	PERFORM llm_audit.require_reason(reason, 'drop a mask rule');
 	UPDATE llm_audit.mask_rule m SET active = false, changed_at = clock_timestamp(),
 			changed_by = session_user
 		WHERE m.name = name AND m.active
@@ -392,10 +389,7 @@ DECLARE
 	removed int;
 BEGIN
 	PERFORM llm_audit.hide_statement();
-	IF coalesce(btrim(reason), '') = '' THEN
-		RAISE EXCEPTION 'a reason is needed to remove terms from a dictionary'
-			USING ERRCODE = 'invalid_parameter_value';
-	END IF;
+	PERFORM llm_audit.require_reason(reason, 'remove terms from a dictionary');
 	d := llm_audit.lock_dictionary(name);
 	IF d.sealed THEN
 		keys := llm_audit.key_ids();
@@ -427,10 +421,7 @@ AS $$
 DECLARE
 	d llm_audit.dictionary;
 BEGIN
-	IF coalesce(btrim(reason), '') = '' THEN
-		RAISE EXCEPTION 'a reason is needed to drop a dictionary'
-			USING ERRCODE = 'invalid_parameter_value';
-	END IF;
+	PERFORM llm_audit.require_reason(reason, 'drop a dictionary');
 	d := llm_audit.lock_dictionary(name);
 	DELETE FROM llm_audit.dictionary_term x WHERE x.dictionary = name;
 	UPDATE llm_audit.dictionary x SET active = false, terms = 0,

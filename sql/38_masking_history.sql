@@ -86,22 +86,9 @@ CREATE TRIGGER llm_audit_stamp BEFORE INSERT OR UPDATE
 	ON llm_audit.dictionary FOR EACH ROW EXECUTE FUNCTION llm_audit.masking_config_stamp();
 
 -- Without a state that was, a version would stand for another one.
-CREATE FUNCTION llm_audit.guard_masking_history() RETURNS trigger
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-	RAISE EXCEPTION 'rows of masking_history are never changed or removed'
-		USING ERRCODE = 'insufficient_privilege';
-END
-$$;
-COMMENT ON FUNCTION llm_audit.guard_masking_history() IS
-	'statement trigger of masking_history: refuses whatever does not add rows';
-REVOKE EXECUTE ON FUNCTION llm_audit.guard_masking_history() FROM PUBLIC;
-
 CREATE TRIGGER llm_audit_guard BEFORE UPDATE OR DELETE OR TRUNCATE
 	ON llm_audit.masking_history FOR EACH STATEMENT
-	EXECUTE FUNCTION llm_audit.guard_masking_history();
+	EXECUTE FUNCTION llm_audit.guard_kept_rows();
 ALTER TABLE llm_audit.masking_history ENABLE ALWAYS TRIGGER llm_audit_guard;
 
 CREATE FUNCTION llm_audit.masking_in_force(masking_version text,

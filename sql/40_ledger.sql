@@ -91,6 +91,22 @@ $$;
 COMMENT ON FUNCTION llm_audit.require_superuser() IS
 	'raises 42501 unless the current user is a superuser';
 
+CREATE FUNCTION llm_audit.require_reason(reason text, purpose text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF coalesce(reason, '') !~ '\S' THEN
+		RAISE EXCEPTION 'a reason is needed to %', purpose
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.require_reason(text, text) IS
+	'raises 22023 if no reason is given for what a function is to do';
+REVOKE EXECUTE ON FUNCTION llm_audit.require_reason(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.require_reason(text, text) TO llm_audit_admin;
+
 -- What changes the registry reads it first, and may do so only one at a time
 -- and as it is now: two that make the same segments would get in each other's
 -- way, and an environment added beside a new ledger would be missing there.
@@ -780,10 +796,7 @@ DECLARE
 	l llm_audit.ledger;
 BEGIN
 	PERFORM llm_audit.lock_registry();
-	IF reason IS NULL OR btrim(reason) = '' THEN
-		RAISE EXCEPTION 'a reason is needed to drop a ledger'
-			USING ERRCODE = 'invalid_parameter_value';
-	END IF;
+	PERFORM llm_audit.require_reason(reason, 'drop a ledger');
 	SELECT * INTO l FROM llm_audit.ledger_of(relation);
 	IF NOT FOUND THEN
 		RAISE EXCEPTION '"%" is not a ledger', relation
@@ -818,10 +831,8 @@ DECLARE
 	relation regclass;
 BEGIN
 	PERFORM llm_audit.lock_registry();
-	IF reason IS NULL OR btrim(reason) = '' THEN
-		RAISE EXCEPTION 'a reason is needed to uninstall llm_audit'
-			USING ERRCODE = 'invalid_parameter_value';
-	ELSIF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = new_owner) THEN
+	PERFORM llm_audit.require_reason(reason, 'uninstall llm_audit');
+	IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = new_owner) THEN
 		RAISE EXCEPTION 'role "%" does not exist', new_owner
 			USING ERRCODE = 'undefined_object';
 	END IF;

@@ -1,5 +1,30 @@
 -- Segments: bounds, making them ahead, closing them.
 
+CREATE FUNCTION llm_audit.segment_of(leaf regclass)
+	RETURNS SETOF llm_audit.ledger_segment
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT s.* FROM llm_audit.ledger_segment s
+	JOIN pg_class c ON c.relname = s.relation_name
+		AND c.relnamespace = to_regnamespace(quote_ident(s.schema_name))
+	WHERE c.oid = leaf
+$$;
+COMMENT ON FUNCTION llm_audit.segment_of(regclass) IS
+	'the registry''s row of a segment; no row if the table is none';
+REVOKE EXECUTE ON FUNCTION llm_audit.segment_of(regclass) FROM PUBLIC;
+
+-- The leaf of a registered segment, or NULL.
+CREATE FUNCTION llm_audit.leaf_of(s llm_audit.ledger_segment) RETURNS regclass
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT to_regclass(format('%I.%I', s.schema_name, s.relation_name))
+$$;
+COMMENT ON FUNCTION llm_audit.leaf_of(llm_audit.ledger_segment) IS
+	'the table of a segment; NULL if there is none';
+REVOKE EXECUTE ON FUNCTION llm_audit.leaf_of(llm_audit.ledger_segment) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.segment_start(at timestamptz, width interval)
 	RETURNS timestamptz
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -60,29 +85,36 @@ COMMENT ON FUNCTION llm_audit.register_segment(uuid, name, name, text, timestamp
 REVOKE EXECUTE ON FUNCTION llm_audit.register_segment(uuid, name, name, text, timestamptz, timestamptz, boolean)
 	FROM PUBLIC;
 
-CREATE FUNCTION llm_audit.record_segment_event(what text, for_ledger uuid,
-		number int) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
--- names are recorded as verify() writes them, whatever the session's setting
-SET quote_all_identifiers = off
-AS $$
-BEGIN
-	INSERT INTO llm_audit.segment_event (environment, event, ledger, ledger_id,
-			segment, leaf, lower, upper, is_default, actor)
-		SELECT coalesce(nullif(s.environment, ''),
-				(SELECT coalesce(min(name) FILTER (WHERE name = 'prod'), min(name))
-					FROM llm_audit.environment)),
-			what, format('%I.%I', l.schema_name, l.relation_name), l.ledger_id,
-			s.segment, format('%I.%I', s.schema_name, s.relation_name),
-			s.lower, s.upper, s.is_default, session_user
-		FROM llm_audit.ledger_segment s JOIN llm_audit.ledger l USING (ledger_id)
-		WHERE s.ledger_id = for_ledger AND s.segment = number;
-END
-$$;
-COMMENT ON FUNCTION llm_audit.record_segment_event(text, uuid, int) IS
-	'appends the creation of a segment to segment_event';
-REVOKE EXECUTE ON FUNCTION llm_audit.record_segment_event(text, uuid, int) FROM PUBLIC;
+-- What became of segments.  Nobody says it, these functions find it out.
+CREATE FUNCTION llm_audit.append_created(ledger_id uuid, segment int) RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+	-- names are recorded as verify() writes them, whatever the session's setting
+	SET quote_all_identifiers = off
+	AS 'MODULE_PATHNAME', 'llm_audit_append_created';
+COMMENT ON FUNCTION llm_audit.append_created(uuid, int) IS
+	'appends the creation of a segment to segment_event, as the registry has it; part of make_segments()';
+REVOKE EXECUTE ON FUNCTION llm_audit.append_created(uuid, int) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.append_closed(leaf regclass) RETURNS boolean
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+	-- names are recorded as verify() writes them, whatever the session's setting
+	SET quote_all_identifiers = off
+	AS 'MODULE_PATHNAME', 'llm_audit_append_closed';
+COMMENT ON FUNCTION llm_audit.append_closed(regclass) IS
+	'closes an open segment that ended llm_audit.seal_grace ago and appends what it holds to segment_event; false if it is no such segment; part of close_segment()';
+REVOKE EXECUTE ON FUNCTION llm_audit.append_closed(regclass) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.append_purged(leaf regclass) RETURNS boolean
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+	-- names are recorded as verify() writes them, whatever the session's setting
+	SET quote_all_identifiers = off
+	AS 'MODULE_PATHNAME', 'llm_audit_append_purged';
+COMMENT ON FUNCTION llm_audit.append_purged(regclass) IS
+	'appends to segment_event what receipts say was purged of a segment since the last time; false if there is nothing; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.append_purged(regclass) FROM PUBLIC;
 
 -- The name of a leaf, by the start of its period.
 CREATE FUNCTION llm_audit.leaf_name(ledger name, environment text,
@@ -187,8 +219,13 @@ DECLARE
 BEGIN
 	LOOP
 		to_time := llm_audit.segment_end(from_time, width);
-		taken := date_trunc('day',
-			llm_audit.first_in_default(branch, from_time, to_time), 'UTC');
+		BEGIN
+			taken := date_trunc('day',
+				llm_audit.first_in_default(branch, from_time, to_time), 'UTC');
+		EXCEPTION WHEN OTHERS THEN
+			-- other ledgers are asked about too: whoever attaches meets the error
+			taken := NULL;
+		END;
 		EXIT WHEN taken IS NULL;
 		IF taken > from_time THEN
 			to_time := taken;
@@ -273,7 +310,7 @@ BEGIN
 		made := made + cardinality(numbers);
 		-- after the round: segment_event records its own segments too
 		FOREACH number IN ARRAY numbers LOOP
-			PERFORM llm_audit.record_segment_event('created', only_ledger, number);
+			PERFORM llm_audit.append_created(only_ledger, number);
 		END LOOP;
 	END LOOP;
 	RETURN made;
@@ -333,7 +370,7 @@ BEGIN
 		END IF;
 		number := llm_audit.register_segment(l.ledger_id, l.schema_name, l.relation_name,
 			'', '-infinity', 'infinity', true);
-		PERFORM llm_audit.record_segment_event('created', l.ledger_id, number);
+		PERFORM llm_audit.append_created(l.ledger_id, number);
 		RETURN 1;
 	END IF;
 
@@ -354,7 +391,7 @@ BEGIN
 		-- Segments that a publisher's registry names keep their numbers.
 		FOR s IN SELECT * FROM llm_audit.ledger_segment r
 			WHERE r.ledger_id = l.ledger_id AND r.environment = e AND r.state <> 'purged'
-				AND to_regclass(format('%I.%I', r.schema_name, r.relation_name)) IS NULL
+				AND llm_audit.leaf_of(r) IS NULL
 			ORDER BY r.segment
 		LOOP
 			PERFORM llm_audit.build_leaf(l, e, s.relation_name,
@@ -374,7 +411,7 @@ BEGIN
 	-- Not before segment_event itself has a segment for today: a row in its
 	-- default segment would stand in the way of attaching that.
 	FOREACH number IN ARRAY defaults LOOP
-		PERFORM llm_audit.record_segment_event('created', l.ledger_id, number);
+		PERFORM llm_audit.append_created(l.ledger_id, number);
 	END LOOP;
 	RETURN made;
 END
@@ -401,7 +438,7 @@ BEGIN
 		EXIT WHEN NOT FOUND;
 		BEGIN
 			number := llm_audit.make_segment(d.ledger_id, d.environment, d.from_time, d.to_time);
-			PERFORM llm_audit.record_segment_event('created', d.ledger_id, number);
+			PERFORM llm_audit.append_created(d.ledger_id, number);
 			tries := 0;
 		EXCEPTION WHEN OTHERS THEN
 			tries := tries OPERATOR(pg_catalog.+) 1;
@@ -434,16 +471,11 @@ SET quote_all_identifiers = off
 AS $$
 DECLARE
 	s llm_audit.ledger_segment;
-	l llm_audit.ledger;
-	classes text := 'NULL::text[]';
 	timeout text := current_setting('lock_timeout');
 BEGIN
 	PERFORM llm_audit.require_superuser();
 	PERFORM llm_audit.require_read_committed();
-	SELECT r.* INTO s FROM llm_audit.ledger_segment r
-		JOIN pg_catalog.pg_class c ON c.relname = r.relation_name
-			AND c.relnamespace = to_regnamespace(quote_ident(r.schema_name))
-		WHERE c.oid = close_segment.segment;
+	SELECT * INTO s FROM llm_audit.segment_of(close_segment.segment);
 	IF NOT FOUND THEN
 		RAISE EXCEPTION '"%" is not a ledger segment', close_segment.segment
 			USING ERRCODE = 'wrong_object_type';
@@ -468,47 +500,8 @@ BEGIN
 	IF s.state <> 'open' THEN
 		RETURN false;
 	END IF;
-	SELECT * INTO l FROM llm_audit.ledger WHERE ledger_id = s.ledger_id;
 	PERFORM llm_audit.note_keys();
-	-- an enrolled table may mean something else by a column of that name
-	IF EXISTS (SELECT FROM pg_catalog.pg_attribute
-		WHERE attrelid = close_segment.segment AND attname = 'data_class'
-			AND NOT attisdropped AND atttypid = 'text'::regtype)
-	THEN
-		classes := format('(SELECT array_agg(DISTINCT data_class ORDER BY data_class) FROM %s
-			WHERE data_class IN (''public'', ''internal'', ''personal'', ''banking_secrecy''))',
-			close_segment.segment);
-	END IF;
-
-	EXECUTE format($q$
-		INSERT INTO llm_audit.segment_event (environment, event, ledger, ledger_id,
-				segment, leaf, lower, upper, is_default, row_count,
-				max_retain_until, data_classes, lanes, first_seqs, last_seqs,
-				last_hashes, lane_digests, actor)
-			WITH lane AS (
-				SELECT chain_lane, count(*) AS n, min(chain_seq) AS first_seq,
-					llm_audit.sha256_agg(row_hash ORDER BY chain_seq) AS digest,
-					max(chain_seq) AS last_seq, max(retain_until) AS retained,
-					bool_or(retain_until IS NULL) AS forever
-				FROM %1$s GROUP BY chain_lane)
-			SELECT $1, 'closed', $2, $3, $4, $5, $6, $7, false,
-				coalesce(sum(lane.n), 0),
-				CASE WHEN bool_or(lane.forever) THEN NULL ELSE max(lane.retained) END,
-				%2$s,
-				coalesce(array_agg(lane.chain_lane ORDER BY lane.chain_lane), '{}'),
-				coalesce(array_agg(lane.first_seq ORDER BY lane.chain_lane), '{}'),
-				coalesce(array_agg(lane.last_seq ORDER BY lane.chain_lane), '{}'),
-				coalesce(array_agg(r.row_hash ORDER BY lane.chain_lane), '{}'),
-				coalesce(array_agg(lane.digest ORDER BY lane.chain_lane), '{}'),
-				session_user
-			FROM lane JOIN %1$s r ON r.chain_lane = lane.chain_lane
-				AND r.chain_seq = lane.last_seq
-		$q$, close_segment.segment, classes)
-		USING s.environment, format('%I.%I', l.schema_name, l.relation_name), l.ledger_id,
-			s.segment, format('%I.%I', s.schema_name, s.relation_name), s.lower, s.upper;
-	UPDATE llm_audit.ledger_segment r SET state = 'closed', closed_at = clock_timestamp()
-		WHERE r.ledger_id = s.ledger_id AND r.segment = s.segment;
-	RETURN true;
+	RETURN llm_audit.append_closed(close_segment.segment);
 END
 $$;
 COMMENT ON FUNCTION llm_audit.close_segment(regclass) IS
@@ -522,7 +515,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT x.leaf FROM llm_audit.ledger_segment s
 	JOIN llm_audit.ledger l USING (ledger_id)
-	CROSS JOIN to_regclass(format('%I.%I', s.schema_name, s.relation_name)) AS x (leaf)
+	CROSS JOIN llm_audit.leaf_of(s) AS x (leaf)
 	WHERE s.state = 'open' AND s.upper < 'infinity'
 		AND s.upper + llm_audit.setting('seal_grace')::interval <= clock_timestamp()
 		AND x.leaf <> ALL (done)

@@ -124,14 +124,12 @@ DECLARE
 	filled boolean;
 	names text[] := '{}';
 BEGIN
-	FOR s IN SELECT g.schema_name, g.relation_name,
-			to_regclass(format('%I.%I', g.schema_name, g.relation_name)) AS leaf
+	FOR s IN SELECT g.relation_name, llm_audit.leaf_of(g) AS leaf
 		FROM llm_audit.ledger_segment g JOIN llm_audit.ledger l USING (ledger_id)
 		WHERE g.is_default AND l.partitioned AND g.state <> 'purged'
 	LOOP
 		CONTINUE WHEN s.leaf IS NULL OR pg_relation_size(s.leaf) = 0;
-		EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %I.%I)',
-			s.schema_name, s.relation_name) INTO filled;
+		EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s)', s.leaf) INTO filled;
 		IF filled THEN
 			names := names || s.relation_name::text;
 		END IF;
@@ -221,6 +219,82 @@ COMMENT ON FUNCTION llm_audit.readiness_schedule() IS
 	'the part of readiness() that looks for jobs of pg_cron; ok NULL: there may be another scheduler';
 REVOKE EXECUTE ON FUNCTION llm_audit.readiness_schedule() FROM PUBLIC;
 
+-- What pg_cron says of its last run of maintenance; NULL: that all is well, or
+-- nothing.
+CREATE FUNCTION llm_audit.scheduled_failure(OUT scheduled boolean, OUT problem text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	last record;
+BEGIN
+	scheduled := false;
+	IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') OR to_regclass('cron.job') IS NULL THEN
+		RETURN;
+	END IF;
+	EXECUTE 'SELECT EXISTS (SELECT FROM cron.job WHERE active AND database = current_database()
+			AND command ~ ''llm_audit\.run_maintenance\M'')' INTO scheduled;
+	-- older versions of pg_cron do not have it
+	IF scheduled AND to_regclass('cron.job_run_details') IS NOT NULL THEN
+		EXECUTE 'SELECT d.status, d.return_message, d.start_time FROM cron.job_run_details d
+			WHERE d.database = current_database() AND d.command ~ ''llm_audit\.run_maintenance\M''
+				AND d.status IN (''succeeded'', ''failed'')
+			ORDER BY d.runid DESC LIMIT 1' INTO last;
+		IF last.status = 'failed' THEN
+			problem := format('pg_cron''s last run%s failed: %s',
+				to_char(last.start_time AT TIME ZONE 'UTC', '" of" YYYY-MM-DD HH24:MI "UTC"'),
+				left(last.return_message, 200));
+		END IF;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.scheduled_failure() IS
+	'whether pg_cron has a job that runs maintenance, and why its last run failed, if it did; part of readiness()';
+REVOKE EXECUTE ON FUNCTION llm_audit.scheduled_failure() FROM PUBLIC;
+
+-- A job that is there may fail every night, or never be run.  Each step that
+-- has been run is asked about by itself: some are left out on purpose.
+CREATE FUNCTION llm_audit.readiness_maintenance()
+	RETURNS TABLE (item text, ok boolean, hint text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	job record;
+	problems text[];
+	fresh boolean := coalesce((SELECT min(l.created_at) > clock_timestamp() - interval '2 days'
+		FROM llm_audit.ledger l), true);
+	ran boolean := EXISTS (SELECT FROM llm_audit.maintenance_log);
+BEGIN
+	SELECT * INTO job FROM llm_audit.scheduled_failure();
+	IF NOT ran AND NOT job.scheduled THEN
+		RETURN;					-- who schedules it, if anybody, cannot be seen
+	END IF;
+	SELECT array_agg(format('step "%s" %s', s.step, CASE
+			WHEN s.last_run < clock_timestamp() - interval '2 days' THEN
+				format('was last run at %s UTC', to_char(s.last_run AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'))
+			ELSE format('has not been done without a failure %s%s',
+				coalesce('since ' || to_char(s.last_good AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'yet'),
+				(SELECT ': ' || left(m.problems[1], 200) FROM llm_audit.maintenance_log m
+					WHERE m.step = s.step AND m.failed > 0 ORDER BY m.finished_at DESC LIMIT 1)) END)
+			ORDER BY array_position(llm_audit.maintenance_steps(), s.step)) INTO problems
+		FROM (SELECT m.step, max(m.finished_at) AS last_run,
+				max(m.finished_at) FILTER (WHERE m.failed = 0) AS last_good
+			FROM llm_audit.maintenance_log m GROUP BY m.step) AS s
+		WHERE coalesce(s.last_good, '-infinity') < clock_timestamp() - interval '2 days';
+	IF NOT ran THEN
+		problems := coalesce(problems, '{}') || 'it is scheduled and has never been run'::text;
+	END IF;
+	problems := array_remove(coalesce(problems, '{}') || job.problem, NULL);
+	RETURN QUERY SELECT 'maintenance ran', fresh OR problems = '{}',
+		format('See llm_audit.maintenance_log and to whatever calls run_maintenance() daily: %s.',
+			array_to_string(problems, '; '));
+END
+$$;
+COMMENT ON FUNCTION llm_audit.readiness_maintenance() IS
+	'the part of readiness() that looks whether each step of maintenance that is ever run was done without a failure in the last two days; no row: it was never run, and pg_cron has no job for it';
+REVOKE EXECUTE ON FUNCTION llm_audit.readiness_maintenance() FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.readiness()
 	RETURNS TABLE (item text, ok boolean, hint text)
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -233,7 +307,8 @@ AS $$
 		UNION ALL SELECT * FROM llm_audit.readiness_defaults()
 		UNION ALL SELECT * FROM llm_audit.readiness_encryption()
 		UNION ALL SELECT * FROM llm_audit.readiness_people()
-		UNION ALL SELECT * FROM llm_audit.readiness_schedule()) AS r
+		UNION ALL SELECT * FROM llm_audit.readiness_schedule()
+		UNION ALL SELECT * FROM llm_audit.readiness_maintenance()) AS r
 $$;
 COMMENT ON FUNCTION llm_audit.readiness() IS
 	'what is in order and what is not, with what to do about it; ok NULL: cannot be known from here';

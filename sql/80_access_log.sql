@@ -43,10 +43,8 @@ BEGIN
 	ELSIF sensitive IS NULL OR needs_reason IS NULL THEN
 		RAISE EXCEPTION 'sensitive and needs_reason must not be null'
 			USING ERRCODE = 'null_value_not_allowed';
-	ELSIF coalesce(btrim(reason), '') = '' THEN
-		RAISE EXCEPTION 'a reason is needed to change which reads are recorded'
-			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
+	PERFORM llm_audit.require_reason(reason, 'change which reads are recorded');
 	schema := (SELECT nspname FROM pg_catalog.pg_namespace WHERE oid = c.relnamespace);
 	INSERT INTO llm_audit.sensitive_relation VALUES (schema, c.relname, sensitive, needs_reason)
 		ON CONFLICT ON CONSTRAINT sensitive_relation_pkey DO UPDATE

@@ -282,6 +282,11 @@ FROM (VALUES
 		first_seqs, last_seqs, last_hashes, actor
 		FROM llm_audit.segment_event WHERE {guard} AND {scope}',
 		'For auditors: creation, closing and purging of segments.'),
+	('compliance_purges', 'purge_receipt', '{llm_audit_compliance,llm_audit_auditor}', NULL, false,
+		'id, environment, recorded_at, purge_id, ledger, ledger_id, segment, lane,
+		first_seqs, last_seqs, row_count, row_digest, policy, reason, actor
+		FROM llm_audit.purge_receipt WHERE {guard} AND {scope}',
+		'For compliance and auditors: which rows were purged, by which policy, when, by whom and why.'),
 
 	-- Behind functions of ours; nobody reads these directly.
 	('search_calls', 'llm_call', '{}', llm_audit.searching_tasks(), false,

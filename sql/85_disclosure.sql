@@ -619,10 +619,7 @@ DECLARE
 	d llm_audit.disclosure;
 BEGIN
 	PERFORM llm_audit.require_person();
-	IF coalesce(btrim(reason), '') = '' THEN
-		RAISE EXCEPTION 'a reason is needed to deny a disclosure'
-			USING ERRCODE = 'invalid_parameter_value';
-	END IF;
+	PERFORM llm_audit.require_reason(reason, 'deny a disclosure');
 	d := llm_audit.disclosure_to_decide(id, '{pending,approved_once}');
 	PERFORM llm_audit.require_approver(d);
 	PERFORM llm_audit.add_decision(d, 'denied', reason);
@@ -645,10 +642,7 @@ AS $$
 DECLARE
 	d llm_audit.disclosure;
 BEGIN
-	IF coalesce(btrim(reason), '') = '' THEN
-		RAISE EXCEPTION 'a reason is needed to revoke a disclosure'
-			USING ERRCODE = 'invalid_parameter_value';
-	END IF;
+	PERFORM llm_audit.require_reason(reason, 'revoke a disclosure');
 	d := llm_audit.disclosure_to_decide(id, '{pending,approved_once,granted}');
 	IF NOT llm_audit.is_same_person(d.requester, d.requester_authentication_id)
 		AND NOT (llm_audit.is_member(session_user, 'llm_audit_security')

@@ -45,7 +45,7 @@ BEGIN
 	END LOOP;
 	FOREACH f IN ARRAY ARRAY[
 		'record_own_event(text, text, text, text, jsonb)',
-		'setting(text)', 'record_search(text, text, int)',
+		'require_reason(text, text)', 'setting(text)', 'record_search(text, text, int)',
 		'record_access_event(llm_audit.access_event)',
 		'record_disclosure_event(text, llm_audit.disclosure, text, jsonb)',
 		'check_scope_list(text, text[], boolean)', 'known_as(text, text)',

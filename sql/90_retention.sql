@@ -103,8 +103,7 @@ ALTER TABLE llm_audit.ledger ENABLE ALWAYS TRIGGER llm_audit_compliance;
 
 -- Whether a change of a configuration table was made by hand: not by one of
 -- the functions that record what they do, not by replication, which brings the
--- publisher's event too, and not while a whole dump is restored.  Rows that are
--- restored later are told by their times.
+-- publisher's event too, and not while a whole dump is restored.
 CREATE FUNCTION llm_audit.changed_by_hand(stack text, doors text[])
 	RETURNS boolean
 LANGUAGE sql STABLE
@@ -120,6 +119,20 @@ COMMENT ON FUNCTION llm_audit.changed_by_hand(text, text[]) IS
 	'whether a change is due to none of these functions, by the call stack of its trigger; part of the triggers that record changes';
 REVOKE EXECUTE ON FUNCTION llm_audit.changed_by_hand(text, text[]) FROM PUBLIC;
 
+-- A change by hand may bear any time.  It is taken for a part of a dump only
+-- while nothing has happened yet in this database, not even a segment made;
+-- size tells, since a read would be recorded.
+CREATE FUNCTION llm_audit.nothing_happened() RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT NOT EXISTS (SELECT FROM pg_partition_tree(to_regclass('llm_audit.segment_event')) AS t
+		WHERE t.isleaf AND pg_relation_size(t.relid) > 0)
+$$;
+COMMENT ON FUNCTION llm_audit.nothing_happened() IS
+	'whether segment_event is still without a row, as in a database into which data alone are being restored; part of the triggers that record changes';
+REVOKE EXECUTE ON FUNCTION llm_audit.nothing_happened() FROM PUBLIC;
+
 -- Changes by hand are events too.  set_retention() records its own, with what
 -- it means in effect.
 CREATE FUNCTION llm_audit.record_retention_policy() RETURNS trigger
@@ -133,7 +146,7 @@ DECLARE
 	stack text;
 BEGIN
 	GET DIAGNOSTICS stack = PG_CONTEXT;
-	IF (TG_OP <> 'INSERT' OR NEW.changed_at >= now())
+	IF (TG_OP <> 'INSERT' OR NEW.changed_at >= now() OR NOT llm_audit.nothing_happened())
 		AND EXISTS (SELECT FROM llm_audit.ledger l WHERE l.ledger_id = p.ledger_id)
 		AND llm_audit.changed_by_hand(stack, '{set_retention,enroll}')
 	THEN
@@ -219,6 +232,30 @@ COMMENT ON FUNCTION llm_audit.check_retention(llm_audit.ledger, llm_audit.retent
 REVOKE EXECUTE ON FUNCTION llm_audit.check_retention(llm_audit.ledger, llm_audit.retention_policy)
 	FROM PUBLIC;
 
+-- Data keys go with the segment, so an archive's encrypted values cannot be
+-- read when it would be needed.
+CREATE FUNCTION llm_audit.warn_of_sealed_archives(l llm_audit.ledger)
+	RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	columns text := (SELECT string_agg(format('"%s"', p.column_name), ', ' ORDER BY p.column_name)
+		FROM llm_audit.field_policy p WHERE p.ledger_id = l.ledger_id AND p.encrypt);
+BEGIN
+	IF columns IS NOT NULL AND EXISTS (SELECT FROM llm_audit.retention_policy p
+		WHERE p.ledger_id = l.ledger_id AND p.archive_before_purge)
+	THEN
+		RAISE WARNING 'encrypted values in archives of ledger "%" cannot be read after the purge', l.relation_name
+			USING DETAIL = format('Encrypted at rest: %s. A purge destroys the data keys of its segment, and archives do not have them.', columns),
+				HINT = 'Keep rows for as long as their text may be needed, or do not encrypt what archives have to show.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.warn_of_sealed_archives(llm_audit.ledger) IS
+	'warns if rows of a ledger are archived before a purge while some of its columns are encrypted at rest; part of set_retention() and set_field_policy()';
+REVOKE EXECUTE ON FUNCTION llm_audit.warn_of_sealed_archives(llm_audit.ledger) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.set_retention(ledger regclass, environment text,
 		data_class text, period interval, mode text DEFAULT 'governance',
 		bypass boolean DEFAULT false, reason text DEFAULT NULL,
@@ -266,9 +303,8 @@ BEGIN
 		RAISE EXCEPTION 'rows of ledger "%" would be kept less long than now', ledger
 			USING ERRCODE = 'insufficient_privilege',
 				HINT = 'If that is meant, say bypass => true and give a reason.';
-	ELSIF weaker AND coalesce(btrim(reason), '') = '' THEN
-		RAISE EXCEPTION 'a reason is needed to keep rows of ledger "%" less long', ledger
-			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF weaker THEN
+		PERFORM llm_audit.require_reason(reason, format('keep rows of ledger "%s" less long', ledger));
 	END IF;
 	PERFORM llm_audit.record_own_event(
 		CASE WHEN weaker THEN 'retention_policy.shortened'
@@ -278,6 +314,9 @@ BEGIN
 		jsonb_build_object('environment', new.environment, 'data_class', new.data_class,
 			'was', old.period, 'period', new.period, 'mode', new.mode,
 			'purge_unit', new.purge_unit, 'archive_before_purge', new.archive_before_purge));
+	IF new.archive_before_purge THEN
+		PERFORM llm_audit.warn_of_sealed_archives(l);
+	END IF;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.set_retention(regclass, text, text, interval, text, boolean, text, text, boolean) IS

@@ -338,10 +338,7 @@ AS $$
 DECLARE
 	h llm_audit.legal_hold;
 BEGIN
-	IF coalesce(btrim(reason), '') = '' THEN
-		RAISE EXCEPTION 'a reason is needed to release a hold'
-			USING ERRCODE = 'invalid_parameter_value';
-	END IF;
+	PERFORM llm_audit.require_reason(reason, 'release a hold');
 	SELECT * INTO h FROM llm_audit.legal_hold x WHERE x.hold_id = id FOR UPDATE;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no such hold'
@@ -414,7 +411,7 @@ DECLARE
 	stack text;
 BEGIN
 	GET DIAGNOSTICS stack = PG_CONTEXT;
-	IF TG_OP = 'INSERT' AND NEW.placed_at < now()
+	IF TG_OP = 'INSERT' AND NEW.placed_at < now() AND llm_audit.nothing_happened()
 		OR NOT llm_audit.changed_by_hand(stack, CASE WHEN TG_OP = 'INSERT' THEN '{place_hold}'::text[] ELSE '{}' END) THEN
 		RETURN NULL;
 	ELSIF TG_OP = 'INSERT' THEN
@@ -585,10 +582,7 @@ DECLARE
 	part text;
 	rotated boolean;
 BEGIN
-	SELECT r.* INTO s FROM llm_audit.ledger_segment r
-		JOIN pg_catalog.pg_class x ON x.relname = r.relation_name
-			AND x.relnamespace = to_regnamespace(quote_ident(r.schema_name))
-		WHERE x.oid = leaf;
+	SELECT * INTO s FROM llm_audit.segment_of(leaf);
 	SELECT * INTO l FROM llm_audit.ledger r WHERE r.ledger_id = s.ledger_id;
 	SELECT array_agg(DISTINCT llm_audit.hold_lead(h)), bool_or(llm_audit.later_keys(h) <> '{}')
 		INTO leads, rotated FROM llm_audit.segment_holds(s) h;
@@ -692,9 +686,7 @@ CREATE FUNCTION llm_audit.hold_scans(leaf regclass) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT EXISTS (SELECT FROM llm_audit.ledger_segment s
-		JOIN pg_class x ON x.relname = s.relation_name
-			AND x.relnamespace = to_regnamespace(quote_ident(s.schema_name))
+	SELECT EXISTS (SELECT FROM llm_audit.segment_of(leaf) s
 		JOIN llm_audit.ledger l USING (ledger_id)
 		CROSS JOIN LATERAL llm_audit.hold_columns(l) c
 		CROSS JOIN LATERAL llm_audit.segment_holds(s) h
@@ -702,7 +694,7 @@ AS $$
 			WHEN 'actor' THEN c.actor WHEN 'end_user' THEN c.end_user WHEN 'customer' THEN c.customer
 			WHEN 'organization' THEN c.organization WHEN 'service' THEN c.service
 			ELSE CASE WHEN h.occurred_from IS NOT NULL OR h.occurred_to IS NOT NULL THEN c.occurred END END) AS lead (col)
-		WHERE x.oid = leaf AND NOT EXISTS (SELECT FROM pg_index i
+		WHERE NOT EXISTS (SELECT FROM pg_index i
 			JOIN pg_attribute a ON a.attrelid = leaf AND a.attnum = i.indkey[0]
 			WHERE i.indrelid = leaf AND i.indisvalid AND a.attname = lead.col))
 $$;
@@ -719,7 +711,7 @@ DECLARE
 	leaf regclass;
 BEGIN
 	LOCK TABLE llm_audit.legal_hold IN SHARE MODE;
-	FOR leaf IN SELECT to_regclass(format('%I.%I', s.schema_name, s.relation_name))
+	FOR leaf IN SELECT llm_audit.leaf_of(s)
 		FROM llm_audit.ledger_segment s WHERE s.ledger_id = l.ledger_id AND s.state <> 'purged'
 	LOOP
 		IF leaf IS NOT NULL AND EXISTS (SELECT FROM llm_audit.held_rows(leaf)) THEN
@@ -744,10 +736,8 @@ DECLARE
 	found bigint;
 	total bigint := 0;
 BEGIN
-	FOR leaf IN SELECT x.oid::regclass FROM llm_audit.ledger_segment s
-		JOIN pg_class x ON x.relname = s.relation_name
-			AND x.relnamespace = to_regnamespace(quote_ident(s.schema_name))
-		WHERE s.state <> 'purged'
+	FOR leaf IN SELECT llm_audit.leaf_of(s) FROM llm_audit.ledger_segment s
+		WHERE s.state <> 'purged' AND llm_audit.leaf_of(s) IS NOT NULL
 	LOOP
 		query := llm_audit.hold_query(leaf);
 		CONTINUE WHEN query IS NULL;

@@ -93,20 +93,6 @@ REVOKE EXECUTE ON FUNCTION llm_audit.drop_purged(regclass) FROM PUBLIC;
 
 -- ---------------- what may go ----------------
 
-CREATE FUNCTION llm_audit.segment_of(leaf regclass)
-	RETURNS SETOF llm_audit.ledger_segment
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT s.* FROM llm_audit.ledger_segment s
-	JOIN pg_class c ON c.relname = s.relation_name
-		AND c.relnamespace = to_regnamespace(quote_ident(s.schema_name))
-	WHERE c.oid = leaf
-$$;
-COMMENT ON FUNCTION llm_audit.segment_of(regclass) IS
-	'the registry''s row of a segment; no row if the table is none';
-REVOKE EXECUTE ON FUNCTION llm_audit.segment_of(regclass) FROM PUBLIC;
-
 -- Data classes that occur in a closed segment; * where rows may have another.
 CREATE FUNCTION llm_audit.segment_classes(s llm_audit.ledger_segment)
 	RETURNS text[]
@@ -300,13 +286,7 @@ SET search_path = pg_catalog, pg_temp
 SET quote_all_identifiers = off
 AS $$
 BEGIN
-	INSERT INTO llm_audit.segment_event (environment, event, ledger, ledger_id,
-			segment, leaf, lower, upper, is_default, row_count, actor)
-		SELECT (llm_audit.receipt_of(s, purge_id, reason))[1], what,
-			format('%I.%I', l.schema_name, l.relation_name), l.ledger_id, s.segment,
-			format('%I.%I', s.schema_name, s.relation_name), s.lower, s.upper, s.is_default,
-			gone, session_user
-		FROM llm_audit.ledger l WHERE l.ledger_id = s.ledger_id;
+	PERFORM llm_audit.append_purged(llm_audit.leaf_of(s));
 	PERFORM llm_audit.record_own_event('purge.run', 'segment',
 		format('%I.%I', s.schema_name, s.relation_name), reason,
 		jsonb_build_object('purge_id', purge_id, 'segment', s.segment, 'rows', gone, 'event', what));
@@ -424,6 +404,45 @@ COMMENT ON FUNCTION llm_audit.purge_expired(llm_audit.ledger_segment, regclass, 
 REVOKE EXECUTE ON FUNCTION llm_audit.purge_expired(llm_audit.ledger_segment, regclass, boolean, uuid, text, bigint)
 	FROM PUBLIC;
 
+-- What has gone cannot be summed up any more.  Maintenance has done so long
+-- before; this is for whoever purges without it.
+CREATE FUNCTION llm_audit.summarise_segment(s llm_audit.ledger_segment,
+		leaf regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	days date[];
+	day date;
+BEGIN
+	IF NOT EXISTS (SELECT FROM llm_audit.ledger l
+		WHERE l.ledger_id = s.ledger_id AND l.role = 'llm_call')
+	THEN
+		RETURN;
+	ELSIF s.upper < 'infinity' THEN
+		days := ARRAY(SELECT d::date FROM generate_series(date_trunc('day', s.lower AT TIME ZONE 'UTC'),
+			s.upper AT TIME ZONE 'UTC' - interval '1 microsecond', interval '1 day') AS d);
+	ELSE
+		EXECUTE format('SELECT array_agg(DISTINCT (r.recorded_at AT TIME ZONE ''UTC'')::date)
+			FROM ONLY %s r WHERE %s', leaf, llm_audit.purge_condition(leaf, clock_timestamp()))
+			INTO days;
+	END IF;
+	FOREACH day IN ARRAY coalesce(days, '{}') LOOP
+		CONTINUE WHEN llm_audit.is_final(s.environment, day);
+		PERFORM llm_audit.summarise_day(s.environment, day);
+		IF NOT llm_audit.is_final(s.environment, day) THEN
+			RAISE EXCEPTION 'the calls of % cannot be summed up for good yet', to_char(day, 'YYYY-MM-DD')
+				USING ERRCODE = 'object_in_use',
+					HINT = 'Another segment of that day is still open, or a transaction of that day goes on.';
+		END IF;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.summarise_segment(llm_audit.ledger_segment, regclass) IS
+	'sees to it that usage_summary has, for good, what a segment''s calls add to it; raises 55006 if that cannot be yet; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.summarise_segment(llm_audit.ledger_segment, regclass)
+	FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.purge_segment(s llm_audit.ledger_segment,
 		leaf regclass, dry_run boolean, purge_id uuid, reason text,
 		max_rows bigint) RETURNS TABLE (action text, row_count bigint, why_not text)
@@ -433,16 +452,20 @@ AS $$
 DECLARE
 	obstacle text := llm_audit.purge_obstacle(s);
 	expiry timestamptz := llm_audit.segment_expiry(leaf);
+	by_rows boolean := expiry > clock_timestamp() AND llm_audit.purges_rows(s);
 	closed bigint;
 BEGIN
+	IF obstacle IS NULL AND NOT dry_run AND (by_rows OR expiry <= clock_timestamp()) THEN
+		PERFORM llm_audit.summarise_segment(s, leaf);
+	END IF;
 	SELECT e.row_count INTO closed FROM llm_audit.segment_event e
 		WHERE e.ledger_id = s.ledger_id AND e.segment = s.segment AND e.event = 'closed';
 	IF obstacle IS NOT NULL THEN
 		RETURN QUERY SELECT 'keep', closed, obstacle;
+	ELSIF by_rows THEN
+		RETURN QUERY SELECT * FROM llm_audit.purge_by_rows(s, leaf, dry_run, purge_id, reason, max_rows);
 	ELSIF expiry <= clock_timestamp() THEN
 		RETURN QUERY SELECT * FROM llm_audit.purge_expired(s, leaf, dry_run, purge_id, reason, max_rows);
-	ELSIF llm_audit.purges_rows(s) THEN
-		RETURN QUERY SELECT * FROM llm_audit.purge_by_rows(s, leaf, dry_run, purge_id, reason, max_rows);
 	ELSE
 		RETURN QUERY SELECT 'keep', closed, CASE WHEN expiry = 'infinity' THEN 'kept for ever'
 			ELSE 'not expired before ' || to_char(expiry AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC' END
@@ -488,10 +511,8 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	PERFORM llm_audit.require_read_committed();
-	IF coalesce(btrim(reason), '') = '' THEN
-		RAISE EXCEPTION 'a reason is needed to purge'
-			USING ERRCODE = 'invalid_parameter_value';
-	ELSIF NOT llm_audit.lock_readers() THEN
+	PERFORM llm_audit.require_reason(reason, 'purge');
+	IF NOT llm_audit.lock_readers() THEN
 		RETURN 'verify is reading the ledgers, or another purge is under way';
 	-- one purge at a time, and no hold is placed until it is done
 	ELSIF NOT llm_audit.lock_holds() THEN
@@ -508,6 +529,22 @@ $$;
 COMMENT ON FUNCTION llm_audit.begin_purge(text) IS
 	'takes the locks of a purge; why it cannot, NULL if it can; part of purge()';
 REVOKE EXECUTE ON FUNCTION llm_audit.begin_purge(text) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.record_failed_purge(leaf regclass, problem text)
+	RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	PERFORM llm_audit.record_own_event('purge.failed', 'segment', leaf::text, NULL,
+		jsonb_build_object('problem', left(problem, 200)));
+	RAISE WARNING 'segment "%" could not be purged: %', leaf, problem;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.record_failed_purge(regclass, text) IS
+	'warns and records that a segment could not be purged; part of purge() and run_purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.record_failed_purge(regclass, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.record_failed_purge(regclass, text) TO llm_audit_admin;
 
 CREATE FUNCTION llm_audit.purge(target regclass DEFAULT NULL,
 		dry_run boolean DEFAULT true, reason text DEFAULT NULL,
@@ -546,29 +583,56 @@ BEGIN
 	FOR t IN SELECT * FROM llm_audit.ended_segments(target) LOOP
 		EXIT WHEN budget <= 0;
 		SELECT * INTO s FROM llm_audit.segment_of(t.leaf);
-		FOR r IN SELECT * FROM llm_audit.purge_segment(s, t.leaf, dry_run, purge_id, reason, budget) LOOP
-			IF r.action = 'delete' THEN
-				budget := budget - r.row_count;
+		BEGIN
+			FOR r IN SELECT * FROM llm_audit.purge_segment(s, t.leaf, dry_run, purge_id, reason, budget) LOOP
+				IF r.action = 'delete' THEN
+					budget := budget - r.row_count;
+				END IF;
+				RETURN QUERY SELECT t.root, s.segment, r.action, r.row_count, r.why_not;
+			END LOOP;
+		EXCEPTION WHEN OTHERS THEN
+			-- one segment's trouble is not the others'
+			IF t.leaf = target THEN
+				RAISE;
 			END IF;
-			RETURN QUERY SELECT t.root, s.segment, r.action, r.row_count, r.why_not;
-		END LOOP;
+			RETURN QUERY SELECT t.root, s.segment, 'failed', NULL::bigint, SQLERRM;
+			IF NOT dry_run THEN
+				PERFORM llm_audit.record_failed_purge(t.leaf, SQLERRM);
+			END IF;
+		END;
 	END LOOP;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.purge(regclass, boolean, text, bigint) IS
-	'removes rows that have expired and are not held, of a ledger, a segment, or all (target NULL), with receipts, in one transaction; a dry run by default, which says what it would do, and why not where not; otherwise needs a reason; max_rows: at most so many row by row; recorded; for llm_audit_admin';
+	'removes rows that have expired and are not held, of a ledger, a segment, or all (target NULL), with receipts, in one transaction; a dry run by default, which says what it would do, and why not where not; otherwise needs a reason; max_rows: at most so many row by row; action failed: with why_not, of a segment among several that could not be purged; of one alone that is an error; recorded; for llm_audit_admin';
 REVOKE EXECUTE ON FUNCTION llm_audit.purge(regclass, boolean, text, bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.purge(regclass, boolean, text, bigint) TO llm_audit_admin;
+
+-- Where nothing was ever encrypted, a directory that is not ready yet has no
+-- keys to look for.  Where something was, whoever looks has to hear of it.
+CREATE FUNCTION llm_audit.may_have_keys() RETURNS boolean
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(llm_audit.setting('key_directory'), '') <> ''
+		AND (llm_audit.key_directory_problem() IS NULL
+			OR EXISTS (SELECT FROM llm_audit.masking_history h
+				WHERE h.relation_name = 'field_policy'
+					AND (h.definition ->> 'encrypt')::boolean))
+$$;
+COMMENT ON FUNCTION llm_audit.may_have_keys() IS
+	'whether there can be data keys: a directory for them is ready, or one is set and some column was encrypted at some time; part of keys_left() and destroy_purged_keys()';
+REVOKE EXECUTE ON FUNCTION llm_audit.may_have_keys() FROM PUBLIC;
 
 -- Keys of segments that are gone, which were not at hand then.
 CREATE FUNCTION llm_audit.keys_left(OUT ledger_id uuid, OUT segment int)
 	RETURNS SETOF record
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-	IF coalesce(llm_audit.setting('key_directory'), '') <> '' THEN
+	IF llm_audit.may_have_keys() THEN
 		RETURN QUERY SELECT DISTINCT s.ledger_id, s.segment FROM llm_audit.data_keys() k
 			JOIN llm_audit.ledger_segment s USING (ledger_id, segment)
 			WHERE k.state <> 'destroyed' AND s.state = 'purged' AND llm_audit.leaf_of(s) IS NULL;
@@ -598,20 +662,31 @@ COMMENT ON FUNCTION llm_audit.require_committed_purge() IS
 	'raises 25001 in a transaction that has changed anything; part of destroy_purged_keys() and destroy_keys_left()';
 REVOKE EXECUTE ON FUNCTION llm_audit.require_committed_purge() FROM PUBLIC;
 
+CREATE FUNCTION llm_audit.destroy_segment_keys(s llm_audit.ledger_segment,
+		reason text) RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT llm_audit.destroy_data_keys(to_regclass(format('%I.%I', l.schema_name, l.relation_name)),
+			s.segment, reason)
+		FROM llm_audit.ledger l WHERE l.ledger_id = s.ledger_id
+$$;
+COMMENT ON FUNCTION llm_audit.destroy_segment_keys(llm_audit.ledger_segment, text) IS
+	'destroys the data keys of a segment; part of destroy_purged_keys() and destroy_keys_left()';
+REVOKE EXECUTE ON FUNCTION llm_audit.destroy_segment_keys(llm_audit.ledger_segment, text)
+	FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.destroy_keys_left(reason text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF coalesce(btrim(reason), '') = '' THEN
-		RAISE EXCEPTION 'a reason is needed to purge'
-			USING ERRCODE = 'invalid_parameter_value';
-	ELSIF NOT EXISTS (SELECT FROM llm_audit.keys_left()) THEN
+	PERFORM llm_audit.require_reason(reason, 'purge');
+	IF NOT EXISTS (SELECT FROM llm_audit.keys_left()) THEN
 		RETURN;
 	END IF;
 	PERFORM llm_audit.require_committed_purge();
-	PERFORM llm_audit.destroy_data_keys((SELECT to_regclass(format('%I.%I', l.schema_name, l.relation_name))
-		FROM llm_audit.ledger l WHERE l.ledger_id = s.ledger_id), s.segment, reason)
+	PERFORM llm_audit.destroy_segment_keys(s, reason)
 		FROM llm_audit.keys_left() k
 		JOIN llm_audit.ledger_segment s USING (ledger_id, segment);
 END
@@ -644,10 +719,8 @@ AS $$
 DECLARE
 	filled boolean;
 BEGIN
-	IF coalesce(btrim(reason), '') = '' THEN
-		RAISE EXCEPTION 'a reason is needed to purge'
-			USING ERRCODE = 'invalid_parameter_value';
-	ELSIF NOT EXISTS (SELECT FROM llm_audit.segment_of(leaf) x WHERE x.state = 'purged') THEN
+	PERFORM llm_audit.require_reason(reason, 'purge');
+	IF NOT EXISTS (SELECT FROM llm_audit.segment_of(leaf) x WHERE x.state = 'purged') THEN
 		RAISE EXCEPTION '"%" is not the table of a purged segment', leaf
 			USING ERRCODE = 'wrong_object_type';
 	ELSIF NOT llm_audit.lock_purged(leaf) THEN
@@ -677,8 +750,9 @@ DECLARE
 	s llm_audit.ledger_segment;
 BEGIN
 	SELECT * INTO s FROM llm_audit.segment_of(leaf);
-	IF coalesce(llm_audit.setting('key_directory'), '') = '' OR NOT EXISTS (
-		SELECT FROM llm_audit.data_keys() k
+	IF NOT llm_audit.may_have_keys() THEN
+		RETURN false;
+	ELSIF NOT EXISTS (SELECT FROM llm_audit.data_keys() k
 		WHERE k.ledger_id = s.ledger_id AND k.segment = s.segment AND k.state <> 'destroyed')
 	THEN
 		RETURN false;
@@ -687,8 +761,7 @@ BEGIN
 	IF NOT llm_audit.claim_purged(leaf, reason) THEN
 		RETURN false;
 	END IF;
-	PERFORM llm_audit.destroy_data_keys((SELECT to_regclass(format('%I.%I', l.schema_name, l.relation_name))
-		FROM llm_audit.ledger l WHERE l.ledger_id = s.ledger_id), s.segment, reason);
+	PERFORM llm_audit.destroy_segment_keys(s, reason);
 	RETURN true;
 END
 $$;
@@ -724,12 +797,20 @@ DECLARE
 	tried pg_catalog.text[] := '{}';
 	gone pg_catalog.int8;
 	total pg_catalog.int8 := 0;
+	failures pg_catalog.int4 := 0;
 BEGIN
+	PERFORM llm_audit.require_reason(reason, 'purge');
 	SELECT pg_catalog.array_agg(e.leaf) INTO leaves FROM llm_audit.ended_segments(target) e;
 	FOREACH leaf IN ARRAY coalesce(leaves, '{}') LOOP
 		LOOP
-			SELECT pg_catalog.sum(p.row_count) FILTER (WHERE p.action OPERATOR(pg_catalog.=) 'delete') INTO gone
-				FROM llm_audit.purge(leaf, false, reason, batch) p;
+			gone := NULL;
+			BEGIN
+				SELECT pg_catalog.sum(p.row_count) FILTER (WHERE p.action OPERATOR(pg_catalog.=) 'delete') INTO gone
+					FROM llm_audit.purge(leaf, false, reason, batch) p;
+			EXCEPTION WHEN OTHERS THEN
+				failures := failures OPERATOR(pg_catalog.+) 1;
+				PERFORM llm_audit.record_failed_purge(leaf, SQLERRM);
+			END;
 			COMMIT;
 			EXIT WHEN gone IS NULL;
 			total := total OPERATOR(pg_catalog.+) gone;
@@ -740,15 +821,35 @@ BEGIN
 		leaf := llm_audit.purged_segment(tried);
 		EXIT WHEN leaf IS NULL;
 		tried := pg_catalog.array_append(tried, leaf::pg_catalog.oid::pg_catalog.text);
-		PERFORM llm_audit.destroy_purged_keys(leaf, reason);
+		BEGIN
+			PERFORM llm_audit.destroy_purged_keys(leaf, reason);
+		EXCEPTION WHEN active_sql_transaction THEN
+			RAISE;
+		WHEN OTHERS THEN
+			failures := failures OPERATOR(pg_catalog.+) 1;
+			PERFORM llm_audit.record_failed_purge(leaf, SQLERRM);
+			leaf := NULL;
+		END;
 		COMMIT;
-		PERFORM llm_audit.drop_purged_segment(leaf, reason);
+		CONTINUE WHEN leaf IS NULL;
+		BEGIN
+			PERFORM llm_audit.drop_purged_segment(leaf, reason);
+		EXCEPTION WHEN OTHERS THEN
+			failures := failures OPERATOR(pg_catalog.+) 1;
+			PERFORM llm_audit.record_failed_purge(leaf, SQLERRM);
+		END;
 		COMMIT;
 	END LOOP;
 	PERFORM llm_audit.destroy_keys_left(reason);
+	IF failures OPERATOR(pg_catalog.>) 0 THEN
+		COMMIT;
+		RAISE EXCEPTION 'purging failed in % cases', failures
+			USING ERRCODE = 'object_not_in_prerequisite_state',
+				HINT = 'All else was done. The warnings say what failed and why, and so do admin events purge.failed.';
+	END IF;
 END
 $$;
 COMMENT ON PROCEDURE llm_audit.run_purge(text, regclass, bigint) IS
-	'purges all that purge() would, in batches of so many rows that are committed one by one, then drops the tables of purged segments; can be stopped and called again; for llm_audit_admin';
+	'purges all that purge() would, in batches of so many rows that are committed one by one, then drops the tables of purged segments; a segment that fails is recorded and stops no other; raises 55000 in the end if one did; can be stopped and called again; for llm_audit_admin';
 REVOKE EXECUTE ON PROCEDURE llm_audit.run_purge(text, regclass, bigint) FROM PUBLIC;
 GRANT EXECUTE ON PROCEDURE llm_audit.run_purge(text, regclass, bigint) TO llm_audit_admin;

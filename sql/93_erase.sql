@@ -48,17 +48,6 @@ COMMENT ON COLUMN llm_audit.field_expiry.expired_at IS
 	'when its last values were erased';
 SELECT pg_catalog.pg_extension_config_dump('llm_audit.field_expiry', '');
 
--- The leaf of a registered segment, or NULL.
-CREATE FUNCTION llm_audit.leaf_of(s llm_audit.ledger_segment) RETURNS regclass
-LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
-AS $$
-	SELECT to_regclass(format('%I.%I', s.schema_name, s.relation_name))
-$$;
-COMMENT ON FUNCTION llm_audit.leaf_of(llm_audit.ledger_segment) IS
-	'the table of a segment; NULL if there is none';
-REVOKE EXECUTE ON FUNCTION llm_audit.leaf_of(llm_audit.ledger_segment) FROM PUBLIC;
-
 -- What an SQL condition about a row t of a leaf must say for it to be free of
 -- legal holds.
 CREATE FUNCTION llm_audit.free_of_holds(leaf regclass) RETURNS text

@@ -33,6 +33,14 @@ SELECT pg_catalog.pg_extension_config_dump('llm_audit.archive_file', '');
 GRANT SELECT ON llm_audit.archive_file
 	TO llm_audit_admin, llm_audit_compliance, llm_audit_auditor;
 
+-- What has a file and what had one is evidence of a purge; only that a file
+-- was checked again is noted.
+CREATE TRIGGER llm_audit_kept BEFORE UPDATE OF archive_id, ledger_id, segment, path,
+		row_count, bytes, erasures, created_at, created_by OR DELETE OR TRUNCATE
+	ON llm_audit.archive_file FOR EACH STATEMENT
+	EXECUTE FUNCTION llm_audit.guard_kept_rows();
+ALTER TABLE llm_audit.archive_file ENABLE ALWAYS TRIGGER llm_audit_kept;
+
 CREATE FUNCTION llm_audit.archive_write(segment regclass, path text, manifest text,
 		expected bigint) RETURNS text
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
@@ -130,6 +138,7 @@ DECLARE
 	size bigint;
 	expected bigint;
 	new_id uuid := gen_random_uuid();
+	sealed name[];
 	timeout text := current_setting('lock_timeout');
 BEGIN
 	PERFORM llm_audit.require_superuser();
@@ -167,11 +176,18 @@ BEGIN
 		format('%I.%I', s.schema_name, s.relation_name), NULL,
 		jsonb_build_object('ledger_id', s.ledger_id, 'segment', s.segment,
 			'archive', new_id, 'rows', manifest #> '{rows,count}', 'bytes', size));
+	sealed := ARRAY(SELECT p.column_name FROM llm_audit.field_policy p
+		WHERE p.ledger_id = s.ledger_id AND p.encrypt ORDER BY 1);
+	IF sealed <> '{}' THEN
+		manifest := manifest || jsonb_build_object('encrypted_columns', sealed);
+		RAISE NOTICE 'the archive has encrypted values, which can be read for as long as the data keys of segment "%" are there', archive.segment
+			USING DETAIL = format('Encrypted at rest: %s.', array_to_string(sealed, ', '));
+	END IF;
 	RETURN manifest || jsonb_build_object('archive_id', new_id, 'bytes', size);
 END
 $$;
 COMMENT ON FUNCTION llm_audit.archive(regclass, text) IS
-	'writes a closed segment to a new file of the server, as a bundle that needs no database, and reads it again before it gets its name; returns the manifest; raises XX001 if the segment does not verify; for superusers';
+	'writes a closed segment to a new file of the server, as a bundle that needs no database, and reads it again before it gets its name; returns the manifest, its id and size, and encrypted_columns if values in it are encrypted at rest; raises XX001 if the segment does not verify; for superusers';
 REVOKE EXECUTE ON FUNCTION llm_audit.archive(regclass, text) FROM PUBLIC;
 
 -- What was erased since is still in the file: such an archive counts no more.
@@ -209,6 +225,8 @@ COMMENT ON COLUMN llm_audit.loaded_archive.segment IS 'the segment';
 COMMENT ON COLUMN llm_audit.loaded_archive.row_count IS 'its rows';
 COMMENT ON COLUMN llm_audit.loaded_archive.loaded_at IS 'when it was loaded';
 COMMENT ON COLUMN llm_audit.loaded_archive.loaded_by IS 'session user';
+-- its tables are dumped too
+SELECT pg_catalog.pg_extension_config_dump('llm_audit.loaded_archive', '');
 
 CREATE FUNCTION llm_audit.refuse_archive_change() RETURNS trigger
 LANGUAGE plpgsql

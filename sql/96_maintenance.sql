@@ -41,51 +41,81 @@ $$;
 COMMENT ON FUNCTION llm_audit.maintenance_steps() IS
 	'the steps of run_maintenance(), in their order';
 
--- Segments of which something can go, or could if it was archived.  Of those
--- that let rows go one by one only purge() knows which have expired.  In one
--- order, so that each is looked at once in a run.
-CREATE FUNCTION llm_audit.due_purge(after regclass, archived boolean)
-	RETURNS regclass
-LANGUAGE plpgsql STABLE
+-- Of segments that let rows go one by one only purge() knows which have
+-- expired.
+CREATE FUNCTION llm_audit.is_due(s llm_audit.ledger_segment, leaf regclass,
+		archived boolean) RETURNS boolean
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	leaf regclass;
-	s llm_audit.ledger_segment;
-	last llm_audit.ledger_segment;
 	found_some boolean;
 BEGIN
-	SELECT * INTO last FROM llm_audit.segment_of(after);
-	FOR leaf IN SELECT e.leaf FROM llm_audit.ended_segments(NULL) e
-		CROSS JOIN LATERAL llm_audit.segment_of(e.leaf) x
-		WHERE after IS NULL OR (x.ledger_id, x.segment) > (last.ledger_id, last.segment)
-		ORDER BY x.ledger_id, x.segment
-	LOOP
-		SELECT * INTO s FROM llm_audit.segment_of(leaf);
-		CONTINUE WHEN NOT archived AND (s.state <> 'closed' OR llm_audit.was_archived(s)
-			OR NOT EXISTS (SELECT FROM llm_audit.segment_policies(s) p WHERE p.archive_before_purge));
-		CONTINUE WHEN archived AND llm_audit.purge_obstacle(s) IS NOT NULL;
-		found_some := llm_audit.segment_expiry(leaf) <= clock_timestamp();
-		IF NOT found_some AND llm_audit.purges_rows(s) THEN
-			EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s WHERE retain_until <= clock_timestamp())', leaf)
-				INTO found_some;
+	IF archived THEN
+		IF llm_audit.purge_obstacle(s) IS NOT NULL THEN
+			RETURN false;
 		END IF;
-		IF found_some THEN
-			RETURN leaf;
+	ELSIF s.state <> 'closed' OR llm_audit.was_archived(s)
+		OR NOT EXISTS (SELECT FROM llm_audit.segment_policies(s) p WHERE p.archive_before_purge)
+	THEN
+		RETURN false;
+	END IF;
+	found_some := llm_audit.segment_expiry(leaf) <= clock_timestamp();
+	IF NOT found_some AND llm_audit.purges_rows(s) THEN
+		EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s WHERE retain_until <= clock_timestamp())', leaf)
+			INTO found_some;
+	END IF;
+	RETURN found_some;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.is_due(llm_audit.ledger_segment, regclass, boolean) IS
+	'whether purge() may take something from a segment (archived true), or it has to be archived before (false); part of run_maintenance()';
+REVOKE EXECUTE ON FUNCTION llm_audit.is_due(llm_audit.ledger_segment, regclass, boolean)
+	FROM PUBLIC;
+
+-- In one order, so that each segment is looked at once in a run.  One that
+-- cannot be looked at is due: whoever does it meets the error, and the run goes
+-- on behind it.
+CREATE FUNCTION llm_audit.due_purge(after text, archived boolean)
+	RETURNS regclass
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
+AS $$
+DECLARE
+	e record;
+	last llm_audit.ledger_segment;
+	due boolean;
+BEGIN
+	SELECT * INTO last FROM llm_audit.ledger_segment s
+		WHERE format('%I.%I', s.schema_name, s.relation_name) = after;
+	FOR e IN SELECT x.leaf, s FROM llm_audit.ended_segments(NULL) x
+		CROSS JOIN LATERAL llm_audit.segment_of(x.leaf) s
+		WHERE after IS NULL OR (s.ledger_id, s.segment) > (last.ledger_id, last.segment)
+		ORDER BY s.ledger_id, s.segment
+	LOOP
+		BEGIN
+			due := llm_audit.is_due(e.s, e.leaf, archived);
+		EXCEPTION WHEN OTHERS THEN
+			due := true;
+		END;
+		IF due THEN
+			RETURN e.leaf;
 		END IF;
 	END LOOP;
 	RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION llm_audit.due_purge(regclass, boolean) IS
-	'the next segment after that one, NULL: the first, that purge() may take something from (archived true), or that has to be archived before (false); part of run_maintenance()';
-REVOKE EXECUTE ON FUNCTION llm_audit.due_purge(regclass, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION llm_audit.due_purge(text, boolean) IS
+	'the next segment after that one, NULL: the first, that is_due() finds due or fails for; part of run_maintenance()';
+REVOKE EXECUTE ON FUNCTION llm_audit.due_purge(text, boolean) FROM PUBLIC;
 
 -- What a step would do next, but for what this run has tried already.
 CREATE FUNCTION llm_audit.maintenance_unit(step text, tried text[])
 	RETURNS text
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET quote_all_identifiers = off
 AS $$
 DECLARE
 	unit text;
@@ -96,8 +126,9 @@ BEGIN
 				FROM llm_audit.due_segment(interval '3 months') d
 				WHERE d.line || ' ' || d.from_time <> ALL (tried) LIMIT 1;
 		WHEN 'close' THEN
-			unit := llm_audit.closable_segment(ARRAY(
-				SELECT t::regclass FROM unnest(tried) t));
+			unit := llm_audit.closable_segment(ARRAY(SELECT r.leaf
+				FROM unnest(tried) t CROSS JOIN to_regclass(t) AS r (leaf)
+				WHERE r.leaf IS NOT NULL));
 		WHEN 'summarise' THEN
 			SELECT d.environment || ' ' || to_char(d.day, 'YYYY-MM-DD') INTO unit
 				FROM llm_audit.days_to_summarise() d
@@ -106,9 +137,9 @@ BEGIN
 			SELECT f.leaf INTO unit FROM llm_audit.expired_fields() f
 				WHERE f.leaf::text <> ALL (tried) LIMIT 1;
 		WHEN 'archive' THEN
-			unit := llm_audit.due_purge(tried[cardinality(tried)]::regclass, false);
+			unit := llm_audit.due_purge(tried[cardinality(tried)], false);
 		WHEN 'purge' THEN
-			unit := llm_audit.due_purge(tried[cardinality(tried)]::regclass, true);
+			unit := llm_audit.due_purge(tried[cardinality(tried)], true);
 		WHEN 'drop' THEN
 			unit := llm_audit.purged_segment(tried)::oid;
 			IF unit IS NULL AND 'keys' <> ALL (tried) AND EXISTS (SELECT FROM llm_audit.keys_left()) THEN
@@ -188,7 +219,7 @@ BEGIN
 			SELECT * INTO d FROM llm_audit.due_segment(interval '3 months') x
 				WHERE x.line || ' ' || x.from_time = unit;
 			IF FOUND THEN
-				PERFORM llm_audit.record_segment_event('created', d.ledger_id,
+				PERFORM llm_audit.append_created(d.ledger_id,
 					llm_audit.make_segment(d.ledger_id, d.environment, d.from_time, d.to_time));
 			END IF;
 		WHEN 'close' THEN
@@ -199,7 +230,10 @@ BEGIN
 		WHEN 'expire' THEN
 			PERFORM llm_audit.expire_fields(unit::regclass);
 		WHEN 'archive' THEN
-			PERFORM llm_audit.archive(unit::regclass, llm_audit.archive_path(unit::regclass));
+			-- what could not be looked at may not be due
+			IF llm_audit.is_due(s, unit::regclass, false) FROM llm_audit.segment_of(unit::regclass) s THEN
+				PERFORM llm_audit.archive(unit::regclass, llm_audit.archive_path(unit::regclass));
+			END IF;
 		WHEN 'purge' THEN
 			more := llm_audit.purge_batch(unit::regclass);
 		WHEN 'drop' THEN
@@ -264,6 +298,55 @@ COMMENT ON FUNCTION llm_audit.log_maintenance(uuid, text, timestamptz, int[], te
 REVOKE EXECUTE ON FUNCTION llm_audit.log_maintenance(uuid, text, timestamptz, int[], text[])
 	FROM PUBLIC;
 
+CREATE FUNCTION llm_audit.lock_maintenance() RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_lock_maintenance';
+COMMENT ON FUNCTION llm_audit.lock_maintenance() IS
+	'takes the lock of maintenance for the session; false if it is taken; part of run_maintenance()';
+REVOKE EXECUTE ON FUNCTION llm_audit.lock_maintenance() FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.unlock_maintenance() RETURNS void
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_unlock_maintenance';
+COMMENT ON FUNCTION llm_audit.unlock_maintenance() IS
+	'releases the lock of maintenance; part of run_maintenance()';
+REVOKE EXECUTE ON FUNCTION llm_audit.unlock_maintenance() FROM PUBLIC;
+
+-- Another run will do what is to be done, unless it hangs: then the scheduler
+-- has to hear of it.
+CREATE FUNCTION llm_audit.begin_maintenance() RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	other record;
+BEGIN
+	IF llm_audit.lock_maintenance() THEN
+		RETURN true;
+	END IF;
+	SELECT a.pid, a.query_start AS since INTO other
+		FROM pg_locks k JOIN pg_stat_activity a USING (pid)
+		WHERE k.locktype = 'object' AND k.granted AND k.mode = 'ExclusiveLock'
+			AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+			AND k.classid = 'pg_extension'::regclass AND k.objsubid = 19521
+		LIMIT 1;
+	IF other.since < clock_timestamp() - interval '1 day' THEN
+		RAISE EXCEPTION 'maintenance has been running for more than a day'
+			USING ERRCODE = 'object_in_use',
+				DETAIL = format('Process %s runs it since %s UTC.', other.pid,
+					to_char(other.since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')),
+				HINT = 'See pg_stat_activity for what it waits for; pg_terminate_backend() ends it, and the next run goes on from there.';
+	END IF;
+	RAISE NOTICE 'maintenance is running already'
+		USING DETAIL = coalesce(format('Process %s runs it since %s UTC.', other.pid,
+			to_char(other.since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')), 'It has just ended.');
+	RETURN false;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.begin_maintenance() IS
+	'takes the lock of maintenance for the session; false, with a notice, if another session has it; raises 55006 if it has had it for more than a day; part of run_maintenance()';
+REVOKE EXECUTE ON FUNCTION llm_audit.begin_maintenance() FROM PUBLIC;
+
 -- A procedure, to commit after each unit.  No SET clause, since a procedure
 -- that has one cannot commit; every name is qualified instead.
 CREATE PROCEDURE llm_audit.run_maintenance(steps text[] DEFAULT NULL)
@@ -284,8 +367,7 @@ BEGIN
 	steps := llm_audit.check_steps(steps);
 	-- held by the session, over its transactions: two runs would do each
 	-- other's work
-	IF NOT pg_catalog.pg_try_advisory_lock(1279869004, 1) THEN
-		RAISE NOTICE 'maintenance is running already';
+	IF NOT llm_audit.begin_maintenance() THEN
 		RETURN;
 	END IF;
 	FOREACH step IN ARRAY steps LOOP
@@ -324,7 +406,7 @@ BEGIN
 		PERFORM llm_audit.log_maintenance(run, step, began, counts, problems);
 		COMMIT;
 	END LOOP;
-	PERFORM pg_catalog.pg_advisory_unlock(1279869004, 1);
+	PERFORM llm_audit.unlock_maintenance();
 	IF failures OPERATOR(pg_catalog.>) 0 THEN
 		RAISE EXCEPTION 'maintenance failed in % cases', failures
 			USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -333,5 +415,5 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE llm_audit.run_maintenance(text[]) IS
-	'makes segments ahead, closes those that have ended, summarises days, erases fields whose period has passed, archives and purges rows that have expired, drops the tables of purged segments, and rewrites those in which values were erased; NULL: all steps, else those that are named; each step is logged in maintenance_log; raises 55000 in the end if something failed; schedule it daily';
+	'makes segments ahead, closes those that have ended, summarises days, erases fields whose period has passed, archives and purges rows that have expired, drops the tables of purged segments, and rewrites those in which values were erased; NULL: all steps, else those that are named; each step is logged in maintenance_log; raises 55000 in the end if something failed, 55006 if another run has been going on for more than a day; schedule it daily';
 REVOKE EXECUTE ON PROCEDURE llm_audit.run_maintenance(text[]) FROM PUBLIC;

@@ -40,6 +40,8 @@ static const struct
 
 {
 	{"close_segment", EXEMPT_FROM_RECORD},
+	{"append_closed", EXEMPT_FROM_RECORD},
+	{"append_purged", EXEMPT_FROM_RECORD},
 	{"readiness_defaults", EXEMPT_FROM_RECORD},
 	{"match_token", EXEMPT_FROM_RECORD},
 	{"row_preimage", EXEMPT_FROM_RECORD},	/* it records what it returns */
@@ -90,6 +92,8 @@ static const struct
 	{"destroy_purged_keys", EXEMPT_FROM_RECORD},
 	{"rows_to_archive", EXEMPT_FROM_RECORD},
 	{"due_purge", EXEMPT_FROM_RECORD},
+	{"is_due", EXEMPT_FROM_RECORD},
+	{"summarise_segment", EXEMPT_FROM_RECORD},
 	{"was_archived", EXEMPT_FROM_RECORD},
 	{"place_hold", EXEMPT_FROM_RECORD},
 	{"release_hold", EXEMPT_FROM_RECORD},

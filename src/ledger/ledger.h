@@ -380,7 +380,8 @@ typedef enum PermitKind
 								 * lanes whose first row stays, since the end
 								 * of a lane is sought by that row, and every
 								 * lane's last row; see purge.c */
-	PERMIT_ERASE				/* empty erasable columns; rechecked */
+	PERMIT_ERASE,				/* empty erasable columns; rechecked */
+	PERMIT_SEGMENT_EVENT		/* append to segment_event */
 } PermitKind;
 
 extern PermitKind PermitCurrent(void);

@@ -81,7 +81,8 @@ static const char *const config_tables[] = {
 	"environment", "ledger", "ledger_environment", "ledger_column",
 	"ledger_segment", "action_type", "content_recording", "call_source",
 	"retention_policy", "legal_hold", "field_policy", "original_recipient",
-	"mask_rule", "dictionary", "sensitive_relation", "role_scope"
+	"mask_rule", "dictionary", "sensitive_relation", "role_scope",
+	"archive_file", "seen_key"
 };
 
 typedef struct SegmentEntry

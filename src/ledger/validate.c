@@ -172,6 +172,17 @@ ValidateErasure(const Segment *seg, const Datum *values, const bool *nulls)
 					NameStr(seg->ledger_name))));
 }
 
+/* Likewise for what became of segments. */
+static void
+ValidateSegmentEvent(const Segment *seg)
+{
+	if (PermitCurrent() != PERMIT_SEGMENT_EVENT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("rows of ledger \"%s\" are written by functions of llm_audit that make, close or purge segments only",
+						NameStr(seg->ledger_name))));
+}
+
 void
 RowValidate(const Segment *seg, Datum *values, bool *nulls)
 {
@@ -185,4 +196,6 @@ RowValidate(const Segment *seg, Datum *values, bool *nulls)
 		ValidateReceipt(seg);
 	else if (seg->role == ROLE_ERASE_RECEIPT)
 		ValidateErasure(seg, values, nulls);
+	else if (seg->role == ROLE_SEGMENT_EVENT)
+		ValidateSegmentEvent(seg);
 }

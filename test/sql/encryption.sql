@@ -147,6 +147,14 @@ ALTER TABLE llm_audit.llm_call ADD COLUMN error_message_encrypted bytea;
 ALTER TABLE llm_audit.llm_call ADD COLUMN attributes_encrypted bytea;
 SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'error_message', 'mask', encrypt => true);
 SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'attributes', 'mask', encrypt => true);
+-- archives do not have the keys that a purge destroys
+SELECT llm_audit.set_retention('llm_audit.llm_content', NULL, NULL, '90 days', archive_before_purge => true);
+SELECT llm_audit.set_retention('llm_audit.llm_content', 'test', NULL, '91 days');
+SELECT llm_audit.set_retention('llm_audit.settlement', NULL, NULL, '7 years', archive_before_purge => true);
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SELECT llm_audit.set_field_policy('llm_audit.llm_content', 'body', 'mask', encrypt => true, period => '90 days');
+\set VERBOSITY terse
 CREATE FUNCTION pg_temp.call(message text, note text) RETURNS text LANGUAGE sql AS $$
 	SELECT result FROM llm_audit.record_calls(format('{"id": "00000000-0000-7000-8000-000000000001", "request_id": "r-1",
 		"environment": "test", "occurred_at": "2026-01-01T12:00:00Z", "service_name": "s", "actor_id": "svc",

@@ -84,6 +84,8 @@ EXCEPTION
 	WHEN OTHERS THEN
 		GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT, message = MESSAGE_TEXT;
 		message := regexp_replace(message, '_20[0-9]{6}"', '_<month>"');
+		-- which of all is met first depends on where their rows lie
+		message := regexp_replace(message, CASE WHEN statement LIKE 'DROP OWNED%' THEN '"[a-z_]+"$' ELSE '$.' END, '<any>');
 		RETURN SQLSTATE || ' ' || message ||
 			CASE WHEN hint LIKE '%llm\_audit.%' OR hint LIKE '%INSERT%'
 				OR hint LIKE '%DO NOTHING%' THEN '' ELSE ' (names no door)' END;

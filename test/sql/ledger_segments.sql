@@ -98,8 +98,8 @@ DECLARE
 	ledger uuid := llm_audit.enroll('late', 'plain', false, NULL, '{}', '1 month');
 BEGIN
 	PERFORM llm_audit.create_branch('late', 'late_test', 'test');
-	PERFORM llm_audit.record_segment_event('created', ledger, llm_audit.make_segment(ledger, 'test', NULL, NULL));
-	PERFORM llm_audit.record_segment_event('created', ledger, llm_audit.make_segment(ledger, 'test',
+	PERFORM llm_audit.append_created(ledger, llm_audit.make_segment(ledger, 'test', NULL, NULL));
+	PERFORM llm_audit.append_created(ledger, llm_audit.make_segment(ledger, 'test',
 		date_trunc('hour', now() - interval '2 hours'), date_trunc('hour', now() - interval '1 hour')));
 END
 $$;
@@ -137,8 +137,8 @@ DECLARE
 	stop timestamptz := clock_timestamp() + interval '1.5 seconds';
 BEGIN
 	PERFORM llm_audit.create_branch('quick', 'quick_test', 'test');
-	PERFORM llm_audit.record_segment_event('created', ledger, llm_audit.make_segment(ledger, 'test', stop - interval '1 hour', stop));
-	PERFORM llm_audit.record_segment_event('created', ledger, llm_audit.make_segment(ledger, 'test', stop, stop + interval '2 days'));
+	PERFORM llm_audit.append_created(ledger, llm_audit.make_segment(ledger, 'test', stop - interval '1 hour', stop));
+	PERFORM llm_audit.append_created(ledger, llm_audit.make_segment(ledger, 'test', stop, stop + interval '2 days'));
 END
 $$;
 INSERT INTO quick SELECT 'test', i FROM generate_series(1, 25) i WHERE pg_sleep(0.1) IS NOT NULL;

@@ -342,9 +342,9 @@ DECLARE
 	stop timestamptz := clock_timestamp() + interval '2 seconds';
 BEGIN
 	PERFORM llm_audit.create_branch('ended', 'ended_test', 'test');
-	PERFORM llm_audit.record_segment_event('created', ledger,
+	PERFORM llm_audit.append_created(ledger,
 		llm_audit.make_segment(ledger, 'test', start, stop));
-	PERFORM llm_audit.record_segment_event('created', ledger,
+	PERFORM llm_audit.append_created(ledger,
 		llm_audit.make_segment(ledger, 'test', stop, 'infinity'));
 END
 $$;

@@ -102,7 +102,7 @@ $node->safe_psql('audit', q{
 			number := llm_audit.make_segment(ledger, 'test',
 				date_trunc('hour', now()) - make_interval(hours => hours),
 				date_trunc('hour', now()) - make_interval(hours => hours - 1));
-			PERFORM llm_audit.record_segment_event('created', ledger, number);
+			PERFORM llm_audit.append_created(ledger, number);
 		END LOOP;
 	END
 	$$});

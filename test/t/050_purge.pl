@@ -145,6 +145,8 @@ like(purge_now($second), qr/^\d+\|truncate\|30\|$/, 'a whole segment goes at onc
 is( $node->safe_psql('audit', "SELECT row_digest FROM llm_audit.purge_receipt WHERE ledger LIKE '%llm_call' ORDER BY recorded_at DESC LIMIT 1"),
 	$digest, 'the receipt has the digest of all row hashes');
 check_verify($node, 'audit', 'after a whole segment was purged');
+is($node->safe_psql('audit', 'SELECT sum(u.calls), bool_and(d.final) FROM llm_audit.usage_summary u JOIN llm_audit.summarised_day d USING (environment, day)'),
+	'60|t', 'what went was summed up before, though nobody had asked for it');
 
 # Nobody but purge() gets through, whoever and however.
 for my $statement ("DELETE FROM $third", "TRUNCATE $third",

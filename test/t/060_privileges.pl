@@ -50,7 +50,7 @@ is( $node->safe_psql(
 			'add_dictionary_terms', 'remove_dictionary_terms',
 			'erase_subject', 'subject_report', 'erasure_report', 'cost_report',
 			'masking_in_force', 'set_retention', 'retention_report', 'place_hold', 'release_hold',
-			'hold_report', 'ended_segments', 'purge', 'purged_segment', 'destroy_purged_keys', 'destroy_keys_left',
+			'hold_report', 'ended_segments', 'purge', 'record_failed_purge', 'purged_segment', 'destroy_purged_keys', 'destroy_keys_left',
 			'drop_purged_segment')}),
 	'',
 	'none runs as a superuser but readiness(), what administers columns and masking, and what erases, holds, purges and reports');

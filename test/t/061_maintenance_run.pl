@@ -43,11 +43,41 @@ my ($status, $out, $err) = $node->psql('audit', q{CALL llm_audit.run_maintenance
 like($err, qr/a step of maintenance is not known/, 'but for unknown ones');
 ($status, $out, $err) = $node->psql('audit', 'SET ROLE llm_audit_admin; CALL llm_audit.run_maintenance()');
 like($err, qr/permission denied/, 'superusers only');
-my $other = $node->background_psql('audit');
-$other->query_safe('SELECT pg_advisory_lock(1279869004, 1)');
+
+# Two runs at once: the second leaves it to the first.  Nobody else can have
+# the lock, and no run leaves it behind.
+my $runs = 'SELECT count(DISTINCT run_id) FROM llm_audit.maintenance_log';
+my $locked = q{SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND classid = 'pg_extension'::regclass AND objsubid <> 0};
+my $other = $node->background_psql('audit', on_error_stop => 0);
+my $before = $node->safe_psql('audit', $runs);
+$other->query_safe('SELECT pg_advisory_lock(1279869004, 1); SELECT pg_advisory_lock(oid::int, 0) FROM pg_extension');
+$other->query_safe(q{BEGIN; COMMENT ON EXTENSION llm_audit IS 'mine'});
+$node->safe_psql('audit', q{CALL llm_audit.run_maintenance('{close}')});
+is($node->safe_psql('audit', $runs), ++$before, 'locks that anybody can take do not keep it from running');
+$other->query_safe('ROLLBACK');
+($status, $out, $err) = $node->psql('audit', 'SET ROLE llm_audit_admin; SELECT llm_audit.lock_maintenance()');
+like($err, qr/permission denied/, 'its own lock is for superusers');
+is($other->query_safe('SELECT llm_audit.lock_maintenance()'), 't', 'a session has the lock');
+my $pid = $other->query_safe('SELECT pg_backend_pid()');
 ($status, $out, $err) = $node->psql('audit', 'CALL llm_audit.run_maintenance()');
-like($err, qr/running already/, 'not twice at once');
+like($err, qr/NOTICE:  maintenance is running already\nDETAIL:  Process $pid /, 'not twice at once');
+is("$status " . $node->safe_psql('audit', $runs), "0 $before", 'which is no failure, and nothing is logged');
+is($other->query_safe('SELECT llm_audit.unlock_maintenance()'), '', 'the lock is released');
+is($node->safe_psql('audit', $locked), '0', 'so nobody has it');
+my $blocker = $node->background_psql('audit');
+$blocker->query_safe('BEGIN; LOCK llm_audit.maintenance_log');
+$other->query(q{SET lock_timeout = '100ms'});
+$other->query(q{CALL llm_audit.run_maintenance('{close}')});
+like($other->{stderr}, qr/canceling statement due to lock timeout/, 'a run that ends with an error');
+$other->{stderr} = '';
+is($node->safe_psql('audit', $locked), '0', 'leaves no lock to its session');
+$blocker->quit;
+$other->query_safe(q{DO $$ BEGIN PERFORM llm_audit.lock_maintenance(); PERFORM 1 / 0;
+	EXCEPTION WHEN division_by_zero THEN NULL; END $$});
+is($node->safe_psql('audit', $locked), '0', 'nor does one whose error is caught');
+$other->query_safe('SELECT llm_audit.lock_maintenance()');
 $other->quit;
+ok($node->poll_query_until('audit', "SELECT ($locked) = 0"), 'nor does a session that ends');
 
 # A segment that can be closed but is in use.
 my $leaf = $node->safe_psql('audit', q{
@@ -78,12 +108,14 @@ $node->safe_psql('audit', 'ALTER TABLE llm_audit.hidden RENAME TO summarised_day
 
 SKIP:
 {
-	skip 'pg_cron is not installed for this version of PostgreSQL', 3 unless $cron;
+	skip 'pg_cron is not installed for this version of PostgreSQL', 6 unless $cron;
 	$node->safe_psql('audit', q{
 		CREATE EXTENSION pg_cron;
 		SELECT cron.schedule('llm_audit', '* * * * *', 'CALL llm_audit.run_maintenance()')});
 	is($node->safe_psql('audit', q{SELECT ok FROM llm_audit.readiness() WHERE item = 'scheduler'}),
 		't', 'readiness sees the schedule');
+	is($node->safe_psql('audit', q{SELECT ok FROM llm_audit.readiness() WHERE item = 'maintenance ran'}),
+		't', 'and complains about nothing in a fresh database');
 	my $runs = $node->safe_psql('audit', 'SELECT count(DISTINCT run_id) FROM llm_audit.maintenance_log');
 	ok($node->poll_query_until('audit',
 			"SELECT count(*) > 0 FROM cron.job_run_details WHERE status IN ('succeeded', 'failed')"),
@@ -91,6 +123,13 @@ SKIP:
 	is( $node->safe_psql('audit', q{SELECT DISTINCT status FROM cron.job_run_details WHERE status <> 'running'})
 		  . ($node->safe_psql('audit', 'SELECT count(DISTINCT run_id) FROM llm_audit.maintenance_log') > $runs),
 		'succeeded1', 'with success, to its end');
+	is($node->safe_psql('audit', 'SELECT * FROM llm_audit.scheduled_failure()'), 't|', 'which readiness() knows');
+	$node->safe_psql('audit', q{
+		INSERT INTO cron.job_run_details (jobid, runid, database, username, command, status, return_message, start_time)
+			SELECT jobid, (SELECT max(runid) + 1000 FROM cron.job_run_details), database, username, command, 'failed',
+				'connection failed', '2026-11-22 01:10Z' FROM cron.job});
+	is($node->safe_psql('audit', 'SELECT problem FROM llm_audit.scheduled_failure()'),
+		q{pg_cron's last run of 2026-11-22 01:10 UTC failed: connection failed}, 'as it knows of a failure');
 	$node->safe_psql('audit', q{SELECT cron.unschedule('llm_audit')});
 }
 $node->stop;
@@ -122,13 +161,43 @@ $node->stop;
 	is( $slept->safe_psql('audit', q{SELECT sum(calls) FROM llm_audit.usage_summary}),
 		'27', 'what came late is summed up too');
 	check_verify($slept, 'audit', 'after five months');
+
+	# readiness() looks at what was done, and not only at a schedule.
+	my $ran = sub {
+		return $slept->safe_psql('audit', q{SELECT ok, hint FROM llm_audit.readiness() WHERE item = 'maintenance ran'});
+	};
+	is($ran->(), 't|', 'maintenance ran');
+	set_clock($slept, int(153.9 * $day));
+	is($ran->(), 't|', 'a day or two ago');
+	set_clock($slept, int(154.1 * $day));
+	like($ran->(), qr/^f\|.*step "segments" was last run at 20\d\d-\d\d-\d\d \d\d:\d\d UTC; .*step "rewrite" was last run/, 'not longer ago');
+	$slept->safe_psql('audit', 'ALTER TABLE llm_audit.summarised_day RENAME TO hidden');
+	$slept->psql('audit', 'CALL llm_audit.run_maintenance()');
+	like($ran->(), qr/^f\|[^"]*step "summarise" has not been done without a failure since 20\d\d-\S+ \S+ UTC: .*summarised_day.*\.$/,
+		'nor with a step that fails');
+	unlike($ran->(), qr/"segments"/, 'the others are well');
+	$slept->safe_psql('audit', 'ALTER TABLE llm_audit.hidden RENAME TO summarised_day');
+	$slept->safe_psql('audit', 'CALL llm_audit.run_maintenance()');
+	is($ran->(), 't|', 'until it has been done');
+
+	# A run that never ends.
+	my $other = $slept->background_psql('audit');
+	$other->query_safe('SELECT llm_audit.lock_maintenance()');
+	my $pid = $slept->safe_psql('audit', q{SELECT pid FROM pg_locks WHERE locktype = 'object' AND objsubid = 19521});
+	set_clock($slept, int(155.2 * $day));
+	my ($status, $out, $err) = $slept->psql('audit', 'CALL llm_audit.run_maintenance()');
+	like($err, qr/maintenance has been running for more than a day\nDETAIL:  Process $pid /, 'a run that hangs is an error for the next one');
+	$other->quit;
 	$slept->stop;
 }
 
 # Rows expire: archived where the policy says so, purged, and their tables
 # dropped; what is held or in use stays.
 {
-	my $expires = make_node('expires');
+	# where nothing is encrypted, keys are not looked for in a directory that is not ready
+	my $keys = PostgreSQL::Test::Utils::tempdir() . '/keys';
+	mkdir($keys, 0700) or die "$keys: $!";
+	my $expires = make_node('expires', 'llm_audit.key_directory' => $keys);
 	fake_clock($expires);
 	my $archives = PostgreSQL::Test::Utils::tempdir();
 	start_faked($expires);
@@ -181,6 +250,30 @@ $node->stop;
 	is( $expires->safe_psql('audit', q{SELECT DISTINCT reason FROM llm_audit.purge_receipt}),
 		'scheduled: run_maintenance()', 'and say who did it');
 	check_verify($expires, 'audit', 'after rows expired');
+
+	# A segment that cannot even be looked at is its own trouble.
+	my $broken = 'llm_audit.llm_call_test_default';
+	my $rename = sub {
+		my ($from, $to) = @_;
+		$expires->safe_psql('audit', qq{UPDATE pg_attribute SET attname = '$to' WHERE attrelid = '$broken'::regclass AND attname = '$from'});
+		return;
+	};
+	$expires->safe_psql('audit', q{CREATE TABLE brief (n int); SELECT llm_audit.create_ledger('brief', retention => '1 microsecond');
+		INSERT INTO brief VALUES (1), (2)});
+	$rename->('retain_until', 'hidden');
+	($status, $out, $err) = $expires->psql('audit', 'CALL llm_audit.run_maintenance()');
+	like($expires->safe_psql('audit', $state), qr/purge [1-9]\d* 0 1, drop/, 'a step goes on behind a segment that is broken');
+	like($expires->safe_psql('audit', q{SELECT problems FROM llm_audit.maintenance_log WHERE step = 'purge' ORDER BY started_at DESC LIMIT 1}),
+		qr/^\{"$broken: [^,]*retain_until[^,]*"\}$/, 'and says which one it is');
+	is($expires->safe_psql('audit', q{SELECT count(*), min(ledger::text), min(segment) - (SELECT segment FROM llm_audit.segment_of('llm_audit.llm_call_test_default'))
+		  FROM llm_audit.purge(NULL, false, 'by hand') WHERE action = 'failed' AND why_not ~ 'retain_until'}),
+		'1|llm_audit.llm_call|0', 'so does purge()');
+	($status, $out, $err) = $expires->psql('audit', q{CALL llm_audit.run_purge('by hand')});
+	like($err, qr/segment "$broken" could not be purged.*ERROR:  purging failed in 1 cases/s, 'and run_purge()');
+	is($expires->safe_psql('audit', q{SELECT count(*), min(target_id) FROM llm_audit.admin_event WHERE action = 'purge.failed'}),
+		"2|$broken", 'which are events');
+	$rename->('hidden', 'retain_until');
+	$expires->safe_psql('audit', 'CALL llm_audit.run_maintenance()');
 
 	# A segment of which a row is missing is not archived.
 	my $next = $expires->safe_psql('audit', q{SELECT DISTINCT tableoid::regclass FROM llm_audit.llm_call});

@@ -176,6 +176,44 @@ for my $change ("INSERT INTO llm_audit.retention_policy (ledger_id, environment,
 	query($change);
 	is(query($events), ++$before, "recorded: $change");
 }
+# Whatever time they bear.
+for my $change ("INSERT INTO llm_audit.retention_policy (ledger_id, environment, data_class, period, changed_at) VALUES ($ledger, 'prod', 'public', '1 day', '2020-01-01')",
+	"INSERT INTO llm_audit.legal_hold (hold_id, ticket, reason, scope, placed_at) VALUES (gen_random_uuid(), 'HAND', 'by hand', '{}', '2020-01-01')")
+{
+	query($change);
+	is(query($events), ++$before, "recorded: $change");
+}
+query("DELETE FROM llm_audit.retention_policy WHERE data_class = 'public'");
+refused("SET llm_audit.restore = on; INSERT INTO llm_audit.retention_policy (ledger_id, environment, data_class, period, changed_at) VALUES ($ledger, 'prod', 'public', '1 day', '2020-01-01')",
+	qr/does not carry its chain columns/, 'restore mode is no way around it');
+
+# What became of segments is not to be said by anybody.
+my $event = 'INSERT INTO llm_audit.segment_event (environment, event, ledger, ledger_id, segment, leaf, lower, upper, is_default, row_count, actor)'
+  . ' SELECT environment, %s, ledger, ledger_id, segment, leaf, lower, upper, is_default, %s, actor FROM llm_audit.segment_event WHERE event = %s LIMIT 1';
+refused(sprintf($event, "'$_'", '5', "'created'"), qr/written by functions of llm_audit that make, close or purge segments only/, "no event: $_")
+  for qw(created closed rows_purged purged);
+refused(sprintf($event, "'created'", '5', "'created'") . '; SELECT 1', qr/written by functions/, "however it is inserted");
+my $said = 'SELECT count(*) FROM llm_audit.segment_event';
+my $sayings = query($said);
+for my $state (qw(open closed))
+{
+	is( query(qq{SELECT count(*) FILTER (WHERE llm_audit.append_closed(l)), count(*) FILTER (WHERE llm_audit.append_purged(l)) FROM (
+			SELECT llm_audit.leaf_of(s) AS l FROM llm_audit.ledger_segment s WHERE s.state = '$state'
+			AND (s.upper > clock_timestamp() OR s.state = 'closed') AND llm_audit.leaf_of(s) IS NOT NULL OFFSET 0) AS x}),
+		'0|0', "the doors find nothing to say of segments that are $state");
+}
+is(query($said), $sayings, 'and say nothing');
+refused('SET ROLE llm_audit_admin; SELECT llm_audit.append_purged(0)', qr/permission denied/, 'nor are they for others');
+
+# Where archives are, and which keys were seen, is kept.
+refused($_, qr/are never changed or removed/, "refused: $_")
+  for ('DELETE FROM llm_audit.archive_file', "UPDATE llm_audit.archive_file SET path = '/dev/null'",
+	'SET session_replication_role = replica; DELETE FROM llm_audit.archive_file', 'DELETE FROM llm_audit.seen_key',
+	"UPDATE llm_audit.seen_key SET first_seen = '2020-01-01'");
+refused($_, qr/cannot (?:truncate|alter|change|drop).* configuration table/i, "refused: $_")
+  for ('TRUNCATE llm_audit.archive_file', 'TRUNCATE llm_audit.seen_key', 'ALTER TABLE llm_audit.archive_file DISABLE TRIGGER ALL',
+	'ALTER TABLE llm_audit.seen_key DISABLE TRIGGER llm_audit_kept', 'DROP TRIGGER llm_audit_kept ON llm_audit.seen_key');
+is(query('SELECT count(*) > 0 FROM llm_audit.archive_file') . query('SELECT count(*) > 0 FROM llm_audit.seen_key'), 'tt', 'nothing went');
 check_verify($node, 'audit', 'in the end');
 
 # What an incident freezes depends neither on who asks nor on when.
