@@ -10,6 +10,7 @@
  * sensitive.c		which relations are sensitive, cached
  * statement.c		statements that read, from start to outcome
  * hook.c			executor and utility hooks
+ * reference.c		the server's checks of foreign keys
  * view_guard.c		the functions that sensitive views are made of
  * exempt.c			functions of ours that may read without a record
  * setting.c		settings; which of them count
@@ -315,6 +316,15 @@ extern bool ViewIsGuarded(Oid view);
 
 extern void ExaminePlan(const PlannedStmt *stmt, Examined *result);
 
+/* True if what has to be permitted includes reading a relation. */
+extern bool PermissionIsRead(const RelationPermission *perm);
+
+/* ---------------- reference.c ---------------- */
+
+/* True for a foreign key's check; command is what started the statement. */
+extern bool IsReferentialCheck(const PlannedStmt *stmt);
+extern bool IsRestoredCheck(const PlannedStmt *stmt, const Node *command);
+
 /* ---------------- sensitive.c ---------------- */
 
 /* The sensitive root that a relation belongs to, or InvalidOid. */
@@ -354,7 +364,8 @@ typedef struct AccessStatement
 	SubTransactionId subid;
 	Examined	examined;
 	List	   *disclosures;	/* pg_uuid_t *, as recorded */
-	bool		recorded;
+	bool		recorded;		/* or may be: the worker had it in hand */
+	bool		acknowledged;	/* flushed, as the worker has said */
 	bool		running;		/* in ExecutorRun */
 	pg_uuid_t	id;				/* of the record */
 	char	   *login;			/* as recorded: an outcome may come when */
@@ -399,6 +410,8 @@ extern AccessStatement *StatementRunning(void);
 /* A read that is no statement of the executor; ended by the caller. */
 extern AccessStatement *RecordOtherRead(Oid relid, const char *command,
 										bool exported);
+
+extern void OtherReadRefused(Oid relid, const char *command, const char *why);
 
 /* The ring to record in, or an error that says why there is none. */
 extern AccessRing *RequireRing(void);

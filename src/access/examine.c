@@ -212,12 +212,27 @@ IsScan(Plan *plan)
 	return ReadsRows(plan) || IsA(plan, SubqueryScan);
 }
 
+/* ON CONFLICT DO UPDATE reads the row that it meets, without a scan. */
+static void
+WalkModify(const ModifyTable *modify, Walk *walk)
+{
+	RangeTblEntry *rte;
+
+	if (modify->onConflictAction != ONCONFLICT_UPDATE)
+		return;
+	rte = rt_fetch(modify->nominalRelation, walk->stmt->rtable);
+	if (OidIsValid(SensitiveRoot(rte->relid, NULL)))
+		walk->result->reads = true;
+}
+
 static void
 WalkPlan(Plan *plan, Walk *walk)
 {
 	if (plan == NULL)
 		return;
 	check_stack_depth();
+	if (IsA(plan, ModifyTable))
+		WalkModify((const ModifyTable *) plan, walk);
 	if (IsScan(plan))
 		WalkScan(plan, walk);
 	WalkPlan(plan->lefttree, walk);
@@ -227,18 +242,19 @@ WalkPlan(Plan *plan, Walk *walk)
 
 /* ---------------- what the statement names ---------------- */
 
-/* True if what has to be permitted includes reading this relation. */
-static bool
-IsRead(const RelationPermission *perm)
-{
-	return OidIsValid(perm->relid) && (perm->requiredPerms & ACL_SELECT) != 0;
-}
-
 #ifdef COMPAT_PERMISSIONS_IN_RTABLE
 #define IsPermission(perm) ((perm)->rtekind == RTE_RELATION)
 #else
 #define IsPermission(perm) true
 #endif
+
+/* True if what has to be permitted includes reading this relation. */
+bool
+PermissionIsRead(const RelationPermission *perm)
+{
+	return IsPermission(perm) && OidIsValid(perm->relid) &&
+		(perm->requiredPerms & ACL_SELECT) != 0;
+}
 
 bool
 PlanIsSensitive(const PlannedStmt *stmt)
@@ -249,7 +265,7 @@ PlanIsSensitive(const PlannedStmt *stmt)
 	{
 		const RelationPermission *perm = lfirst(lc);
 
-		if (IsPermission(perm) && IsRead(perm) &&
+		if (PermissionIsRead(perm) &&
 			OidIsValid(SensitiveRoot(perm->relid, NULL)))
 			return true;
 	}
@@ -470,12 +486,15 @@ ExamineNames(const PlannedStmt *stmt, Examined *result)
 		bool		is_view;
 		bool		needs_reason;
 
-		if (!IsPermission(perm) || !IsRead(perm))
+		if (!PermissionIsRead(perm))
 			continue;
 		is_view = list_member_oid(result->guards, perm->relid);
 		if (!is_view && !OidIsValid(SensitiveRoot(perm->relid, &needs_reason)))
 			continue;
 		AddText(&result->relations, QualifiedName(perm->relid));
+		if (get_rel_relkind(perm->relid) == RELKIND_TOASTVALUE)
+			AddText(&result->relations,
+					QualifiedName(SensitiveRoot(perm->relid, NULL)));
 		if (is_view || !IsGuarded(perm, views))
 			AddColumns(perm, result);
 		if (!is_view && !IsGuarded(perm, views))

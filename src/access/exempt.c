@@ -3,8 +3,10 @@
  *	  Functions of ours that read ledgers for a purpose of their own.
  *
  * Maintenance returns counts and bounds, never a row: what it reads is not
- * recorded.  Reports are recorded like any read, but their arguments say what
- * they are for.  Which function runs is known from fmgr_hook, so that it
+ * recorded.  Parts of it that do tell something of rows are exempt where a
+ * function of this list calls them, and are reads like any where somebody
+ * does.  Reports are recorded, too, but their arguments say what they are for.
+ * Which function runs is known from fmgr_hook, so that it
  * holds for the queries of that function itself and not for what these cause
  * in turn (triggers, functions of others): those run one level deeper.  All
  * our functions in SQL and PL/pgSQL are watched; they are called through the
@@ -18,6 +20,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "ledger/guard.h"
 #include "utils/inval.h"
@@ -29,7 +32,8 @@ typedef enum Exemption
 {
 	EXEMPT_NOT = 0,
 	EXEMPT_FROM_REASON,
-	EXEMPT_FROM_RECORD
+	EXEMPT_FROM_RECORD,
+	EXEMPT_INSIDE				/* like the one of ours that calls it */
 } Exemption;
 
 static const struct
@@ -53,20 +57,20 @@ static const struct
 	{"rewrite_segment", EXEMPT_FROM_RECORD},
 	{"forget_statistics", EXEMPT_FROM_RECORD},
 	{"erasure_report", EXEMPT_FROM_RECORD},
-	{"subject_parts", EXEMPT_FROM_RECORD},
-	{"subject_calls", EXEMPT_FROM_RECORD},
-	{"subject_rows", EXEMPT_FROM_RECORD},
+	{"subject_parts", EXEMPT_INSIDE},
+	{"subject_calls", EXEMPT_INSIDE},
+	{"subject_rows", EXEMPT_INSIDE},
 	{"erase_subject", EXEMPT_FROM_RECORD},
 	{"day_is_final", EXEMPT_FROM_RECORD},
 	{"summarise_day", EXEMPT_FROM_RECORD},
 	{"days_to_summarise", EXEMPT_FROM_RECORD},
 	{"is_summarised", EXEMPT_FROM_RECORD},
-	{"describe_segment", EXEMPT_FROM_RECORD},
+	{"describe_segment", EXEMPT_INSIDE},
 	{"count_erasures", EXEMPT_FROM_RECORD},
 	{"archive_of", EXEMPT_FROM_RECORD},
 	{"maintenance_unit", EXEMPT_FROM_RECORD},
-	{"open_incidents", EXEMPT_FROM_RECORD},
-	{"active_holds", EXEMPT_FROM_RECORD},
+	{"open_incidents", EXEMPT_INSIDE},
+	{"active_holds", EXEMPT_INSIDE},
 	{"held_rows", EXEMPT_FROM_RECORD},
 	{"segment_holds", EXEMPT_FROM_RECORD},
 	{"hold_query", EXEMPT_FROM_RECORD},
@@ -110,6 +114,7 @@ static const struct
 typedef struct ExemptFrame
 {
 	struct ExemptFrame *outer;
+	bool		ours;			/* not an event trigger of others */
 	Exemption	exemption;
 	int			depth;			/* of the executor when it was called */
 } ExemptFrame;
@@ -174,8 +179,9 @@ LooksWatched(Oid function)
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
-	watched = proc->pronamespace == schema &&
-		RowIsWatched(proc, !heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL));
+	watched = proc->prorettype == EVENT_TRIGGEROID ||
+		(proc->pronamespace == schema &&
+		 RowIsWatched(proc, !heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL)));
 	ReleaseSysCache(tuple);
 	return watched;
 }
@@ -190,13 +196,14 @@ IsWatched(Oid function)
 	if (function < FirstNormalObjectId || *known == function)
 		return false;
 	if (LooksWatched(function))
-		return GuardOwnObject(ProcedureRelationId, function);
+		return GuardOwnObject(ProcedureRelationId, function) ||
+			get_func_rettype(function) == EVENT_TRIGGEROID;
 	if (before == changes)
 		*known = function;
 	return false;
 }
 
-/* What the function is exempt from. */
+/* What a function of ours is exempt from when it is called now. */
 static Exemption
 ExemptionOf(Oid function)
 {
@@ -205,7 +212,10 @@ ExemptionOf(Oid function)
 
 	if (name != NULL)
 		pfree(name);
-	return result;
+	if (result != EXEMPT_INSIDE)
+		return result;
+	return frames != NULL && frames->exemption != EXEMPT_NOT ?
+		EXEMPT_FROM_RECORD : EXEMPT_NOT;
 }
 
 static bool
@@ -239,7 +249,9 @@ ExemptCall(FmgrHookEventType event, FmgrInfo *flinfo, Datum *arg)
 			return;
 		frame = MemoryContextAlloc(TopMemoryContext, sizeof(ExemptFrame));
 		frame->outer = frames;
-		frame->exemption = ExemptionOf(flinfo->fn_oid);
+		frame->ours = GuardOwnObject(ProcedureRelationId, flinfo->fn_oid);
+		frame->exemption = frame->ours ? ExemptionOf(flinfo->fn_oid) :
+			EXEMPT_NOT;
 		frame->depth = ExecutorDepth();
 		frames = frame;
 		*arg = PointerGetDatum(frame);
@@ -264,7 +276,7 @@ FrameHolds(Exemption exemption)
 bool
 OwnFunctionRuns(void)
 {
-	return frames != NULL && frames->depth == ExecutorDepth();
+	return frames != NULL && frames->ours && frames->depth == ExecutorDepth();
 }
 
 bool

@@ -14,6 +14,9 @@
 
 #include "access/access.h"
 #include "access/parallel.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "executor/executor.h"
 #include "ledger/guard.h"
 #include "miscadmin.h"
@@ -49,6 +52,7 @@ typedef struct UtilityFrame
 	Node	   *stmt;
 	int			depth;
 	bool		copy_checked;
+	Oid			copied;			/* table of a COPY TO */
 	AccessStatement *copy;		/* record of a COPY without the executor */
 } UtilityFrame;
 
@@ -84,6 +88,39 @@ StartingCommand(void)
 	return utility != NULL && utility->depth == run_depth ? utility->stmt : NULL;
 }
 
+/* True for commands that put the rows of a query somewhere else. */
+static bool
+TakesRowsOut(const Node *command)
+{
+	switch (nodeTag(command))
+	{
+		case T_CopyStmt:
+			return !((const CopyStmt *) command)->is_from;
+		case T_CreateTableAsStmt:
+		case T_RefreshMatViewStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* True if what starts now is a part of something that takes rows out. */
+static bool
+IsPartOfExport(void)
+{
+	for (UtilityFrame *frame = utility; frame != NULL; frame = frame->outer)
+	{
+		if (TakesRowsOut(frame->stmt))
+			return true;
+	}
+	for (RunFrame *frame = running; frame != NULL; frame = frame->outer)
+	{
+		if (frame->query->operation != CMD_SELECT)
+			return true;
+	}
+	return false;
+}
+
 /* What the statement is called, and whether its rows go out in bulk. */
 static const char *
 CommandOf(const QueryDesc *query, bool *exported)
@@ -100,13 +137,13 @@ CommandOf(const QueryDesc *query, bool *exported)
 		case T_RefreshMatViewStmt:
 			return "REFRESH MATERIALIZED VIEW";
 		case T_DeclareCursorStmt:
-			*exported = false;
+			*exported = IsPartOfExport();
 			return "DECLARE CURSOR";
 		default:
 			break;
 	}
 	*exported = (query->operation != CMD_SELECT ||
-				 query->plannedstmt->hasModifyingCTE);
+				 query->plannedstmt->hasModifyingCTE || IsPartOfExport());
 	switch (query->operation)
 	{
 		case CMD_INSERT:
@@ -120,42 +157,6 @@ CommandOf(const QueryDesc *query, bool *exported)
 		default:
 			return "SELECT";
 	}
-}
-
-/* True if the plan locks rows and returns a constant for each. */
-static bool
-ReturnsConstant(const PlannedStmt *stmt)
-{
-	TargetEntry *tle;
-
-	if (stmt->planTree == NULL || stmt->planTree->targetlist == NIL)
-		return false;
-	tle = linitial(stmt->planTree->targetlist);
-	return stmt->rowMarks != NIL && IsA(tle->expr, Const) && !tle->resjunk;
-}
-
-/*
- * True for the query of a foreign key's check: the server runs it in a mode
- * that nothing else has, but for what operators and casts of others run in
- * turn.
- */
-static bool
-IsReferentialCheck(const PlannedStmt *stmt)
-{
-	return InNoForceRLSOperation() && ReturnsConstant(stmt) &&
-		(running == NULL || !ReturnsConstant(running->query->plannedstmt));
-}
-
-/*
- * True for the check of a foreign key that a restored dump adds, at a time
- * when the access log itself may not be restored yet.
- */
-static bool
-IsRestoredCheck(void)
-{
-	Node	   *command = StartingCommand();
-
-	return llm_audit_restore && command != NULL && IsA(command, AlterTableStmt);
 }
 
 /* True for a worker's part of a plan whose leader has seen to the record. */
@@ -174,7 +175,7 @@ IsOfInterest(const QueryDesc *query, int eflags)
 	return (eflags & EXEC_FLAG_EXPLAIN_ONLY) == 0 && AccessInForce() &&
 		!LedgerMayWriteAccessLog && PlanIsSensitive(stmt) &&
 		!IsWorkersPart(stmt) && !ReadIsExempt() && !IsReferentialCheck(stmt) &&
-		!IsRestoredCheck() && !(LedgerIsOwnWorker && run_depth == 0);
+		!IsRestoredCheck(stmt, StartingCommand()) && !(LedgerIsOwnWorker && run_depth == 0);
 }
 
 /* ---------------- the planner ---------------- */
@@ -198,6 +199,30 @@ ReadsSegments(const Query *query)
 	return false;
 }
 
+/* Walker: does the query read another table that has children? */
+static bool
+ReadsOtherParents(Node *node, void *context)
+{
+	ListCell   *lc;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Query))
+		return expression_tree_walker(node, ReadsOtherParents, context);
+	foreach(lc, ((Query *) node)->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+
+		if (rte->rtekind == RTE_RELATION && rte->inh &&
+			(rte->relkind == RELKIND_RELATION ||
+			 rte->relkind == RELKIND_PARTITIONED_TABLE) &&
+			has_subclass(rte->relid) &&
+			!OidIsValid(SensitiveRoot(rte->relid, NULL)))
+			return true;
+	}
+	return query_tree_walker((Query *) node, ReadsOtherParents, context, 0);
+}
+
 static PlannedStmt *
 CallPlanner(Query *parse, const char *query_string, int cursorOptions,
 			ParamListInfo boundParams)
@@ -211,7 +236,8 @@ CallPlanner(Query *parse, const char *query_string, int cursorOptions,
  * Planner hook: a ledger has many CHECK constraints, none of which tells one
  * segment from another.  By default the planner reads them all anew for each
  * segment, a fifth of the time that planning takes; segments are told apart by
- * their bounds, which is another matter.
+ * their bounds, which is another matter.  Where other tables with children are
+ * in the query, whose constraints may tell them apart, it stays as it is.
  */
 static PlannedStmt *
 AccessPlanner(Query *parse, const char *query_string, int cursorOptions,
@@ -220,7 +246,8 @@ AccessPlanner(Query *parse, const char *query_string, int cursorOptions,
 	int			before = constraint_exclusion;
 	PlannedStmt *result;
 
-	if (before != CONSTRAINT_EXCLUSION_PARTITION || !ReadsSegments(parse))
+	if (before != CONSTRAINT_EXCLUSION_PARTITION || !ReadsSegments(parse) ||
+		ReadsOtherParents((Node *) parse, NULL))
 		return CallPlanner(parse, query_string, cursorOptions, boundParams);
 	constraint_exclusion = CONSTRAINT_EXCLUSION_OFF;
 	PG_TRY();
@@ -461,11 +488,35 @@ RunWatched(UTILITY_PARAMS)
 	GrantsAfter(events);
 }
 
+/* The table that COPY TO names, or InvalidOid. */
+static Oid
+CopiedTable(const Node *command)
+{
+	const CopyStmt *copy = (const CopyStmt *) command;
+
+	if (!IsA(command, CopyStmt) || copy->is_from || copy->relation == NULL ||
+		!AccessInForce())
+		return InvalidOid;
+	return RangeVarGetRelid(copy->relation, NoLock, true);
+}
+
+/* After a command that failed: how a COPY ended, or that it was refused. */
+static void
+NoteFailedCommand(const UtilityFrame *frame)
+{
+	if (frame->copy != NULL)
+		frame->copy->error = geterrcode();
+	else if (OidIsValid(frame->copied) &&
+			 geterrcode() == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		OtherReadRefused(frame->copied, "COPY TO", "permission denied");
+}
+
 /* Runs a command with a frame, so that what it starts is told apart. */
 static void
 RunNoted(UTILITY_PARAMS)
 {
-	UtilityFrame frame = {utility, pstmt->utilityStmt, run_depth, false, NULL};
+	UtilityFrame frame = {utility, pstmt->utilityStmt, run_depth, false,
+	CopiedTable(pstmt->utilityStmt), NULL};
 
 	utility = &frame;
 	PG_TRY();
@@ -475,8 +526,7 @@ RunNoted(UTILITY_PARAMS)
 	PG_CATCH();
 	{
 		utility = frame.outer;
-		if (frame.copy != NULL)
-			frame.copy->error = geterrcode();
+		NoteFailedCommand(&frame);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();

@@ -75,7 +75,7 @@ struct AccessRing
 	uint64		commits;
 	uint64		failed;
 	uint64		abandoned;
-	uint64		lost_logins;
+	pg_atomic_uint64 lost_logins;	/* counted without the lock */
 	int			last_error;
 
 	Size		size;
@@ -154,6 +154,7 @@ RingReset(AccessRing *ring, const char *database, LWLock *lock, char *memory)
 	ring->lock = lock;
 	ConditionVariableInit(&ring->room);
 	ring->next_ticket = 1;
+	pg_atomic_init_u64(&ring->lost_logins, 0);
 	ring->worker = -1;
 	ring->worker_lost = GetCurrentTimestamp();
 	ring->size = MAXALIGN((Size) access_queue_size * 1024);
@@ -570,15 +571,15 @@ RingPostLogin(AccessRing *ring, const RingMessage *message)
 		if (LWLockConditionalAcquire(ring->lock, LW_EXCLUSIVE))
 		{
 			posted = AppendEntry(ring, message, -1, &wake) != 0;
-			if (!posted)
-				ring->lost_logins++;
 			LWLockRelease(ring->lock);
 			WakeProcess(wake);
-			return posted;
+			break;
 		}
 		pg_usleep(100L);
 	}
-	return false;
+	if (!posted)
+		pg_atomic_fetch_add_u64(&ring->lost_logins, 1);
+	return posted;
 }
 
 /* ---------------- the worker ---------------- */
@@ -879,7 +880,7 @@ PutStatus(ReturnSetInfo *rsinfo, AccessRing *ring)
 	values[4] = Int64GetDatum((int64) ring->recorded);
 	values[5] = Int64GetDatum((int64) ring->commits);
 	values[6] = Int64GetDatum((int64) ring->failed);
-	values[7] = Int64GetDatum((int64) ring->lost_logins);
+	values[7] = Int64GetDatum((int64) pg_atomic_read_u64(&ring->lost_logins));
 	values[8] = TimestampTzGetDatum(ring->paused_until);
 	nulls[8] = ring->paused_until <= GetCurrentTimestamp();
 	nulls[9] = ring->last_error == 0;

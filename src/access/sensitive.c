@@ -11,14 +11,18 @@
 #include "postgres.h"
 
 #include "access/access.h"
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/skey.h"
+#include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "ledger/guard.h"
@@ -157,6 +161,49 @@ ReadSensitive(SensitiveEntry *entry)
 	}
 }
 
+/* The table whose long values a TOAST table keeps, or InvalidOid. */
+static Oid
+TableOfToast(Oid toast)
+{
+	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData keys[3];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			table = InvalidOid;
+
+	ScanKeyInit(&keys[0], Anum_pg_depend_classid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_objid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(toast));
+	ScanKeyInit(&keys[2], Anum_pg_depend_objsubid, BTEqualStrategyNumber,
+				F_INT4EQ, Int32GetDatum(0));
+	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 3, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->refclassid == RelationRelationId &&
+			form->deptype == DEPENDENCY_INTERNAL)
+			table = form->refobjid;
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return table;
+}
+
+/* Long values are as sensitive as the table that they belong to. */
+static void
+ReadToast(SensitiveEntry *entry)
+{
+	SensitiveEntry table = {.relid = TableOfToast(entry->relid)};
+
+	if (!OidIsValid(table.relid))
+		return;
+	ReadSensitive(&table);
+	entry->root = table.root;
+	entry->needs_reason = table.needs_reason;
+}
+
 /*
  * Reads what holds for a relation of any kind.  A view is sensitive if it has
  * a guard, whatever it shows.
@@ -169,6 +216,9 @@ ReadRelation(SensitiveEntry *entry)
 		case RELKIND_RELATION:
 		case RELKIND_PARTITIONED_TABLE:
 			ReadSensitive(entry);
+			break;
+		case RELKIND_TOASTVALUE:
+			ReadToast(entry);
 			break;
 		case RELKIND_VIEW:
 			if (ViewIsGuarded(entry->relid))

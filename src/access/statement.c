@@ -234,20 +234,19 @@ WriteRecord(AccessStatement *statement, AccessRing *ring)
 {
 	StringInfoData buf;
 	RingMessage message;
-	volatile bool written = false;
-	bool		result = false;
+	bool		written = false;
 
+	/* who catches the error below has nothing yet */
+	statement->acknowledged = false;
 	initStringInfo(&buf);
 	PackStatement(&buf, statement, NULL, 0);
 	message = MakeMessage(ENTRY_STATEMENT, &buf);
 	PG_TRY();
 	{
-		RingRecord(ring, &message, &result);
+		RingRecord(ring, &message, &written);
 	}
 	PG_FINALLY();
 	{
-		written = result;
-
 		/* later records of the statement belong to the first one */
 		if (written && !statement->recorded)
 		{
@@ -256,6 +255,7 @@ WriteRecord(AccessStatement *statement, AccessRing *ring)
 		}
 	}
 	PG_END_TRY();
+	statement->acknowledged = true;
 	pfree(buf.data);
 }
 
@@ -269,7 +269,7 @@ StatementRecord(AccessStatement *statement, bool needs_reason,
 
 	if (needs_reason)
 		RequireReason(statement);
-	if (statement->recorded &&
+	if (statement->acknowledged &&
 		DisclosuresAreRecorded(statement, disclosures))
 		return;
 	old = MemoryContextSwitchTo(statement->context);
@@ -386,7 +386,7 @@ StatementSaw(AccessStatement *statement, const pg_uuid_t *id,
 {
 	SeenRow    *row;
 
-	if (!statement->recorded)
+	if (!statement->acknowledged)
 		StatementRecord(statement, true, NIL);
 	GrowSeen(statement);
 	row = &statement->seen[statement->seen_count];
@@ -497,6 +497,25 @@ RecordOtherRead(Oid relid, const char *command, bool exported)
 	return statement;
 }
 
+/* Records that such a read was refused, without waiting. */
+void
+OtherReadRefused(Oid relid, const char *command, const char *why)
+{
+	AccessStatement *statement;
+	MemoryContext old;
+
+	if (!OidIsValid(SensitiveRoot(relid, NULL)))
+		return;
+	statement = StatementCreate();
+	statement->text = debug_query_string;
+	statement->command = command;
+	old = MemoryContextSwitchTo(statement->context);
+	statement->examined.relations = list_make1(QualifiedName(relid));
+	StatementRefused(statement, ERRCODE_INSUFFICIENT_PRIVILEGE, why);
+	MemoryContextSwitchTo(old);
+	Unlink(statement);
+}
+
 /* True if the statement that runs is recorded as a reader of the ledger. */
 static bool
 RunningReads(Oid root)
@@ -505,7 +524,7 @@ RunningReads(Oid root)
 	char	   *name = QualifiedName(root);
 	ListCell   *lc;
 
-	if (statement == NULL || !statement->recorded)
+	if (statement == NULL || !statement->acknowledged)
 		return false;
 	foreach(lc, statement->examined.relations)
 	{

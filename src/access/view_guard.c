@@ -102,7 +102,7 @@ llm_audit_reveal(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("id must not be null")));
 	statement = StatementRunning();
-	if (statement == NULL || !statement->recorded)
+	if (statement == NULL || !statement->acknowledged)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("llm_audit.reveal() works in guarded views only")));

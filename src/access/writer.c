@@ -40,6 +40,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 PGDLLEXPORT void llm_audit_writer_main(Datum arg);
@@ -54,16 +55,19 @@ PGDLLEXPORT void llm_audit_watcher_main(Datum arg);
 /* ---------------- writing a batch ---------------- */
 
 /*
- * What was found to be committed by a worker that died need not be flushed
- * or replicated yet.
+ * Until the last commit, and with it every one before, is flushed and, where
+ * synchronous_standby_names says so, replicated.  The commit has waited for
+ * that already, unless its transaction wrote no row.  A wait that the end of
+ * this process breaks off is no wait: then nobody is told of success.
  */
 static void
-AwaitFlush(void)
+AwaitDurability(void)
 {
-	XLogRecPtr	end = GetXLogInsertRecPtr();
-
-	XLogFlush(end);
-	SyncRepWaitForLSN(end, true);
+	XLogFlush(XactLastCommitEnd);
+	HOLD_INTERRUPTS();
+	SyncRepWaitForLSN(XactLastCommitEnd, true);
+	RESUME_INTERRUPTS();
+	CHECK_FOR_INTERRUPTS();
 }
 
 /* Commits; without waiting for the flush if nobody else does. */
@@ -94,6 +98,9 @@ WriteEntries(RingBatch *batch, int first, int count)
 		elog(ERROR, "SPI_connect failed");
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, "recording reads");
+	/* with a place in the WAL after what a worker that died has committed */
+	if (batch->recovered && batch->waited)
+		(void) GetTopTransactionId();
 	if (ExtensionInstalled())
 	{
 		for (int i = first; i < first + count; i++)
@@ -105,8 +112,8 @@ WriteEntries(RingBatch *batch, int first, int count)
 	SPI_finish();
 	PopActiveSnapshot();
 	CommitEntries(batch->waited);
-	if (batch->recovered)
-		AwaitFlush();
+	if (batch->waited)
+		AwaitDurability();
 	pgstat_report_activity(STATE_IDLE, NULL);
 }
 
@@ -237,6 +244,17 @@ ForceSettings(void)
 		SetConfigOption("synchronous_commit", "on", PGC_USERSET, PGC_S_OVERRIDE);
 }
 
+/*
+ * A lock that takes too long comes as SIGINT.  From anybody else that would
+ * end a wait for replication as if it were over.
+ */
+static void
+HandleSigint(SIGNAL_ARGS)
+{
+	if (get_timeout_indicator(LOCK_TIMEOUT, false))
+		StatementCancelHandler(postgres_signal_arg);
+}
+
 /* Sleeps until the latch is set or time is up; handles signals. */
 static void
 WriterSleep(long ms)
@@ -334,6 +352,7 @@ llm_audit_writer_main(Datum arg)
 	AccessRing *ring = RingByNumber(DatumGetInt32(arg));
 
 	pqsignal(SIGTERM, die);
+	pqsignal(SIGINT, HandleSigint);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	if (ring == NULL)
