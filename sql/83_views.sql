@@ -138,7 +138,9 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT v.view_name, v.ledger, v.readers, coalesce(v.tasks, v.readers),
-	v.needs_reason, v.body, v.description
+	v.needs_reason, v.body, v.description || CASE WHEN v.readers = '{}' THEN ''
+		WHEN v.needs_reason THEN ' A read needs llm_audit.reason.'
+		ELSE ' A read needs no reason.' END
 FROM (VALUES
 	('member_calls'::name, 'llm_call'::name, '{llm_audit_member}'::name[], NULL::name[], false,
 		llm_audit.view_columns('technical') || ', ' || llm_audit.view_columns('session')
@@ -330,8 +332,9 @@ FROM (VALUES
 	('disclosed_content', 'llm_content',
 		'{llm_audit_service_owner,llm_audit_oncall,llm_audit_developer,llm_audit_security,llm_audit_compliance,llm_audit_auditor}',
 		NULL, true,
-		llm_audit.disclosed_columns() || ', llm_audit.reveal(c.id, c.request_id, '
-		|| llm_audit.body_expression() || ') AS body
+		llm_audit.disclosed_columns() || ', llm_audit.reveal(c.id, c.request_id,
+			CASE WHEN g.expires_at > clock_timestamp() OR llm_audit.require_disclosure(g.id)
+				THEN ' || llm_audit.body_expression() || ' END) AS body
  ' || llm_audit.disclosed_from(),
 		'For whoever has an approved disclosure: the text that it covers, until it ends. What is read is recorded row by row.'),
 	('review_events', 'admin_event', '{}',
@@ -351,13 +354,13 @@ FROM (VALUES
 	('compliance_disclosures', NULL, '{llm_audit_compliance,llm_audit_auditor}', NULL, true,
 		llm_audit.disclosure_columns() || '
 		FROM llm_audit.disclosure g WHERE {guard}
-		AND llm_audit.covers_scope(g.organizations, g.environments, ''{llm_audit_compliance,llm_audit_auditor}'')',
+		AND llm_audit.covers_scope(g.organizations, g.environments, g.services, ''{llm_audit_compliance,llm_audit_auditor}'')',
 		'For compliance and auditors: who asked to see text, why, who approved it, for how long.'),
 	('approver_requests', NULL, '{llm_audit_approver}', NULL, false,
 		llm_audit.disclosure_columns() || '
 		FROM llm_audit.disclosure g WHERE {guard}
 		AND g.state = ANY (''{pending,approved_once}'')
-		AND llm_audit.covers_scope(g.organizations, g.environments, ''{llm_audit_approver}'')',
+		AND llm_audit.covers_scope(g.organizations, g.environments, g.services, ''{llm_audit_approver}'')',
 		'For approvers: requests to see text that wait for a decision.'),
 	('my_disclosures', NULL,
 		'{llm_audit_service_owner,llm_audit_oncall,llm_audit_developer,llm_audit_security,llm_audit_compliance,llm_audit_auditor}',

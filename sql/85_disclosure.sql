@@ -136,16 +136,18 @@ REVOKE EXECUTE ON FUNCTION llm_audit.is_same_person(name, text) FROM PUBLIC;
 
 -- Whether all of these are in the caller's scope.
 CREATE FUNCTION llm_audit.covers_scope(organizations text[], environments text[],
-		tasks name[]) RETURNS boolean
+		services text[], tasks name[]) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT (llm_audit.scope_is_all('organizations', tasks)
 			OR organizations <@ llm_audit.scope('organizations', tasks))
 		AND environments <@ llm_audit.scope('environments', tasks)
+		AND (llm_audit.scope_is_all('services', tasks)
+			OR services <@ llm_audit.scope('services', tasks))
 $$;
-COMMENT ON FUNCTION llm_audit.covers_scope(text[], text[], name[]) IS
-	'whether organizations and environments are all in the caller''s scope for some roles';
+COMMENT ON FUNCTION llm_audit.covers_scope(text[], text[], text[], name[]) IS
+	'whether organizations, environments and services are all in the caller''s scope for some roles';
 
 -- ---------------- what is asked for ----------------
 
@@ -503,7 +505,7 @@ BEGIN
 		RAISE EXCEPTION 'only members of llm_audit_approver decide on disclosures'
 			USING ERRCODE = 'insufficient_privilege',
 				HINT = 'Being a superuser is not enough.';
-	ELSIF NOT llm_audit.covers_scope(d.organizations, d.environments, '{llm_audit_approver}') THEN
+	ELSIF NOT llm_audit.covers_scope(d.organizations, d.environments, d.services, '{llm_audit_approver}') THEN
 		RAISE EXCEPTION 'the disclosure reaches beyond your scope'
 			USING ERRCODE = 'insufficient_privilege',
 				HINT = 'What an approver may reach is set by llm_audit.set_scope().';
@@ -646,7 +648,7 @@ BEGIN
 	d := llm_audit.disclosure_to_decide(id, '{pending,approved_once,granted}');
 	IF NOT llm_audit.is_same_person(d.requester, d.requester_authentication_id)
 		AND NOT (llm_audit.is_member(session_user, 'llm_audit_security')
-			AND llm_audit.covers_scope(d.organizations, d.environments, '{llm_audit_security}'))
+			AND llm_audit.covers_scope(d.organizations, d.environments, d.services, '{llm_audit_security}'))
 	THEN
 		PERFORM llm_audit.require_approver(d);
 	END IF;

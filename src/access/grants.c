@@ -17,6 +17,7 @@
 #include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_statistic_ext.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
@@ -174,6 +175,9 @@ OurObject(const GrantStmt *stmt, Node *object)
 {
 	Oid			function;
 
+	if (stmt->objtype == OBJECT_PARAMETER_ACL)
+		return pg_strncasecmp(strVal(object), "llm_audit.", 10) == 0 ?
+			strVal(object) : NULL;
 	if (stmt->targtype == ACL_TARGET_ALL_IN_SCHEMA ||
 		stmt->objtype == OBJECT_SCHEMA)
 		return strcmp(strVal(object), LLM_AUDIT_SCHEMA) == 0 ?
@@ -211,8 +215,8 @@ NoteGrant(const GrantStmt *stmt, List **events)
 	List	   *grantees = Names(stmt->grantees);
 	ListCell   *lc;
 
-	/* verify() knows what these may do, and reports anything else */
-	if (list_length(grantees) == 1 && IsServiceRole(linitial(grantees)))
+	/* a dump that is restored brings them back as setup() made them */
+	if (llm_audit_restore && list_length(grantees) == 1 && IsServiceRole(linitial(grantees)))
 		return;
 	foreach(lc, stmt->objects)
 	{
@@ -342,6 +346,93 @@ NoteRelation(const RangeVar *relation, const char *action,
 				 NULL);
 }
 
+/* DROP STATISTICS of one of our relations. */
+static void
+NoteDropStatistics(List *name, List **events)
+{
+	Oid			object = get_statistics_object_oid(name, true);
+	HeapTuple	tuple = SearchSysCache1(STATEXTOID, ObjectIdGetDatum(object));
+	Oid			relid;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	relid = ((Form_pg_statistic_ext) GETSTRUCT(tuple))->stxrelid;
+	ReleaseSysCache(tuple);
+	if (IsOurRelation(relid))
+		AddEvent(events, "ledger.changed", "table", QualifiedName(relid), NULL);
+}
+
+/* CREATE STATISTICS: the values that are common will stand in the catalogs. */
+static void
+NoteStatistics(const CreateStatsStmt *stmt, List **events)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->relations)
+	{
+		if (IsA(lfirst(lc), RangeVar))
+			NoteRelation(lfirst(lc), "ledger.changed", "table", events);
+	}
+}
+
+/* DROP OWNED BY takes every right of the roles away, too. */
+static void
+NoteDropOwned(const DropOwnedStmt *stmt, List **events)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->roles)
+		AddEvent(events, "privilege.revoked", "owned", RoleSpecName(lfirst(lc)),
+				 NULL);
+}
+
+/* True if the rights that are given by default concern what setup() makes. */
+static bool
+DefaultsAreOurs(const AlterDefaultPrivilegesStmt *stmt)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+	bool		has_schemas = false;
+
+	foreach(lc, stmt->options)
+	{
+		DefElem    *option = lfirst(lc);
+
+		if (strcmp(option->defname, "schemas") != 0)
+			continue;
+		has_schemas = true;
+		foreach(lc2, (List *) option->arg)
+		{
+			if (strcmp(strVal(lfirst(lc2)), LLM_AUDIT_SCHEMA) == 0)
+				return true;
+		}
+	}
+	return !has_schemas && superuser();
+}
+
+/* ALTER DEFAULT PRIVILEGES: views that are made later come with them. */
+static void
+NoteDefaults(const AlterDefaultPrivilegesStmt *stmt, List **events)
+{
+	const GrantStmt *grant = stmt->action;
+
+	if (DefaultsAreOurs(stmt))
+		AddEvent(events,
+				 grant->is_grant ? "privilege.granted" : "privilege.revoked",
+				 "object", "default privileges",
+				 GrantDetails(Names(grant->privileges), Names(grant->grantees)));
+}
+
+/* ALTER ROLE ... SET of a role of ours. */
+static void
+NoteRoleSetting(const AlterRoleSetStmt *stmt, List **events)
+{
+	char	   *name = stmt->role ? RoleSpecName(stmt->role) : NULL;
+
+	if (IsOurRoleName(name))
+		AddEvent(events, "role.updated", "role", name, NULL);
+}
+
 /* DROP of views, policies, triggers or rules that are ours. */
 static void
 NoteDrop(const DropStmt *stmt, List **events)
@@ -351,12 +442,18 @@ NoteDrop(const DropStmt *stmt, List **events)
 	ListCell   *lc;
 
 	if (!part && stmt->removeType != OBJECT_VIEW &&
-		stmt->removeType != OBJECT_TABLE && stmt->removeType != OBJECT_INDEX)
+		stmt->removeType != OBJECT_TABLE && stmt->removeType != OBJECT_INDEX &&
+		stmt->removeType != OBJECT_STATISTIC_EXT)
 		return;
 	foreach(lc, stmt->objects)
 	{
 		List	   *name = list_copy((List *) lfirst(lc));
 
+		if (stmt->removeType == OBJECT_STATISTIC_EXT)
+		{
+			NoteDropStatistics(name, events);
+			continue;
+		}
 		if (part)
 			name = list_truncate(name, list_length(name) - 1);
 		if (name != NIL)
@@ -447,7 +544,7 @@ NoteStatement(Node *stmt, List **events)
 						 events);
 			break;
 		case T_AlterTableStmt:
-			if (!IsOwnRestore((AlterTableStmt *) stmt))
+			if (!llm_audit_restore || !IsOwnRestore((AlterTableStmt *) stmt))
 				NoteRelation(((AlterTableStmt *) stmt)->relation,
 							 "ledger.changed", "relation", events);
 			break;
@@ -461,8 +558,30 @@ NoteStatement(Node *stmt, List **events)
 				NoteRelation(((IndexStmt *) stmt)->relation, "ledger.changed",
 							 "table", events);
 			break;
+		case T_CreateStatsStmt:
+			if (!llm_audit_restore)
+				NoteStatistics((CreateStatsStmt *) stmt, events);
+			break;
+		case T_RuleStmt:
+			NoteRelation(((RuleStmt *) stmt)->relation, "ledger.changed",
+						 "relation", events);
+			break;
+		case T_AlterObjectSchemaStmt:
+			if (((AlterObjectSchemaStmt *) stmt)->relation != NULL)
+				NoteRelation(((AlterObjectSchemaStmt *) stmt)->relation,
+							 "ledger.changed", "relation", events);
+			break;
 		case T_DropStmt:
 			NoteDrop((DropStmt *) stmt, events);
+			break;
+		case T_DropOwnedStmt:
+			NoteDropOwned((DropOwnedStmt *) stmt, events);
+			break;
+		case T_AlterDefaultPrivilegesStmt:
+			NoteDefaults((AlterDefaultPrivilegesStmt *) stmt, events);
+			break;
+		case T_AlterRoleSetStmt:
+			NoteRoleSetting((AlterRoleSetStmt *) stmt, events);
 			break;
 		default:
 			break;
@@ -496,7 +615,13 @@ GrantsMatter(Node *stmt)
 		case T_AlterTableStmt:
 		case T_CreateTrigStmt:
 		case T_IndexStmt:
+		case T_CreateStatsStmt:
+		case T_RuleStmt:
+		case T_AlterObjectSchemaStmt:
 		case T_DropStmt:
+		case T_DropOwnedStmt:
+		case T_AlterDefaultPrivilegesStmt:
+		case T_AlterRoleSetStmt:
 			return Preloaded() && !IsBinaryUpgrade && !InOwnScript() &&
 				!RecoveryInProgress() && IsTransactionState() &&
 				!OwnFunctionRuns() && PermitCurrent() == PERMIT_NONE;
@@ -511,7 +636,7 @@ RefuseElsewhere(List *events)
 {
 	ListCell   *lc;
 
-	if (RingMine() != NULL || llm_audit_restore)
+	if ((RingMine() != NULL && ExtensionInstalled()) || llm_audit_restore)
 		return;
 	foreach(lc, events)
 	{
@@ -523,7 +648,7 @@ RefuseElsewhere(List *events)
 					 errmsg("role \"%s\" cannot be changed in this database",
 							event->target),
 					 errdetail("The change would be recorded in no ledger."),
-					 errhint("Connect to a database that \"%s\" lists. A superuser who restores a dump may set \"%s\".",
+					 errhint("Connect to a database with llm_audit that \"%s\" lists. A superuser who restores a dump may set \"%s\".",
 							 "llm_audit.databases", "llm_audit.restore")));
 	}
 }

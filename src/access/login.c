@@ -62,7 +62,8 @@ AccessClientAuthentication(Port *port, int status)
 	if (prev_ClientAuthentication)
 		prev_ClientAuthentication(port, status);
 	NoteAuthenticationMethod(port);
-	if (!access_log_logins || RecoveryInProgress())
+	/* who hangs up when asked for a password has not tried */
+	if (!access_log_logins || status == STATUS_EOF || RecoveryInProgress())
 		return;
 	ring = RingForLogin(port);
 	if (ring == NULL)

@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 /* A constraint as it is stored, and its planned form. */
 typedef struct PlannedCheck
@@ -46,6 +47,45 @@ static HTAB *leaves = NULL;
  */
 static List *discarded = NIL;
 
+/* Puts a planned expression aside, to be freed later. */
+static void
+Discard(PlannedCheck *check)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	discarded = lappend(discarded, check->planned);
+	check->planned = NULL;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Forgets leaves that are no more.  Done when there is a new one, so that a
+ * session keeps no more of them than there are at a time.
+ */
+static void
+ForgetDropped(void)
+{
+	HASH_SEQ_STATUS seq;
+	LeafChecks *entry;
+
+	hash_seq_init(&seq, leaves);
+	while ((entry = hash_seq_search(&seq)) != NULL)
+	{
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(entry->leaf)))
+			continue;
+		for (int i = 0; i < entry->count; i++)
+		{
+			if (entry->checks[i].planned != NULL)
+				Discard(&entry->checks[i]);
+			if (entry->checks[i].source != NULL)
+				pfree(entry->checks[i].source);
+		}
+		if (entry->checks != NULL)
+			pfree(entry->checks);
+		(void) hash_search(leaves, &entry->leaf, HASH_REMOVE, NULL);
+	}
+}
+
 /* The leaf's entry, with room for so many constraints. */
 static LeafChecks *
 EntryFor(Oid leaf, int count)
@@ -63,6 +103,8 @@ EntryFor(Oid leaf, int count)
 		leaves = hash_create("llm_audit constraints", 64, &ctl,
 							 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
+	if (hash_search(leaves, &leaf, HASH_FIND, NULL) == NULL)
+		ForgetDropped();
 	entry = hash_search(leaves, &leaf, HASH_ENTER, &found);
 	if (!found)
 	{
@@ -81,17 +123,6 @@ EntryFor(Oid leaf, int count)
 		entry->count = count;
 	}
 	return entry;
-}
-
-/* Puts a planned expression aside, to be freed later. */
-static void
-Discard(PlannedCheck *check)
-{
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-
-	discarded = lappend(discarded, check->planned);
-	check->planned = NULL;
-	MemoryContextSwitchTo(old);
 }
 
 /* The planned form of a constraint that is stored as source. */

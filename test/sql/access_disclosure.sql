@@ -22,6 +22,8 @@ CREATE ROLE ld_other LOGIN IN ROLE llm_audit_approver;
 CREATE ROLE ld_shared LOGIN IN ROLE llm_audit_oncall, llm_audit_approver;
 SELECT count(llm_audit.set_scope(r, '{bank-a}', '{prod}')) FROM unnest('{ld_dev,ld_oncall,ld_sec,ld_comp,ld_both,ld_both2,ld_one,ld_two,ld_shared}'::regrole[]) AS r;
 SELECT llm_audit.set_scope('ld_other', '{bank-b}', '{prod}');
+CREATE ROLE ld_mail LOGIN IN ROLE llm_audit_approver;
+SELECT llm_audit.set_scope('ld_mail', '{bank-a}', '{prod}', '{mail}');
 SELECT llm_audit.set_content_recording('*', '*', true, 'test');
 SELECT count(*) FROM llm_audit.record_calls('
 {"request_id": "plain", "occurred_at": "2026-05-05T10:00:00Z", "content": [{"kind": "prompt", "body": "how are you"}, {"kind": "response", "body": "fine words"}]}
@@ -98,6 +100,9 @@ SET SESSION AUTHORIZATION ld_other;
 SELECT llm_audit.approve_disclosure(:'plain');
 SELECT count(*) FROM llm_audit.approver_requests;
 SELECT * FROM llm_audit.preview_disclosure(:'plain');
+SET SESSION AUTHORIZATION ld_mail;
+SELECT llm_audit.approve_disclosure(:'plain') AS of_another_service;
+SELECT count(*) FROM llm_audit.approver_requests;
 RESET SESSION AUTHORIZATION;
 SELECT llm_audit.approve_disclosure(:'plain') AS superuser;
 SET SESSION AUTHORIZATION ld_one;
@@ -201,7 +206,21 @@ BEGIN;
 SET LOCAL llm_audit.reason = 'T-2';
 SELECT body FROM llm_audit.disclosed_content;
 ROLLBACK;
+-- a cursor that is open when the grant ends shows no more
 SET SESSION AUTHORIZATION ld_dev;
+SELECT llm_audit.request_disclosure('cursor', 'T-5', '{"request_ids": ["plain"]}', '2 seconds') AS open \gset
+SET SESSION AUTHORIZATION ld_one;
+SELECT llm_audit.approve_disclosure(:'open');
+SET SESSION AUTHORIZATION ld_both2;
+SELECT llm_audit.approve_disclosure(:'open');
+SET SESSION AUTHORIZATION ld_dev;
+BEGIN;
+SET LOCAL llm_audit.reason = 'T-5';
+DECLARE c CURSOR FOR SELECT body IS NOT NULL AS shown FROM llm_audit.disclosed_content WHERE disclosure_id = :'open';
+FETCH 1 FROM c;
+SELECT pg_sleep(2.1);
+FETCH 1 FROM c;
+ROLLBACK;
 SELECT llm_audit.request_disclosure('short', 'T-3', '{"request_ids": ["plain"]}', '1 second') AS short \gset
 SET SESSION AUTHORIZATION ld_one;
 SELECT llm_audit.approve_disclosure(:'short');

@@ -77,6 +77,27 @@ $$;
 INSERT INTO nested (n) VALUES (1), (2), (3);
 INSERT INTO nested (n) VALUES (60);
 
+-- A session does not keep what belonged to ledgers that are gone
+CREATE TABLE kept (n int);
+DO $$
+BEGIN
+	FOR i IN 1 .. 4 LOOP
+		EXECUTE format('CREATE TABLE gone_%s (n int CHECK (n > 0))', i);
+		PERFORM llm_audit.create_ledger(format('gone_%s', i)::regclass);
+	END LOOP;
+END
+$$;
+INSERT INTO gone_1 (n) VALUES (1);
+SELECT llm_audit.drop_ledger('gone_1', 'test');
+INSERT INTO gone_2 (n) VALUES (1);
+INSERT INTO kept SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'CachedExpression';
+SELECT llm_audit.drop_ledger('gone_2', 'test');
+INSERT INTO gone_3 (n) VALUES (1);
+SELECT llm_audit.drop_ledger('gone_3', 'test');
+INSERT INTO gone_4 (n) VALUES (1);
+SELECT count(*) > 2 AS kept, count(*) - (SELECT n FROM kept) AS more FROM pg_backend_memory_contexts WHERE name = 'CachedExpression';
+SELECT llm_audit.drop_ledger('gone_4', 'test');
+
 SET llm_audit.reason = 'test';
 SELECT * FROM llm_audit.verify();
 SELECT 'plain' AS ledger, max(chain_seq) FROM plain UNION ALL SELECT 'parted', max(chain_seq) FROM parted

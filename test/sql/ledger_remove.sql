@@ -138,6 +138,9 @@ DROP EXTENSION llm_audit;
 CREATE SCHEMA llm_audit;
 CREATE EXTENSION llm_audit;
 DROP SCHEMA llm_audit;
+-- no database with llm_audit is left that could record this
+ALTER ROLE llm_audit_owner LOGIN;
+SET llm_audit.restore = on;
 BEGIN;
 ALTER ROLE llm_audit_owner LOGIN;
 CREATE EXTENSION llm_audit;
@@ -150,6 +153,7 @@ BEGIN;
 GRANT llm_audit_owner TO remove_keeper;
 CREATE EXTENSION llm_audit;
 ROLLBACK;
+RESET llm_audit.restore;
 CREATE DATABASE ledger_latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C';
 \c ledger_latin
 CREATE EXTENSION llm_audit;

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = make_node('node', 'llm_audit.databases' => 'audit');
+my $node = make_node('node', 'llm_audit.databases' => 'audit, bare');
 $node->start;
 make_database($node, 'audit');
 make_reader($node, 'audit');
@@ -147,8 +147,44 @@ refused('postgres', 'ALTER ROLE llm_audit_auditor LOGIN', qr/cannot be changed/,
 refused('postgres', 'DROP ROLE llm_audit_approver', qr/cannot be changed/, 'nor dropped', 'postgres');
 refused('postgres', 'CREATE ROLE eve IN ROLE llm_audit_admin', qr/cannot be changed/, 'nor given at birth', 'postgres');
 refused('postgres', 'ALTER GROUP llm_audit_admin ADD USER anna', qr/cannot be changed/, 'nor by ALTER GROUP', 'postgres');
+refused('postgres', 'ALTER ROLE llm_audit_auditor SET search_path = public', qr/cannot be changed/, 'nor its settings', 'postgres');
 is($node->safe_psql('postgres', 'CREATE ROLE other; GRANT other TO anna; SELECT 1'), '1',
 	'other roles are as ever');
+$node->safe_psql('postgres', 'CREATE DATABASE bare');
+refused('bare', 'GRANT llm_audit_auditor TO anna', qr/cannot be changed in this database/,
+	'nor in a listed database without llm_audit', 'postgres');
+
+# DDL on ledgers and views, and rights that come by a way of their own.
+my @changes = (
+	[ 'CREATE STATISTICS llm_audit.s ON status, attempt FROM llm_audit.llm_call', 'ledger.changed llm_audit.llm_call' ],
+	[ 'DROP STATISTICS llm_audit.s', 'ledger.changed llm_audit.llm_call' ],
+	[ 'ALTER TABLE llm_audit.llm_call ALTER COLUMN status SET STATISTICS 50', 'ledger.changed llm_audit.llm_call' ],
+	[ 'CREATE VIEW llm_audit.moved AS SELECT 1 AS a', 'ledger.changed llm_audit.moved' ],
+	[ 'CREATE RULE r AS ON INSERT TO llm_audit.moved DO INSTEAD NOTHING', 'ledger.changed llm_audit.moved' ],
+	[ 'ALTER VIEW llm_audit.moved SET SCHEMA public', 'ledger.changed llm_audit.moved' ],
+	[ 'GRANT SELECT ON llm_audit.oncall_calls TO llm_audit_writer', 'privilege.granted llm_audit.oncall_calls' ],
+	[ 'REVOKE SELECT ON llm_audit.oncall_calls FROM llm_audit_writer', 'privilege.revoked llm_audit.oncall_calls' ],
+	[ 'GRANT SET ON PARAMETER "llm_audit.restore" TO anna', 'privilege.granted llm_audit.restore' ],
+	[ 'REVOKE SET ON PARAMETER "llm_audit.restore" FROM anna', 'privilege.revoked llm_audit.restore' ],
+	[ 'GRANT SET ON PARAMETER work_mem TO anna', undef ],
+	[ 'ALTER DEFAULT PRIVILEGES IN SCHEMA llm_audit GRANT SELECT ON TABLES TO anna', 'privilege.granted default privileges' ],
+	[ 'ALTER DEFAULT PRIVILEGES IN SCHEMA llm_audit REVOKE SELECT ON TABLES FROM anna', 'privilege.revoked default privileges' ],
+	[ 'ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO anna', undef ],
+	[ 'ALTER ROLE llm_audit_auditor SET statement_timeout = 0', 'role.updated llm_audit_auditor' ],
+	[ 'ALTER ROLE llm_audit_auditor RESET statement_timeout', 'role.updated llm_audit_auditor' ],
+	[ 'GRANT SELECT ON llm_audit.oncall_calls TO anna', 'privilege.granted llm_audit.oncall_calls' ],
+	[ 'DROP OWNED BY anna', 'privilege.revoked anna' ],
+	[ 'CREATE STATISTICS sp ON a, b FROM pair', undef ]);
+$node->safe_psql('audit', 'CREATE TABLE pair (a int, b int)');
+for my $change (@changes)
+{
+	my ($command, $event) = @$change;
+	my $mark = $node->safe_psql('audit', 'SELECT clock_timestamp()');
+	$node->safe_psql('audit', $command);
+	is(events("occurred_at > '$mark'", "action || ' ' || target_id"), $event // '',
+		$event ? "$command: is an event" : "$command: is none");
+}
+$node->safe_psql('audit', 'DROP VIEW public.moved');
 
 # ---------------- logins ----------------
 
@@ -166,6 +202,8 @@ $node->psql('audit', 'SELECT 1', extra_params => [ '-U', 'anna' ]);
 	local $ENV{PGPASSWORD} = 'wrong';
 	$node->psql('audit', 'SELECT 1', extra_params => [ '-U', 'bert' ]);
 }
+# who is asked for a password and hangs up has not tried
+$node->psql('audit', 'SELECT 1', extra_params => [ '-w', '-U', 'bert' ]);
 $node->psql('postgres', 'SELECT 1', extra_params => [ '-U', 'anna' ]);
 $node->poll_query_until('audit', "SELECT count(*) >= 3 FROM llm_audit.admin_event WHERE action LIKE 'login.%' AND actor_id IN ('anna', 'bert')");
 is(events("action LIKE 'login.%' AND actor_id IN ('anna', 'bert')", "action || ' ' || actor_id || ' ' || target_id || ' ' || outcome"),
@@ -173,7 +211,7 @@ is(events("action LIKE 'login.%' AND actor_id IN ('anna', 'bert')", "action || '
 	'logins and failures are, to any database');
 
 # A login waits for nothing: not for the writer, not for room.
-my $pid = $node->safe_psql('audit', 'SELECT worker_pid FROM llm_audit.access_status()');
+my $pid = $node->safe_psql('audit', "SELECT worker_pid FROM llm_audit.access_status() WHERE database = 'audit'");
 kill 'STOP', $pid;
 is($node->safe_psql('audit', 'SELECT 1'), '1', 'a writer that stands still delays no login');
 kill 'CONT', $pid;
