@@ -306,4 +306,4 @@ SELECT finding, detail FROM llm_audit.verify();
 \c :origin
 SET client_min_messages = warning;
 DROP DATABASE access_disclosure WITH (FORCE);
-SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE rolname LIKE 'ld\_%' \gexec
+SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE rolname LIKE 'ld\_%' ORDER BY oid \gexec

@@ -278,4 +278,4 @@ SELECT finding, detail FROM llm_audit.verify() ORDER BY 2;
 \c :origin
 SET client_min_messages = warning;
 DROP DATABASE access_roles WITH (FORCE);
-SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE rolname LIKE 'la\_%' \gexec
+SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE rolname LIKE 'la\_%' ORDER BY oid \gexec
