@@ -253,14 +253,20 @@ KindOfKeyAt(MaskScan *scan, size_t start, size_t end)
 	const unsigned char *key = scan->text +start;
 	size_t		len = end - start;
 	KeyMemo    *memo;
+	size_t		slot;
 
 	if (len < 3)
 		return KEY_PLAIN;
-	memo = &scan->keys[(len + key[0] + 5u * key[len - 1]) % KEY_MEMOS];
-	if (memo->len == len && memcmp(scan->text +memo->pos, key, len) == 0)
+	if (len > UINT8_MAX)
+		return KindOfKey(key, len);
+	slot = (len * 11 + key[0] + 5u * key[len - 1] + 3u * key[len / 2]) %
+		KEY_MEMOS;
+	memo = &scan->keys[slot];
+	if (scan->key_len[slot] == len &&
+		memcmp(scan->text +memo->pos, key, len) == 0)
 		return memo->kind;
 	memo->pos = start;
-	memo->len = len;
+	scan->key_len[slot] = (uint8_t) len;
 	memo->kind = KindOfKey(key, len);
 	return memo->kind;
 }
@@ -291,42 +297,71 @@ typedef struct ValueLook
 	int			turns;			/* capitals that no word of a name has */
 } ValueLook;
 
+/* What a byte counts as: those of an array of counts. */
+typedef enum LookClass
+{
+	LOOK_SYMBOL = 0,
+	LOOK_DIGIT,
+	LOOK_LETTER,
+	LOOK_CAPITAL,
+	LOOK_SPACE,
+	LOOK_JOIN,					/* "_-." */
+	LOOK_CLASSES
+} LookClass;
+
+static uint8_t look_class[256];
+
+/* Fills in the classes, once per process. */
+static void
+PrepareLook(void)
+{
+	for (int c = 0; c < 256; c++)
+		look_class[c] = IsDigit((unsigned char) c) ? LOOK_DIGIT :
+			IsUpper((unsigned char) c) ? LOOK_CAPITAL :
+			InSet((unsigned char) c, SET_WORD) ? LOOK_LETTER :
+			IsSpace((unsigned char) c) ? LOOK_SPACE :
+			c == '_' || c == '-' || c == '.' ? LOOK_JOIN : LOOK_SYMBOL;
+}
+
+/* True for a capital that begins or ends one small letter: aBc, AbC. */
+static inline bool
+IsTurn(const unsigned char *text, size_t i)
+{
+	return IsAlpha(text[i - 1]) && IsAlpha(text[i - 2]) &&
+		(IsUpper(text[i - 1]) != IsUpper(text[i - 2]));
+}
+
 /* Counts what a value is made of. */
 static ValueLook
 LookAt(const MaskScan *scan, const Value *value)
 {
 	const unsigned char *text = scan->text;
 	ValueLook	look = {0};
+	int			counts[LOOK_CLASSES] = {0};
 	int			last = -1;
 	int			same = 1;
 
+	if (look_class['0'] == 0)
+		PrepareLook();
 	for (size_t i = value->start; i < value->end; i++)
 	{
 		unsigned char c = text[i];
+		LookClass	class = look_class[c];
 
 		same = c == last ? same + 1 : 1;
 		last = c;
 		if (same > 2 && same > look.filler &&
 			strchr("xX*.-_#?0", c) != NULL)
 			look.filler = same;
-		if (!InSet(c, SET_WORD))
-		{
-			if (IsSpace(c))
-				look.spaces++;
-			else if (c != '_' && c != '-' && c != '.')
-				look.symbols++;
-		}
-		else if (IsDigit(c))
-			look.digits++;
-		else
-		{
-			look.letters++;
-			/* one small letter between capitals, as no word has it */
-			if (IsUpper(c) && i >= value->start + 2)
-				look.turns += IsAlpha(text[i - 1]) && IsAlpha(text[i - 2]) &&
-					(IsUpper(text[i - 1]) != IsUpper(text[i - 2]));
-		}
+		counts[class]++;
+		/* one small letter between capitals, as no word has it */
+		if (class == LOOK_CAPITAL && i >= value->start + 2)
+			look.turns += IsTurn(text, i);
 	}
+	look.digits = counts[LOOK_DIGIT];
+	look.letters = counts[LOOK_LETTER] + counts[LOOK_CAPITAL];
+	look.symbols = counts[LOOK_SYMBOL];
+	look.spaces = counts[LOOK_SPACE];
 	return look;
 }
 

@@ -111,20 +111,59 @@ FullNameEnd(const MaskScan *scan, size_t pos, int *count)
 }
 
 /* Words that follow "my name is" without being a name. */
+static const char no_names[] =
+" the not on in a an and very so too also that this what it no of "
+"for at my your misspelled wrong spelled unknown listed different "
+LEX_NO_NAME;
+
+typedef struct NoName
+{
+	const char *text;
+	size_t		len;
+} NoName;
+
+#define NO_NAMES 64
+static NoName no_name[NO_NAMES];
+
+/* By their first bytes: a bit for each. */
+static uint64_t no_name_bits[256];
+
+/* Fills these in, once per process. */
+static void
+PrepareNoNames(void)
+{
+	const char *word = no_names + 1;
+
+	for (int i = 0; i < NO_NAMES && *word; i++)
+	{
+		no_name[i].text = word;
+		no_name[i].len = strcspn(word, " ");
+
+		no_name_bits[(unsigned char) *word] |= UINT64_C(1) << i;
+		word += no_name[i].len + 1;
+	}
+}
+
+/* True for one of them. */
 static bool
 IsNoName(const MaskScan *scan, size_t pos, size_t end)
 {
-	static const char words[] =
-	" the not on in a an and very so too also that this what it no of "
-	"for at my your misspelled wrong spelled unknown listed different "
-	LEX_NO_NAME;
-	char		word[40] = " ";
+	size_t		len = end - pos;
 
-	if (end - pos > 36)
+	if (len > 36)
 		return true;
-	memcpy(word + 1, scan->text +pos, end - pos);
-	word[1 + end - pos] = ' ';
-	return strstr(words, word) != NULL;
+	if (no_name[0].len == 0)
+		PrepareNoNames();
+	for (uint64_t bits = no_name_bits[ByteAt(scan, pos)]; bits != 0;
+		 bits &= bits - 1)
+	{
+		int			i = __builtin_ctzll(bits);
+
+		if (no_name[i].len == len &&
+			memcmp(no_name[i].text, scan->text +pos, len) == 0)
+			return true;
+	}
+	return false;
 }
 
 /*

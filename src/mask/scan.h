@@ -95,13 +95,33 @@ typedef enum KeyKind
 } KeyKind;
 
 /* A key that was looked at, by its place in the text. */
-#define KEY_MEMOS 8
+#define KEY_MEMOS 32
 typedef struct KeyMemo
 {
 	size_t		pos;
-	size_t		len;			/* 0: none yet */
 	KeyKind		kind;
 } KeyMemo;
+
+/* words.c: one meaning of a word that was found */
+typedef struct WordMatch
+{
+	int			detector;		/* index into DetectorTable, or -1 */
+	int			context;		/* MaskContext, or -1 */
+	size_t		end;
+} WordMatch;
+
+#define WORD_MATCHES 8
+
+/* What words were found somewhere, and how much text that follows from. */
+#define WORD_MEMOS 32			/* in pairs */
+#define WORD_MEMO_SEEN 64
+typedef struct WordMemo
+{
+	size_t		pos;
+	uint8_t		lengths;
+	uint8_t		found;
+	WordMatch	match[WORD_MATCHES];	/* ends are relative to pos */
+} WordMemo;
 
 typedef struct MaskScan
 {
@@ -122,15 +142,18 @@ typedef struct MaskScan
 	size_t		tail_end;
 	size_t		head_start;		/* and one that was read to its beginning */
 	size_t		head_end;
-	KeyMemo		keys[KEY_MEMOS];
+	uint8_t		key_len[KEY_MEMOS]; /* of keys[], in bytes; 0: none yet */
+	uint8_t		word_seen[WORD_MEMOS];	/* of words[], likewise */
 	bool		offering;		/* within OfferWord */
 	int			dear_checks;	/* expensive validations still allowed */
 	MaskHit    *hits;
 	size_t		hit_count;
 	size_t		hit_room;
 	bool		no_memory;
-	DigitRun	run;			/* of the present event of digits; last here,
-								 * as only what is before it starts as 0 */
+	DigitRun	run;			/* of the present event of digits; from here
+								 * on nothing starts as 0 */
+	KeyMemo		keys[KEY_MEMOS];
+	WordMemo	words[WORD_MEMOS];
 } MaskScan;
 
 typedef enum MaskTrigger
@@ -255,13 +278,6 @@ RunShape(const DigitRun *run, const char *shape)
 }
 
 /* words.c */
-typedef struct WordMatch
-{
-	int			detector;		/* index into DetectorTable, or -1 */
-	int			context;		/* MaskContext, or -1 */
-	size_t		end;
-} WordMatch;
-
 /*
  * What lets words pass: by their first four, three and two bytes.  Before
  * that, in one look, by the first two and four bits of a later one.
@@ -284,7 +300,7 @@ extern unsigned WordsLengths(const unsigned char *text, size_t len,
 /* For tests: the nth word, and whether it is one of a context; NULL: none. */
 extern const char *WordsNth(int n, size_t *len, bool *context);
 extern int	WordsMatch(const unsigned char *text, size_t len, size_t pos,
-					   unsigned lengths, WordMatch *matches, int room);
+					   unsigned lengths, WordMatch *matches, size_t *seen);
 
 /* The filters' slots for first bytes whose bits 0x20 are set. */
 static inline uint32_t
@@ -393,6 +409,15 @@ extern size_t FoldCopy(const unsigned char *text, size_t len,
 					   unsigned char *out);
 extern size_t FoldMatch(const unsigned char *text, size_t len, size_t pos,
 						const char *pattern, size_t pattern_len);
+
+typedef struct FoldPattern
+{
+	const char *text;
+	size_t		len;
+} FoldPattern;
+
+extern size_t FoldMatchSeen(const unsigned char *text, size_t len, size_t pos,
+							const FoldPattern *wanted, size_t *seen);
 
 /*
  * known.c: values that the caller named, prepared once for many texts.

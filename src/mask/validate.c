@@ -223,18 +223,21 @@ IbanLength(const char *country)
 bool
 CheckIban(const char *iban, int len)
 {
-	unsigned	rest = 0;
+	uint64_t	rest = 0;
 
 	for (int i = 0; i < len; i++)
 	{
 		char		c = iban[i + 4 < len ? i + 4 : i + 4 - len];
 
 		if (c >= '0' && c <= '9')
-			rest = (rest * 10 + (unsigned) (c - '0')) % 97;
+			rest = rest * 10 + (unsigned) (c - '0');
 		else
-			rest = (rest * 100 + (unsigned) (c - 'A' + 10)) % 97;
+			rest = rest * 100 + (unsigned) (c - 'A' + 10);
+		/* divisions are slow, and there is room for two digits more */
+		if (rest >= UINT64_C(100000000000000))
+			rest %= 97;
 	}
-	return rest == 1;
+	return rest % 97 == 1;
 }
 
 /* Decodes base58 into exactly 25 bytes; false if it does not fit. */

@@ -380,24 +380,34 @@ FirstFour(uint64_t head)
 	return first;
 }
 
-/* What is behind the head of a word; the length of the whole, or 0. */
+/*
+ * What is behind the head of a word; the length of the whole, or 0.  *seen
+ * rises to the end of what was looked at.
+ */
 static inline size_t
 RestLength(const Word *word, const unsigned char *text, size_t len,
-		   size_t pos)
+		   size_t pos, size_t *seen)
 {
 	size_t		head = word->head_len;
-	size_t		rest = word->len - head;
+	FoldPattern rest = {word->text +head, word->len - head};
+	size_t		end;
 	size_t		n;
 
-	if (rest == 0)
+	if (rest.len == 0)
 		return head;
 	if (word->exact)
+	{
+		if (*seen < pos + word->len)
+			*seen = pos + word->len;
 		return pos + word->len <= len &&
-			memcmp(text +pos + head, word->text +head, rest) == 0 ?
+			memcmp(text +pos + head, rest.text, rest.len) == 0 ?
 			word->len : 0;
-	n = FoldMatch(text, len, pos + head, word->text +head, rest);
+	}
+	n = FoldMatchSeen(text, len, pos + head, &rest, &end);
+	if (*seen < end)
+		*seen = end;
 	/* a space at the end may stand for nothing */
-	return n > 0 || (rest == 1 && word->text[head] == ' ') ? head + n : 0;
+	return n > 0 || (rest.len == 1 && *rest.text == ' ') ? head + n : 0;
 }
 
 /* True if the word ends here; a capital begins a new one: cardNumber. */
@@ -416,8 +426,7 @@ EndsWord(const unsigned char *text, size_t len, size_t end)
 
 /* Adds a match, or lengthens that of the same meaning; their new number. */
 static int
-NoteMatch(WordMatch *matches, int found, int room, const Word *word,
-		  size_t end)
+NoteMatch(WordMatch *matches, int found, const Word *word, size_t end)
 {
 	int			m = 0;
 
@@ -425,7 +434,7 @@ NoteMatch(WordMatch *matches, int found, int room, const Word *word,
 		if (matches[m].detector == word->detector &&
 			matches[m].context == word->context)
 			break;
-	if (m == room)
+	if (m == WORD_MATCHES)
 		return found;
 	if (m == found)
 		matches[found++].end = 0;
@@ -447,19 +456,21 @@ WordsLengths(const unsigned char *text, size_t len, size_t pos)
 }
 
 /*
- * All words of the dictionary at pos, at most room of them.  Of several
+ * All words of the dictionary at pos, at most WORD_MATCHES.  Of several
  * words of one context or detector, the longest.  lengths is what
- * WordLengths() says of the text there.
+ * WordLengths() says of the text there.  *seen becomes the end of the text
+ * that this follows from, beyond len if its end had a say in it.
  */
 int
 WordsMatch(const unsigned char *text, size_t len, size_t pos,
-		   unsigned lengths, WordMatch *matches, int room)
+		   unsigned lengths, WordMatch *matches, size_t *seen)
 {
 	uint64_t	raw = LoadEight(text +pos, len - pos);
 	uint64_t	folded = FoldHead(text +pos, len - pos, raw);
 	uint32_t	first = FirstFour(folded);
 	int			found = 0;
 
+	*seen = pos + 8;
 	/* from the longest on */
 	while (lengths != 0)
 	{
@@ -474,10 +485,13 @@ WordsMatch(const unsigned char *text, size_t len, size_t pos,
 
 			if (((here ^ word->head) & word->head_mask) != 0)
 				continue;
-			length = RestLength(word, text, len, pos);
-			if (length > 0 &&
-				(!word->whole || EndsWord(text, len, pos + length)))
-				found = NoteMatch(matches, found, room, word, pos + length);
+			length = RestLength(word, text, len, pos, seen);
+			if (length == 0)
+				continue;
+			if (*seen < pos + length + 1)
+				*seen = pos + length + 1;
+			if (!word->whole || EndsWord(text, len, pos + length))
+				found = NoteMatch(matches, found, word, pos + length);
 		}
 	}
 	return found;
