@@ -787,8 +787,22 @@ GRANT EXECUTE ON FUNCTION llm_audit.drop_purged_segment(regclass, text) TO llm_a
 
 -- Commits after each batch: whoever places a hold, verifies or reads waits no
 -- longer than for one.  No SET clause, since it could not commit then.
+-- Deleting takes a processor for itself; writers have theirs most of the time.
+CREATE FUNCTION llm_audit.pause_purge(began timestamptz) RETURNS void
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT pg_sleep(least(extract(epoch FROM clock_timestamp() - began)
+			* (100 - load) / load, 60))
+	FROM CAST(current_setting('llm_audit.purge_load') AS int) AS load
+$$;
+COMMENT ON FUNCTION llm_audit.pause_purge(timestamptz) IS
+	'sleeps for so long that a batch which began then took llm_audit.purge_load percent of the time, a minute at most; part of run_purge() and run_maintenance()';
+REVOKE EXECUTE ON FUNCTION llm_audit.pause_purge(timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.pause_purge(timestamptz) TO llm_audit_admin;
+
 CREATE PROCEDURE llm_audit.run_purge(reason text, target regclass DEFAULT NULL,
-		batch bigint DEFAULT 50000)
+		batch bigint DEFAULT 200000)
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -798,12 +812,14 @@ DECLARE
 	gone pg_catalog.int8;
 	total pg_catalog.int8 := 0;
 	failures pg_catalog.int4 := 0;
+	began pg_catalog.timestamptz;
 BEGIN
 	PERFORM llm_audit.require_reason(reason, 'purge');
 	SELECT pg_catalog.array_agg(e.leaf) INTO leaves FROM llm_audit.ended_segments(target) e;
 	FOREACH leaf IN ARRAY coalesce(leaves, '{}') LOOP
 		LOOP
 			gone := NULL;
+			began := pg_catalog.clock_timestamp();
 			BEGIN
 				SELECT pg_catalog.sum(p.row_count) FILTER (WHERE p.action OPERATOR(pg_catalog.=) 'delete') INTO gone
 					FROM llm_audit.purge(leaf, false, reason, batch) p;
@@ -815,6 +831,8 @@ BEGIN
 			EXIT WHEN gone IS NULL;
 			total := total OPERATOR(pg_catalog.+) gone;
 			RAISE NOTICE '% rows of % have gone, % in all', gone, leaf, total;
+			PERFORM llm_audit.pause_purge(began);
+			COMMIT;
 		END LOOP;
 	END LOOP;
 	LOOP
@@ -850,6 +868,6 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE llm_audit.run_purge(text, regclass, bigint) IS
-	'purges all that purge() would, in batches of so many rows that are committed one by one, then drops the tables of purged segments; a segment that fails is recorded and stops no other; raises 55000 in the end if one did; can be stopped and called again; for llm_audit_admin';
+	'purges all that purge() would, in batches of so many rows that are committed one by one, with pauses between them (llm_audit.purge_load), then drops the tables of purged segments; a segment that fails is recorded and stops no other; raises 55000 in the end if one did; can be stopped and called again; for llm_audit_admin';
 REVOKE EXECUTE ON PROCEDURE llm_audit.run_purge(text, regclass, bigint) FROM PUBLIC;
 GRANT EXECUTE ON PROCEDURE llm_audit.run_purge(text, regclass, bigint) TO llm_audit_admin;

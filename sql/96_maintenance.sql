@@ -187,7 +187,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	batch CONSTANT bigint := 50000;
+	batch CONSTANT bigint := 200000;
 	gone bigint;
 	busy text;
 BEGIN
@@ -202,7 +202,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION llm_audit.purge_batch(regclass) IS
-	'purges at most 50,000 rows of a segment one by one, or all of it as a whole; true if there may be more; raises 55006 if the segment is in use; part of run_maintenance()';
+	'purges at most 200,000 rows of a segment one by one, or all of it as a whole; true if there may be more; raises 55006 if the segment is in use; part of run_maintenance()';
 REVOKE EXECUTE ON FUNCTION llm_audit.purge_batch(regclass) FROM PUBLIC;
 
 CREATE FUNCTION llm_audit.maintain(step text, unit text) RETURNS boolean
@@ -363,6 +363,7 @@ DECLARE
 	failures pg_catalog.int4 := 0;
 	what pg_catalog.int4;
 	more pg_catalog.bool;
+	unit_began pg_catalog.timestamptz;
 BEGIN
 	steps := llm_audit.check_steps(steps);
 	-- held by the session, over its transactions: two runs would do each
@@ -379,6 +380,7 @@ BEGIN
 			what := 1;
 			unit := NULL;
 			more := false;
+			unit_began := pg_catalog.clock_timestamp();
 			BEGIN
 				unit := llm_audit.maintenance_unit(step, tried);
 				IF unit IS NOT NULL THEN
@@ -397,7 +399,11 @@ BEGIN
 			END;
 			COMMIT;
 			EXIT WHEN unit IS NULL AND what OPERATOR(pg_catalog.=) 1;
-			CONTINUE WHEN more;
+			IF more THEN
+				PERFORM llm_audit.pause_purge(unit_began);
+				COMMIT;
+				CONTINUE;
+			END IF;
 			counts[what] := counts[what] OPERATOR(pg_catalog.+) 1;
 			EXIT WHEN unit IS NULL;
 			tried := pg_catalog.array_append(tried, unit);

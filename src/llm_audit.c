@@ -30,6 +30,7 @@ int			llm_audit_ddl_lock_timeout = 100;
 bool		llm_audit_restore = false;
 bool		llm_audit_allow_unknown_actions = false;
 static char *llm_audit_archive_directory = NULL;
+static int	llm_audit_purge_load = 25;
 
 static bool preloaded = false;
 
@@ -84,6 +85,11 @@ DefineSettings(void)
 							   &llm_audit_archive_directory, "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   NULL, NULL, NULL);
+	DefineCustomIntVariable("llm_audit.purge_load",
+							"Share of the time that run_purge() and run_maintenance() spend on deleting rows one by one.",
+							"In percent; they pause between batches for the rest, so that writers go on. 100: no pauses.",
+							&llm_audit_purge_load, 25, 1, 100,
+							PGC_USERSET, 0, NULL, NULL, NULL);
 	PolicyInit();
 	AccessDefineSettings();
 	MarkGUCPrefixReserved("llm_audit");

@@ -100,6 +100,9 @@ MessageQuotes(const ErrorData *edata)
 {
 	if (edata->message_id != NULL && strchr(edata->message_id, '%') == NULL)
 		return false;
+	/* what was given to a setting is no value of a ledger */
+	if (edata->filename != NULL && strcmp(edata->filename, "guc.c") == 0)
+		return false;
 	switch (edata->sqlerrcode)
 	{
 		case ERRCODE_SYNTAX_ERROR:

@@ -185,3 +185,13 @@ SELECT llm_audit.sha256_agg(b ORDER BY n) = sha256('abc') AS same, llm_audit.sha
 SELECT llm_audit.runs_agg(n ORDER BY n) AS runs, llm_audit.runs_agg(n) FILTER (WHERE false) IS NULL AS none
 	FROM (VALUES (1), (2), (3), (7), (NULL), (9), (10)) v (n);
 SELECT llm_audit.runs_agg(n ORDER BY n DESC) FROM generate_series(1, 2) AS n;
+SET llm_audit.purge_load = 0;
+SET llm_audit.purge_load = 50;
+SELECT clock_timestamp() AS began \gset
+SELECT llm_audit.pause_purge(clock_timestamp() - interval '200 ms');
+SELECT clock_timestamp() - :'began' >= interval '200 ms' AS paused, clock_timestamp() AS began \gset it_
+\echo :it_paused
+SET llm_audit.purge_load = 100;
+SELECT llm_audit.pause_purge(clock_timestamp() - interval '1 hour');
+SELECT clock_timestamp() - :'it_began' < interval '30 s' AS at_once;
+RESET llm_audit.purge_load;
