@@ -71,7 +71,9 @@ BEGIN
 			CASE WHEN 'organization_id' = ANY (columns) THEN 'organization_id || ''/'' || environment'
 				WHEN 'environment' = ANY (columns) THEN 'nullif(environment, '''')'
 				ELSE '''rows''' END, relation,
-			CASE WHEN 'organization_id' = ANY (columns) THEN 'WHERE organization_id <> ''default''' ELSE '' END)
+			CASE WHEN 'organization_id' = ANY (columns) THEN 'WHERE organization_id <> ''default'''
+				-- refusals are written some time later
+				|| CASE WHEN 'refusal' = ANY (columns) THEN ' AND event = ''read''' ELSE '' END ELSE '' END)
 			INTO answer;
 	EXCEPTION WHEN insufficient_privilege THEN
 		answer := CASE WHEN SQLERRM LIKE 'permission denied for %' THEN 'denied' ELSE SQLERRM END;
