@@ -166,12 +166,27 @@ COMMENT ON COLUMN llm_audit.call_source.expect_every IS
 	'longest silence that is normal; NULL: any';
 COMMENT ON COLUMN llm_audit.call_source.registered_at IS 'when it was registered';
 
+-- Periods whose parts point in different directions would end on other days
+-- counted forward from a row than counted back from now.
+CREATE FUNCTION llm_audit.valid_period(period interval) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT period > interval '0' AND period <= interval '1000 years'
+		AND least(extract(year FROM period), extract(month FROM period),
+			extract(day FROM period), extract(hour FROM period),
+			extract(minute FROM period), extract(second FROM period)) >= 0
+$$;
+COMMENT ON FUNCTION llm_audit.valid_period(interval) IS
+	'whether something can be kept for a period: it is positive in all of its parts and at most 1000 years';
+REVOKE EXECUTE ON FUNCTION llm_audit.valid_period(interval) FROM PUBLIC;
+
 CREATE TABLE llm_audit.retention_policy (
 	ledger_id uuid NOT NULL,
 	environment text NOT NULL,
 	data_class text NOT NULL
 		CHECK (data_class IN ('*', 'public', 'internal', 'personal', 'banking_secrecy')),
-	period interval CHECK (period > '0'),
+	period interval CHECK (llm_audit.valid_period(period)),
 	mode text NOT NULL DEFAULT 'governance'
 		CHECK (mode IN ('governance', 'compliance')),
 	purge_unit text NOT NULL DEFAULT 'segment'

@@ -10,7 +10,7 @@ CREATE TABLE llm_audit.field_policy (
 	pattern text,
 	on_violation text NOT NULL DEFAULT 'mask'
 		CHECK (on_violation IN ('mask', 'hash', 'reject')),
-	period interval CHECK (period > '0'),
+	period interval CHECK (llm_audit.valid_period(period)),
 	encrypt boolean NOT NULL DEFAULT false
 		CHECK (NOT encrypt OR on_write IN ('mask', 'keep')),
 	humans_only boolean NOT NULL DEFAULT false,
@@ -30,7 +30,7 @@ COMMENT ON COLUMN llm_audit.field_policy.pattern IS
 COMMENT ON COLUMN llm_audit.field_policy.on_violation IS
 	'what becomes of a value to keep that does not match, or in which something is found: mask, hash or reject';
 COMMENT ON COLUMN llm_audit.field_policy.period IS
-	'how long the value is kept; NULL: as long as the row';
+	'how long the value is kept, if its column is erasable; NULL: as long as the row';
 COMMENT ON COLUMN llm_audit.field_policy.encrypt IS
 	'the value is encrypted at rest, under a data key of the segment, when on_write has been applied';
 COMMENT ON COLUMN llm_audit.field_policy.humans_only IS
@@ -378,8 +378,8 @@ BEGIN
 	ELSIF policy.pattern IS NOT NULL AND policy.on_write <> 'keep' AND NOT policy.humans_only THEN
 		RAISE EXCEPTION 'a pattern is for values to keep only'
 			USING ERRCODE = 'invalid_parameter_value';
-	ELSIF policy.period <= interval '0' THEN
-		RAISE EXCEPTION 'period must be positive, or null for as long as the row'
+	ELSIF NOT llm_audit.valid_period(policy.period) THEN
+		RAISE EXCEPTION 'period must be positive in all of its parts and at most 1000 years, or null to leave it as it is'
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 	SELECT * INTO a FROM pg_catalog.pg_attribute
@@ -441,9 +441,10 @@ REVOKE EXECUTE ON FUNCTION llm_audit.check_field_policy(regclass, llm_audit.fiel
 CREATE FUNCTION llm_audit.set_field_policy(ledger regclass, column_name name,
 		on_write text, period interval DEFAULT NULL, encrypt boolean DEFAULT false,
 		pattern text DEFAULT NULL, on_violation text DEFAULT 'mask',
-		reason text DEFAULT NULL) RETURNS void
+		reason text DEFAULT NULL, bypass boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET IntervalStyle = 'postgres'
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -465,7 +466,7 @@ BEGIN
 		WHERE p.ledger_id = l.ledger_id AND p.column_name = set_field_policy.column_name;
 
 	new := ROW(l.ledger_id, column_name, on_write, pattern,
-		coalesce(on_violation, 'mask'), period, coalesce(encrypt, false),
+		coalesce(on_violation, 'mask'), coalesce(period, old.period), coalesce(encrypt, false),
 		coalesce(old.humans_only, false) AND on_write = 'hash',
 		clock_timestamp(), session_user);
 	IF new.humans_only AND pattern IS NULL THEN
@@ -473,11 +474,15 @@ BEGIN
 		new.on_violation := old.on_violation;
 	END IF;
 	PERFORM llm_audit.check_field_policy(ledger, new, l.builtin);
+	IF period IS NOT NULL THEN
+		PERFORM llm_audit.check_field_period(l, new, old.period, bypass);
+	END IF;
 	old.on_write := coalesce(old.on_write, CASE WHEN (SELECT a.atttypid
 		FROM pg_catalog.pg_attribute a WHERE a.attrelid = ledger
 			AND a.attname = set_field_policy.column_name) = 'bytea'::regtype
 		THEN 'keep' ELSE 'mask' END);
-	weaker := llm_audit.policy_weakens(old, new);
+	weaker := llm_audit.policy_weakens(old, new)
+		OR llm_audit.period_shorter(new.period, old.period);
 	IF weaker THEN
 		PERFORM llm_audit.require_reason(reason,
 			format('weaken the policy of column "%s" of ledger "%s"', column_name, ledger));
@@ -498,14 +503,14 @@ BEGIN
 		'field_policy', ledger::text || '.' || quote_ident(column_name), reason,
 		jsonb_build_object('on_write', new.on_write, 'was', old.on_write,
 			'pattern', new.pattern, 'on_violation', new.on_violation,
-			'period', new.period, 'encrypt', new.encrypt));
+			'period', new.period, 'period_was', old.period, 'encrypt', new.encrypt));
 END
 $$;
-COMMENT ON FUNCTION llm_audit.set_field_policy(regclass, name, text, interval, boolean, text, text, text) IS
-	'sets what becomes of a column''s values from the next statement on, in all sessions; one that weakens needs a reason and is recorded as high-risk; for llm_audit_admin';
-REVOKE EXECUTE ON FUNCTION llm_audit.set_field_policy(regclass, name, text, interval, boolean, text, text, text)
+COMMENT ON FUNCTION llm_audit.set_field_policy(regclass, name, text, interval, boolean, text, text, text, boolean) IS
+	'sets what becomes of a column''s values from the next statement on, in all sessions; one that weakens needs a reason and is recorded as high-risk; period NULL: as it is, at first as long as the row, 1000 years at most; a shorter one acts on the values that are there and needs bypass too, and is refused where a retention policy is in compliance mode; for llm_audit_admin';
+REVOKE EXECUTE ON FUNCTION llm_audit.set_field_policy(regclass, name, text, interval, boolean, text, text, text, boolean)
 	FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION llm_audit.set_field_policy(regclass, name, text, interval, boolean, text, text, text)
+GRANT EXECUTE ON FUNCTION llm_audit.set_field_policy(regclass, name, text, interval, boolean, text, text, text, boolean)
 	TO llm_audit_admin;
 
 CREATE FUNCTION llm_audit.record_search(entity text, reason text, most int)

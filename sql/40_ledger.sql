@@ -687,8 +687,8 @@ DECLARE
 BEGIN
 	PERFORM llm_audit.lock_registry();
 	PERFORM llm_audit.check_width(segment_width);
-	IF retention <= interval '0' THEN
-		RAISE EXCEPTION 'retention must be positive, or null for ever'
+	IF NOT llm_audit.valid_period(retention) THEN
+		RAISE EXCEPTION 'retention must be positive in all of its parts and at most 1000 years, or null for ever'
 			USING ERRCODE = 'invalid_parameter_value';
 	ELSIF relation IS NULL THEN
 		RAISE EXCEPTION 'relation must not be null'

@@ -26,8 +26,20 @@ COMMENT ON FUNCTION llm_audit.period_shorter(interval, interval) IS
 	'whether the first period ends before the second from some day on; NULL: for ever';
 REVOKE EXECUTE ON FUNCTION llm_audit.period_shorter(interval, interval) FROM PUBLIC;
 
--- Compliance mode is kept here, and not in set_retention(), so that UPDATE
--- and DELETE by hand meet it too.
+CREATE FUNCTION llm_audit.below_minimum(l llm_audit.ledger, period interval)
+	RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT l.builtin AND l.role IS DISTINCT FROM 'llm_content'
+		AND llm_audit.period_shorter(period, interval '90 days')
+$$;
+COMMENT ON FUNCTION llm_audit.below_minimum(llm_audit.ledger, interval) IS
+	'whether a period is too short for a ledger: built-in ones keep everything but content for at least 90 days';
+REVOKE EXECUTE ON FUNCTION llm_audit.below_minimum(llm_audit.ledger, interval) FROM PUBLIC;
+
+-- Compliance mode and the minimum are kept here, and not in set_retention()
+-- only, so that statements by hand meet them too.
 CREATE FUNCTION llm_audit.guard_retention_policy() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -39,6 +51,13 @@ BEGIN
 				USING ERRCODE = 'insufficient_privilege';
 		END IF;
 		RETURN NULL;
+	ELSIF TG_OP <> 'DELETE' AND (SELECT llm_audit.below_minimum(l, NEW.period)
+		FROM llm_audit.ledger l WHERE l.ledger_id = NEW.ledger_id)
+	THEN
+		RAISE EXCEPTION 'rows of this ledger are kept for at least 90 days'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF TG_OP = 'INSERT' THEN
+		RETURN NEW;
 	ELSIF OLD.mode <> 'compliance' THEN
 		RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
 	ELSIF TG_OP = 'DELETE' THEN
@@ -61,10 +80,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION llm_audit.guard_retention_policy() IS
-	'trigger of retention_policy: nobody weakens a policy in compliance mode';
+	'trigger of retention_policy: nobody weakens a policy in compliance mode, or keeps rows of a built-in ledger for less than the minimum';
 REVOKE EXECUTE ON FUNCTION llm_audit.guard_retention_policy() FROM PUBLIC;
 
-CREATE TRIGGER llm_audit_compliance BEFORE UPDATE OR DELETE
+CREATE TRIGGER llm_audit_compliance BEFORE INSERT OR UPDATE OR DELETE
 	ON llm_audit.retention_policy FOR EACH ROW
 	EXECUTE FUNCTION llm_audit.guard_retention_policy();
 CREATE TRIGGER llm_audit_compliance_truncate BEFORE TRUNCATE
@@ -132,6 +151,107 @@ $$;
 COMMENT ON FUNCTION llm_audit.nothing_happened() IS
 	'whether segment_event is still without a row, as in a database into which data alone are being restored; part of the triggers that record changes';
 REVOKE EXECUTE ON FUNCTION llm_audit.nothing_happened() FROM PUBLIC;
+
+-- ---------------- periods of fields ----------------
+
+CREATE FUNCTION llm_audit.in_compliance(for_ledger uuid) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT EXISTS (SELECT FROM llm_audit.retention_policy p
+		WHERE p.ledger_id = for_ledger AND p.mode = 'compliance')
+$$;
+COMMENT ON FUNCTION llm_audit.in_compliance(uuid) IS
+	'whether a ledger has a retention policy in compliance mode';
+REVOKE EXECUTE ON FUNCTION llm_audit.in_compliance(uuid) FROM PUBLIC;
+
+-- Periods of fields are not stamped: a shorter one erases what is there.
+CREATE FUNCTION llm_audit.check_field_period(l llm_audit.ledger,
+		p llm_audit.field_policy, was interval, bypass boolean) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	name text := format('%I.%I', l.schema_name, l.relation_name);
+BEGIN
+	IF NOT EXISTS (SELECT FROM llm_audit.ledger_column k WHERE k.ledger_id = p.ledger_id
+		AND k.column_name = p.column_name AND k.erasable)
+	THEN
+		RAISE EXCEPTION 'column "%" of ledger "%" cannot have a period of its own', p.column_name, name
+			USING ERRCODE = 'invalid_parameter_value',
+				DETAIL = 'It is not erasable: its values go with their rows.';
+	ELSIF llm_audit.below_minimum(l, p.period) THEN
+		RAISE EXCEPTION 'values of ledger "%" are kept for at least 90 days', name
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF NOT llm_audit.period_shorter(p.period, was) THEN
+		RETURN;
+	ELSIF llm_audit.in_compliance(p.ledger_id) THEN
+		RAISE EXCEPTION 'values of column "%" of ledger "%" would be kept less long than now', p.column_name, name
+			USING ERRCODE = 'insufficient_privilege',
+				DETAIL = 'The ledger has a retention policy in compliance mode.';
+	ELSIF NOT coalesce(bypass, false) THEN
+		RAISE EXCEPTION 'values of column "%" of ledger "%" would be kept less long than now', p.column_name, name
+			USING ERRCODE = 'insufficient_privilege',
+				DETAIL = 'That erases values which are there already.',
+				HINT = 'If that is meant, say bypass => true and give a reason.';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.check_field_period(llm_audit.ledger, llm_audit.field_policy, interval, boolean) IS
+	'raises an error that says why a column cannot have a period of its own, if it cannot; part of set_field_policy()';
+REVOKE EXECUTE ON FUNCTION llm_audit.check_field_period(llm_audit.ledger, llm_audit.field_policy, interval, boolean)
+	FROM PUBLIC;
+
+-- What set_field_policy() checks, for statements by hand.  An INSERT that is to
+-- become an UPDATE meets it as that; one of setup() is for a new column.
+CREATE FUNCTION llm_audit.guard_field_period() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	p llm_audit.field_policy := CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+	stack text;
+BEGIN
+	GET DIAGNOSTICS stack = PG_CONTEXT;
+	IF TG_OP = 'UPDATE' THEN
+		IF llm_audit.in_compliance(OLD.ledger_id) AND (llm_audit.period_shorter(NEW.period, OLD.period)
+			OR (NEW.ledger_id, NEW.column_name) IS DISTINCT FROM (OLD.ledger_id, OLD.column_name))
+		THEN
+			RAISE EXCEPTION 'a column''s period in compliance mode can only be made longer'
+				USING ERRCODE = 'insufficient_privilege';
+		END IF;
+	ELSIF TG_OP = 'DELETE' THEN
+		IF llm_audit.in_compliance(OLD.ledger_id) THEN
+			RAISE EXCEPTION 'field policies of a ledger in compliance mode cannot be removed'
+				USING ERRCODE = 'insufficient_privilege';
+		END IF;
+		RETURN OLD;
+	ELSIF NEW.period IS NOT NULL AND llm_audit.in_compliance(NEW.ledger_id)
+		AND NOT EXISTS (SELECT FROM llm_audit.field_policy f
+			WHERE f.ledger_id = NEW.ledger_id AND f.column_name = NEW.column_name)
+		AND llm_audit.changed_by_hand(stack, '{install_field_policies}')
+		AND NOT llm_audit.nothing_happened()
+	THEN
+		RAISE EXCEPTION 'a column''s period in compliance mode can only be made longer'
+			USING ERRCODE = 'insufficient_privilege';
+	END IF;
+	IF (SELECT llm_audit.below_minimum(l, p.period) FROM llm_audit.ledger l WHERE l.ledger_id = p.ledger_id) THEN
+		RAISE EXCEPTION 'values of this ledger are kept for at least 90 days'
+			USING ERRCODE = 'invalid_parameter_value';
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.guard_field_period() IS
+	'trigger of field_policy: nobody shortens a column''s period where a retention policy is in compliance mode, or below the minimum of built-in ledgers';
+REVOKE EXECUTE ON FUNCTION llm_audit.guard_field_period() FROM PUBLIC;
+
+CREATE TRIGGER llm_audit_compliance BEFORE INSERT OR UPDATE OR DELETE
+	ON llm_audit.field_policy FOR EACH ROW
+	EXECUTE FUNCTION llm_audit.guard_field_period();
+ALTER TABLE llm_audit.field_policy ENABLE ALWAYS TRIGGER llm_audit_compliance;
+
+-- ---------------- changes of policies ----------------
 
 -- Changes by hand are events too.  set_retention() records its own, with what
 -- it means in effect.
@@ -216,12 +336,10 @@ BEGIN
 	ELSIF p.purge_unit NOT IN ('segment', 'row') THEN
 		RAISE EXCEPTION 'purge_unit must be segment or row'
 			USING ERRCODE = 'invalid_parameter_value';
-	ELSIF p.period <= interval '0' OR p.period > interval '1000 years' THEN
-		RAISE EXCEPTION 'period must be positive and at most 1000 years, or null for ever'
+	ELSIF NOT llm_audit.valid_period(p.period) THEN
+		RAISE EXCEPTION 'period must be positive in all of its parts and at most 1000 years, or null for ever'
 			USING ERRCODE = 'invalid_parameter_value';
-	ELSIF l.builtin AND l.role <> 'llm_content'
-		AND llm_audit.period_shorter(p.period, interval '90 days')
-	THEN
+	ELSIF llm_audit.below_minimum(l, p.period) THEN
 		RAISE EXCEPTION 'rows of ledger "%" are kept for at least 90 days', name
 			USING ERRCODE = 'invalid_parameter_value';
 	END IF;

@@ -64,18 +64,39 @@ REVOKE EXECUTE ON FUNCTION llm_audit.free_of_holds(regclass) FROM PUBLIC;
 
 -- A closed segment is taken when its last row is old enough, so that it is
 -- rewritten once for each period; one without an end row by row.
+CREATE FUNCTION llm_audit.field_periods()
+	RETURNS TABLE (ledger_id uuid, column_name name, period interval)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT f.ledger_id, f.column_name, min(f.period)
+	FROM (SELECT p.ledger_id, p.column_name, p.period FROM llm_audit.field_policy p
+		UNION ALL
+		-- what is encrypted goes with what it was made of
+		SELECT p.ledger_id, llm_audit.encrypted_column(to_regclass(format('%I.%I',
+			l.schema_name, l.relation_name)), p.column_name), p.period
+		FROM llm_audit.field_policy p JOIN llm_audit.ledger l USING (ledger_id)) f
+	WHERE f.period IS NOT NULL AND f.column_name IS NOT NULL
+	GROUP BY f.ledger_id, f.column_name
+$$;
+COMMENT ON FUNCTION llm_audit.field_periods() IS
+	'columns whose values have a period of their own, that of the column whose ciphertext they take included';
+REVOKE EXECUTE ON FUNCTION llm_audit.field_periods() FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.expired_fields(at timestamptz DEFAULT pg_catalog.clock_timestamp())
 	RETURNS TABLE (ledger_id uuid, segment int, leaf regclass,
 		column_name name, column_number int, period interval, cutoff timestamptz)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+-- months and days are those of UTC, as when a row's expiry is stamped
+SET TimeZone = 'UTC'
 AS $$
 	SELECT s.ledger_id, s.segment, llm_audit.leaf_of(s), k.column_name,
 		k.column_number, p.period, at - p.period
 	FROM llm_audit.ledger_segment s
 	JOIN llm_audit.ledger_column k USING (ledger_id)
-	JOIN llm_audit.field_policy p USING (ledger_id, column_name)
-	WHERE s.state <> 'purged' AND p.period IS NOT NULL
+	JOIN llm_audit.field_periods() p USING (ledger_id, column_name)
+	WHERE s.state <> 'purged'
 		AND llm_audit.leaf_of(s) IS NOT NULL
 		AND (s.upper = 'infinity' AND pg_relation_size(llm_audit.leaf_of(s)) > 0
 			OR s.state = 'closed' AND s.upper <= at - p.period)
@@ -92,8 +113,11 @@ REVOKE EXECUTE ON FUNCTION llm_audit.expired_fields(timestamptz) FROM PUBLIC;
 CREATE FUNCTION llm_audit.expire_fields(leaf regclass) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
--- names are recorded as verify() writes them, whatever the session's setting
+-- names are recorded as verify() writes them, and times are read back as they
+-- were written, whatever the session's settings
 SET quote_all_identifiers = off
+SET TimeZone = 'UTC'
+SET DateStyle = 'ISO'
 AS $$
 DECLARE
 	s llm_audit.ledger_segment;

@@ -94,14 +94,69 @@ SELECT ledger, action, row_count FROM llm_audit.erase_subject('olga', 'art. 17',
 RESET ROLE;
 
 -- Fields: by their own period, in segments without an end row by row.
+-- A first period and a shorter one erase what is there: said twice, with a reason.
 SELECT llm_audit.set_field_policy('entry', 'doc', 'mask', period => '1 hour');
+SELECT llm_audit.set_field_policy('entry', 'doc', 'mask', period => '1 hour', reason => 'a test');
+SELECT llm_audit.set_field_policy('entry', 'doc', 'mask', period => '1 hour', bypass => true);
+SELECT llm_audit.set_field_policy('entry', 'doc', 'mask', period => '1 hour', bypass => true, reason => 'a test');
+SELECT llm_audit.set_field_policy('entry', 'doc', 'mask', period => '59 minutes');
 SELECT llm_audit.expire_fields('entry');
-SELECT llm_audit.set_field_policy('entry', 'doc', 'mask', period => '1 microsecond');
+-- whatever the session makes of times
+SET DateStyle = 'SQL, DMY';
+SET TimeZone = 'Asia/Kolkata';
+SELECT llm_audit.expire_fields('entry');
+RESET DateStyle;
+RESET TimeZone;
+BEGIN;
+SELECT llm_audit.set_field_policy('entry', 'doc', 'mask', period => '1 day');
+-- where that day had 23 hours
+SET TimeZone = 'America/New_York';
+SELECT cutoff AT TIME ZONE 'UTC' AS cutoff FROM llm_audit.expired_fields('2026-03-08 12:00+00') WHERE leaf = 'entry'::regclass;
+ROLLBACK;
+SELECT llm_audit.set_field_policy('entry', 'doc', 'mask', period => '1 microsecond', bypass => true, reason => 'a test');
+-- what is not said stays
+SELECT llm_audit.set_field_policy('entry', 'doc', 'mask');
+SELECT period FROM llm_audit.field_policy WHERE column_name = 'doc';
 SELECT llm_audit.expire_fields('entry'), llm_audit.expire_fields('entry') AS again;
 SELECT finding, detail FROM llm_audit.verify('entry');
 SELECT count(*) AS rows, count(doc) AS docs, count(tags) AS tags FROM entry;
 SELECT cause, column_names, row_count FROM llm_audit.erase_receipt WHERE cause = 'period';
 SELECT action, "after" -> 'rows' AS rows FROM llm_audit.admin_event WHERE action = 'field.erased';
+SELECT action, high_risk, "after" -> 'period' AS period, "after" -> 'period_was' AS was
+	FROM llm_audit.admin_event WHERE action LIKE 'field_policy.%' ORDER BY recorded_at, chain_seq;
+-- periods that cannot be
+SELECT llm_audit.set_field_policy('entry', 'kept', 'mask', period => '1 year', bypass => true, reason => 'a test');
+SELECT llm_audit.set_field_policy('entry', 'doc', 'mask', period => '1001 years');
+SELECT llm_audit.set_field_policy('entry', 'doc', 'mask', period => '3 mons -1 day');
+SELECT llm_audit.set_field_policy('entry', 'doc', 'mask', period => '-1 day');
+SELECT llm_audit.set_field_policy('llm_audit.admin_event', 'after', 'mask', period => '89 days', bypass => true, reason => 'a test');
+UPDATE llm_audit.field_policy SET period = '89 days' WHERE column_name = 'after';
+UPDATE llm_audit.retention_policy p SET period = '89 days' FROM llm_audit.ledger l
+	WHERE p.ledger_id = l.ledger_id AND l.relation_name = 'admin_event';
+SELECT llm_audit.set_field_policy('entry', 'doc', 'mask', period => '1000 years');
+SELECT count(*) FROM llm_audit.expired_fields();
+-- what is encrypted goes with what it was made of, at the earlier of both periods
+ALTER TABLE entry ADD COLUMN name_encrypted bytea;
+SELECT llm_audit.set_field_policy('entry', 'name', 'mask', encrypt => true);
+INSERT INTO entry (a, name) VALUES (8, 'name 8');
+SELECT count(name) AS names, count(name_encrypted) AS encrypted FROM entry WHERE a = 8;
+SELECT llm_audit.set_field_policy('entry', 'name', 'mask', period => '1 microsecond', encrypt => true, bypass => true, reason => 'a test');
+SELECT llm_audit.expire_fields('entry') > 0 AS expired;
+SELECT count(name) AS names, count(name_encrypted) AS encrypted FROM entry;
+SELECT finding, detail FROM llm_audit.verify('entry');
+SELECT llm_audit.set_field_policy('llm_audit.llm_content', 'body', 'mask', period => '7 days', encrypt => true, bypass => true, reason => 'a test');
+SELECT column_name, period FROM llm_audit.field_periods() f JOIN llm_audit.ledger USING (ledger_id)
+	WHERE relation_name = 'llm_content' AND column_name IN ('body', 'body_encrypted', 'body_digest') ORDER BY 1;
+-- in compliance mode: nobody, whoever, however
+SELECT llm_audit.set_retention('entry', NULL, NULL, '7 years', mode => 'compliance', bypass => true, reason => 'a test');
+SELECT llm_audit.set_field_policy('entry', 'doc', 'mask', period => '1 year', bypass => true, reason => 'please');
+SELECT llm_audit.set_field_policy('entry', 'tags', 'mask', period => '1 year', bypass => true, reason => 'please');
+SELECT llm_audit.set_field_policy('entry', 'name', 'mask', period => '1 year', encrypt => true);
+UPDATE llm_audit.field_policy SET period = '1 day' WHERE column_name = 'doc';
+UPDATE llm_audit.field_policy SET column_name = 'tags' WHERE column_name = 'doc';
+DELETE FROM llm_audit.field_policy WHERE column_name = 'doc';
+INSERT INTO llm_audit.field_policy (ledger_id, column_name, on_write, period)
+	SELECT ledger_id, 'tags', 'mask', '1 day' FROM llm_audit.field_policy WHERE column_name = 'doc';
 \c :origin
 DROP DATABASE erase WITH (FORCE);
 DROP ROLE erase_writer;

@@ -61,6 +61,8 @@ SELECT llm_audit.set_retention('entry', 'prod', NULL, '9 years');
 SELECT llm_audit.set_retention('llm_audit.llm_call', NULL, 'secret', '9 years');
 SELECT llm_audit.set_retention('llm_audit.llm_call', NULL, NULL, '9 years', mode => 'strict');
 SELECT llm_audit.set_retention('llm_audit.llm_call', NULL, NULL, '-9 years');
+SELECT llm_audit.set_retention('llm_audit.llm_call', NULL, NULL, '9 years -1 day');
+SELECT llm_audit.set_retention('llm_audit.llm_call', NULL, NULL, '1001 years');
 SELECT llm_audit.set_retention('llm_audit.llm_call', NULL, NULL, '9 years', purge_unit => 'week');
 SELECT llm_audit.set_retention('llm_audit.purge_receipt', NULL, NULL, '9 years');
 SELECT llm_audit.set_retention('llm_audit.llm_content', NULL, NULL, '30 days', bypass => true, reason => 'contents go early');
