@@ -643,6 +643,8 @@ VALUES
 		'rows that were changed'),
 	('erase_receipt', 'transaction_id', 'int8',
 		'transaction that emptied the values'),
+	('erase_receipt', 'system_identifier', 'int8',
+		'cluster of the transaction, as pg_control_system() has it'),
 	('erase_receipt', 'ticket', 'text',
 		'ticket of the request'),
 	('erase_receipt', 'basis', 'text',

@@ -159,49 +159,39 @@ COMMENT ON FUNCTION llm_audit.purges_rows(llm_audit.ledger_segment) IS
 	'whether rows of a segment go one by one as they expire, and not with the last of them';
 REVOKE EXECUTE ON FUNCTION llm_audit.purges_rows(llm_audit.ledger_segment) FROM PUBLIC;
 
--- That a file is there is not enough: it is read as a whole, and again if it
--- was changed or an hour has passed.
 CREATE FUNCTION llm_audit.was_archived(s llm_audit.ledger_segment) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	a record;
-	manifest jsonb;
-	modified timestamptz;
 BEGIN
-	SELECT * INTO a FROM llm_audit.archive_file f
-		WHERE f.ledger_id = s.ledger_id AND f.segment = s.segment
-			AND f.path = llm_audit.archive_of(llm_audit.leaf_of(s))
-		ORDER BY f.created_at DESC LIMIT 1;
-	IF NOT FOUND THEN
-		RETURN false;
-	END IF;
-	modified := (pg_stat_file(a.path)).modification;
-	IF modified = a.modified_at AND a.checked_at > clock_timestamp() - interval '1 hour'
-		AND a.checked_at <= clock_timestamp()
-	THEN
-		RETURN true;
-	END IF;
-	manifest := llm_audit.archive_manifest(a.path);
-	IF (manifest #>> '{segment,ledger_id}')::uuid IS DISTINCT FROM a.ledger_id
-		OR (manifest #>> '{segment,segment}')::int IS DISTINCT FROM a.segment
-		OR (manifest #>> '{rows,count}')::bigint IS DISTINCT FROM a.row_count
-	THEN
-		RETURN false;
-	END IF;
-	UPDATE llm_audit.archive_file f SET modified_at = modified, checked_at = clock_timestamp()
-		WHERE f.archive_id = a.archive_id;
-	RETURN true;
-EXCEPTION
-	-- damaged, no JSON, not to be read
-	WHEN data_corrupted OR data_exception OR io_error OR undefined_file OR insufficient_privilege THEN
-		RETURN false;
+	RETURN EXISTS (SELECT FROM llm_audit.archive_file a
+		JOIN llm_audit.archive_states(s.ledger_id, s.segment) x USING (archive_id)
+		WHERE x.state = 'counts' AND llm_audit.archive_is_whole(a));
 END
 $$;
 COMMENT ON FUNCTION llm_audit.was_archived(llm_audit.ledger_segment) IS
 	'whether a segment has an archive that counts and is still there, whole, and this segment''s';
 REVOKE EXECUTE ON FUNCTION llm_audit.was_archived(llm_audit.ledger_segment) FROM PUBLIC;
+
+-- A later archive lacks them.
+CREATE FUNCTION llm_audit.purged_rows_archived(s llm_audit.ledger_segment)
+	RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	least_purged bigint := (SELECT min(a.purged) FROM llm_audit.archive_file a
+		WHERE a.ledger_id = s.ledger_id AND a.segment = s.segment);
+BEGIN
+	RETURN coalesce(llm_audit.count_purged(s.ledger_id, s.segment) <= least_purged, true)
+		OR EXISTS (SELECT FROM llm_audit.archive_file a
+			WHERE a.ledger_id = s.ledger_id AND a.segment = s.segment
+				AND a.purged = least_purged AND llm_audit.archive_is_whole(a));
+END
+$$;
+COMMENT ON FUNCTION llm_audit.purged_rows_archived(llm_audit.ledger_segment) IS
+	'whether rows of a segment that were purged after it was archived are in an archive that is still there and whole';
+REVOKE EXECUTE ON FUNCTION llm_audit.purged_rows_archived(llm_audit.ledger_segment) FROM PUBLIC;
 
 -- The one place for what has to be done with a segment before it is purged.
 CREATE FUNCTION llm_audit.purge_obstacle(s llm_audit.ledger_segment) RETURNS text
@@ -217,6 +207,9 @@ AS $$
 		WHEN EXISTS (SELECT FROM llm_audit.segment_policies(s) p WHERE p.archive_before_purge)
 			AND NOT llm_audit.was_archived(s)
 			THEN 'the segment has not been archived, which its policy asks for, or its archive is gone or damaged'
+		WHEN EXISTS (SELECT FROM llm_audit.segment_policies(s) p WHERE p.archive_before_purge)
+			AND NOT llm_audit.purged_rows_archived(s)
+			THEN 'the archive that has the rows which were purged is gone or damaged: see llm_audit.archive_report()'
 		END
 $$;
 COMMENT ON FUNCTION llm_audit.purge_obstacle(llm_audit.ledger_segment) IS

@@ -24,6 +24,13 @@ COMMENT ON FUNCTION llm_audit.salt_has_column(bytea, int) IS
 	'whether a row with this salt has a value in the column that can be erased';
 REVOKE EXECUTE ON FUNCTION llm_audit.salt_has_column(bytea, int) FROM PUBLIC;
 
+CREATE FUNCTION llm_audit.own_system_identifier() RETURNS bigint
+	LANGUAGE c STABLE PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_own_system_identifier';
+COMMENT ON FUNCTION llm_audit.own_system_identifier() IS
+	'the cluster in which this is called, as receipts of erasures have it';
+REVOKE EXECUTE ON FUNCTION llm_audit.own_system_identifier() FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.transaction_settled(relation regclass, id bigint)
 	RETURNS boolean
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
@@ -176,7 +183,8 @@ LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT s.ledger_id, s.segment, llm_audit.leaf_of(s), e.erasure_id,
-		max(e.recorded_at), max(e.transaction_id)
+		max(e.recorded_at), max(e.transaction_id) FILTER (WHERE
+			coalesce(e.system_identifier = llm_audit.own_system_identifier(), true))
 	FROM llm_audit.erase_receipt e
 	JOIN llm_audit.ledger_segment s USING (ledger_id, segment)
 	WHERE e.stage = 'erased' AND s.state <> 'purged'
@@ -187,7 +195,7 @@ AS $$
 			AND c.segment = s.segment AND c.erasure_id = e.erasure_id)
 $$;
 COMMENT ON FUNCTION llm_audit.unfinished_erasures() IS
-	'erasures whose bytes still lie in the segment''s file, because it has not been rewritten since';
+	'erasures whose bytes may still lie in the segment''s file, because it has not been rewritten since; transaction_id NULL: it ran in another cluster, from which this one was restored';
 REVOKE EXECUTE ON FUNCTION llm_audit.unfinished_erasures() FROM PUBLIC;
 
 -- What ANALYZE may have kept of columns, on every level of the ledger.
@@ -240,7 +248,7 @@ BEGIN
 		WHERE u.ledger_id = s.ledger_id AND u.segment = s.segment;
 	IF pending IS NULL THEN
 		RETURN false;
-	ELSIF NOT llm_audit.transaction_settled(leaf, newest) THEN
+	ELSIF newest IS NOT NULL AND NOT llm_audit.transaction_settled(leaf, newest) THEN
 		RAISE EXCEPTION 'segment "%" cannot be rewritten yet', leaf
 			USING ERRCODE = 'object_in_use',
 				DETAIL = 'A transaction, a replication slot or a standby may still read values that were erased.',
@@ -389,6 +397,86 @@ COMMENT ON FUNCTION llm_audit.subject_rows(text) IS
 	'segments in which a person may stand, with an SQL condition about row t that finds their rows; part of erase_subject() and subject_report()';
 REVOKE EXECUTE ON FUNCTION llm_audit.subject_rows(text) FROM PUBLIC;
 
+-- Tables that load_archive() has filled.  Text is found by its calls, which may
+-- be in a ledger or in such a table.
+CREATE FUNCTION llm_audit.subject_loaded(subject text)
+	RETURNS TABLE (relation regclass, part text, condition text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	t record;
+	calls uuid[] := llm_audit.subject_calls(subject);
+	more uuid[];
+BEGIN
+	FOR t IN SELECT DISTINCT to_regclass(format('%I.%I', a.schema_name, a.relation_name)) AS found,
+			l.role, p.part, p.condition, l.role = 'llm_content' AS is_content
+		FROM llm_audit.loaded_archive a
+		JOIN llm_audit.ledger l USING (ledger_id)
+		LEFT JOIN llm_audit.subject_parts(subject) p USING (ledger_id)
+		WHERE p.condition IS NOT NULL OR l.role = 'llm_content'
+		ORDER BY is_content, found, part
+	LOOP
+		CONTINUE WHEN t.found IS NULL;
+		relation := t.found;
+		part := coalesce(t.part, 'content');
+		condition := coalesce(t.condition, format('t.call_id = ANY (%L::uuid[])', calls));
+		BEGIN
+			IF t.role = 'llm_call' THEN
+				EXECUTE format('SELECT array_agg(t.id) FROM %s t WHERE %s', relation, condition) INTO more;
+				calls := calls || more;
+			ELSE
+				EXECUTE format('SELECT FROM %s t WHERE %s LIMIT 0', relation, condition);
+			END IF;
+		EXCEPTION WHEN undefined_column THEN
+			condition := NULL;
+		END;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.subject_loaded(text) IS
+	'tables of loaded archives in which a person may stand, with an SQL condition about row t that finds their rows, NULL if it lacks a column for that; part of erase_subject() and subject_report()';
+REVOKE EXECUTE ON FUNCTION llm_audit.subject_loaded(text) FROM PUBLIC;
+
+-- What an erasure does not reach.
+CREATE FUNCTION llm_audit.subject_copies(subject text, leaves regclass[])
+	RETURNS TABLE (ledger regclass, segment int, action text, row_count bigint,
+		why_not text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	t record;
+	n bigint;
+BEGIN
+	FOR t IN SELECT * FROM llm_audit.subject_loaded(subject) LOOP
+		n := NULL;
+		IF t.condition IS NOT NULL THEN
+			EXECUTE format('SELECT count(*) FROM %s t WHERE %s', t.relation, t.condition) INTO n;
+			CONTINUE WHEN n = 0;
+		END IF;
+		RETURN QUERY SELECT t.relation, NULL::int, CASE WHEN n IS NULL THEN 'not searched' ELSE 'loaded' END, n,
+			CASE WHEN n IS NULL THEN 'a loaded archive without the columns that name people'
+				ELSE 'rows of a loaded archive cannot be changed: drop the table' END;
+	END LOOP;
+	RETURN QUERY SELECT to_regclass(r.ledger), r.number, 'archived', NULL::bigint, 'in file ' || r.path
+		FROM unnest(leaves) AS f (leaf) CROSS JOIN LATERAL llm_audit.archive_report(f.leaf) r
+		WHERE r.state <> 'gone';
+	SELECT count(*) INTO n FROM llm_audit.archive_report() r
+		WHERE r.state <> 'gone' AND (r.erased_since OR to_regclass(r.leaf) IS NULL
+			OR EXISTS (SELECT FROM llm_audit.segment_of(to_regclass(r.leaf)) s WHERE s.state = 'purged'));
+	IF n > 0 THEN
+		RETURN QUERY SELECT NULL::regclass, NULL::int, 'not searched', NULL::bigint,
+			format('%s archives of purged segments or from before an erasure: see llm_audit.archive_report()', n);
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.subject_copies(text, regclass[]) IS
+	'copies that an erasure does not reach: rows of a person in loaded archives, archives of the segments in which they were found, and how many archives could not be searched; part of erase_subject()';
+REVOKE EXECUTE ON FUNCTION llm_audit.subject_copies(text, regclass[]) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.erase_subject(subject text, basis text, ticket text,
 		dry_run boolean DEFAULT true)
 	RETURNS TABLE (ledger regclass, segment int, action text, row_count bigint,
@@ -407,6 +495,7 @@ DECLARE
 	held bigint := 0;
 	spared uuid[] := '{}';
 	more uuid[];
+	leaves regclass[] := '{}';
 BEGIN
 	IF coalesce(btrim(subject), '') = '' THEN
 		RAISE EXCEPTION 'subject must not be empty'
@@ -436,6 +525,9 @@ BEGIN
 			INTO n USING numbers;
 		ledger := r.ledger;
 		segment := r.segment;
+		IF n.free + n.held + n.plain > 0 AND r.leaf <> ALL (leaves) THEN
+			leaves := leaves || r.leaf;
+		END IF;
 		IF n.held > 0 THEN
 			held := held + n.held;
 			IF r.part = 'content' THEN
@@ -467,6 +559,7 @@ BEGIN
 		erased := erased + row_count;
 		RETURN NEXT;
 	END LOOP;
+	RETURN QUERY SELECT * FROM llm_audit.subject_copies(subject, leaves);
 	PERFORM llm_audit.record_own_event(
 		CASE WHEN dry_run THEN 'subject.erasure_previewed' ELSE 'subject.erased' END,
 		'erasure', erasure::text, basis,
@@ -478,7 +571,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION llm_audit.erase_subject(text, text, text, boolean) IS
-	'erases what can be erased of a person, given by number or pseudonym, in all ledgers, text of calls included, and says what is held; dry_run (the default) only counts; run_maintenance() then rewrites the segments; for llm_audit_compliance';
+	'erases what can be erased of a person, given by number or pseudonym, in all ledgers, text of calls included, and says what is held and where copies are that it does not reach (loaded: rows in a table of load_archive(); archived: the segment''s files; not searched: other archives); dry_run (the default) only counts; run_maintenance() then rewrites the segments; for llm_audit_compliance';
 REVOKE EXECUTE ON FUNCTION llm_audit.erase_subject(text, text, text, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.erase_subject(text, text, text, boolean)
 	TO llm_audit_compliance;
@@ -492,6 +585,7 @@ DECLARE
 	reason text := coalesce(llm_audit.reader_setting('reason'), '');
 	found bigint := 0;
 	n bigint;
+	hidden CONSTANT text[] := '{salt,erased,prev_hash,row_hash,chain_lane,chain_seq,recorded_by,body}';
 BEGIN
 	IF coalesce(btrim(subject), '') = '' THEN
 		RAISE EXCEPTION 'subject must not be empty'
@@ -507,10 +601,20 @@ BEGIN
 				''row'', jsonb_strip_nulls(to_jsonb(t) - $1))
 			FROM ONLY %s t WHERE %s ORDER BY t.recorded_at, t.id',
 			r.ledger::text, r.segment, r.part, r.leaf, r.condition)
-			USING '{salt,erased,prev_hash,row_hash,chain_lane,chain_seq,recorded_by,body}'::text[]
-				-- what is encrypted, and digests
-				|| ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
-					WHERE a.attrelid = r.leaf AND a.attnum > 0 AND a.atttypid = 'bytea'::regtype);
+			-- what is encrypted, and digests
+			USING hidden || ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+				WHERE a.attrelid = r.leaf AND a.attnum > 0 AND a.atttypid = 'bytea'::regtype);
+		GET DIAGNOSTICS n = ROW_COUNT;
+		found := found + n;
+	END LOOP;
+	FOR r IN SELECT * FROM llm_audit.subject_loaded(subject) x WHERE x.condition IS NOT NULL LOOP
+		RETURN QUERY EXECUTE format(
+			'SELECT jsonb_build_object(''loaded_archive'', %L, ''named_as'', %L,
+				''row'', jsonb_strip_nulls(to_jsonb(t) - $1))
+			FROM %s t WHERE %s ORDER BY t.recorded_at, t.id',
+			r.relation::text, r.part, r.relation, r.condition)
+			USING hidden || ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+				WHERE a.attrelid = r.relation AND a.attnum > 0 AND a.atttypid = 'bytea'::regtype);
 		GET DIAGNOSTICS n = ROW_COUNT;
 		found := found + n;
 	END LOOP;
@@ -519,6 +623,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION llm_audit.subject_report(text) IS
-	'what is stored of a person, given by number or pseudonym, one object for each row; the text of calls is listed without its body, which is seen by disclosure only; needs llm_audit.reason and is recorded; for llm_audit_compliance';
+	'what is stored of a person, given by number or pseudonym, one object for each row, those of loaded archives included; the text of calls is listed without its body, which is seen by disclosure only; needs llm_audit.reason and is recorded; for llm_audit_compliance';
 REVOKE EXECUTE ON FUNCTION llm_audit.subject_report(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.subject_report(text) TO llm_audit_compliance;

@@ -9,6 +9,7 @@ CREATE TABLE llm_audit.archive_file (
 	row_count bigint NOT NULL,
 	bytes bigint NOT NULL,
 	erasures bigint NOT NULL,
+	purged bigint NOT NULL,
 	modified_at timestamptz,
 	checked_at timestamptz,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -23,6 +24,8 @@ COMMENT ON COLUMN llm_audit.archive_file.row_count IS 'rows in it';
 COMMENT ON COLUMN llm_audit.archive_file.bytes IS 'size of the file';
 COMMENT ON COLUMN llm_audit.archive_file.erasures IS
 	'receipts of erasures that the segment had then';
+COMMENT ON COLUMN llm_audit.archive_file.purged IS
+	'rows that the segment had lost to purges then, which are not in it';
 COMMENT ON COLUMN llm_audit.archive_file.modified_at IS
 	'when the file had last been changed, as it was checked before a purge';
 COMMENT ON COLUMN llm_audit.archive_file.checked_at IS
@@ -36,7 +39,7 @@ GRANT SELECT ON llm_audit.archive_file
 -- What has a file and what had one is evidence of a purge; only that a file
 -- was checked again is noted.
 CREATE TRIGGER llm_audit_kept BEFORE UPDATE OF archive_id, ledger_id, segment, path,
-		row_count, bytes, erasures, created_at, created_by OR DELETE OR TRUNCATE
+		row_count, bytes, erasures, purged, created_at, created_by OR DELETE OR TRUNCATE
 	ON llm_audit.archive_file FOR EACH STATEMENT
 	EXECUTE FUNCTION llm_audit.guard_kept_rows();
 ALTER TABLE llm_audit.archive_file ENABLE ALWAYS TRIGGER llm_audit_kept;
@@ -79,11 +82,15 @@ AS $$
 		'lower', s.lower, 'upper', s.upper, 'archived_at', clock_timestamp(),
 		'archived_by', session_user,
 		'columns', (SELECT jsonb_agg(jsonb_build_object('name', a.attname,
-				'number', k.column_number, 'type', format_type(llm_audit.base_type(a.atttypid), a.atttypmod),
-				'type_oid', llm_audit.base_type(a.atttypid)::int8, 'type_modifier', a.atttypmod)
+				'number', k.column_number, 'type', format_type(t.oid, t.modifier),
+				'type_oid', t.oid::int8, 'type_modifier', t.modifier)
 				ORDER BY a.attnum)
 			FROM pg_attribute a LEFT JOIN llm_audit.ledger_column k
 				ON k.ledger_id = l.ledger_id AND k.column_name = a.attname
+			-- as archive_write() sends them: what is not built in as text
+			CROSS JOIN LATERAL (SELECT CASE WHEN b.oid < 10000 THEN b.oid ELSE 'text'::regtype END,
+					CASE WHEN b.oid < 10000 THEN a.atttypmod ELSE -1 END
+				FROM llm_audit.base_type(a.atttypid) AS b (oid)) AS t (oid, modifier)
 			WHERE a.attrelid = leaf AND a.attnum > 0 AND NOT a.attisdropped),
 		'segment_events', (SELECT jsonb_agg(to_jsonb(e) ORDER BY e.recorded_at)
 			FROM llm_audit.segment_event e
@@ -111,15 +118,24 @@ COMMENT ON FUNCTION llm_audit.count_erasures(uuid, int) IS
 	'receipts of erasures that a segment has: more than an archive of it knew mean that it holds what was erased since';
 REVOKE EXECUTE ON FUNCTION llm_audit.count_erasures(uuid, int) FROM PUBLIC;
 
+CREATE FUNCTION llm_audit.count_purged(for_ledger uuid, number int) RETURNS bigint
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT coalesce(sum(r.row_count), 0)::bigint FROM llm_audit.purge_receipt r
+	WHERE r.ledger_id = for_ledger AND r.segment = number
+$$;
+COMMENT ON FUNCTION llm_audit.count_purged(uuid, int) IS
+	'rows of a segment that receipts of purges account for';
+REVOKE EXECUTE ON FUNCTION llm_audit.count_purged(uuid, int) FROM PUBLIC;
+
 -- Each row that is written is hashed and linked to the one before it; that
 -- none is missing says the count.
 CREATE FUNCTION llm_audit.rows_to_archive(s llm_audit.ledger_segment) RETURNS bigint
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT max(e.row_count) - (SELECT coalesce(sum(r.row_count), 0)::bigint
-		FROM llm_audit.purge_receipt r
-		WHERE r.ledger_id = s.ledger_id AND r.segment = s.segment)
+	SELECT max(e.row_count) - llm_audit.count_purged(s.ledger_id, s.segment)
 	FROM llm_audit.segment_event e
 	WHERE e.ledger_id = s.ledger_id AND e.segment = s.segment AND e.event = 'closed'
 $$;
@@ -168,10 +184,11 @@ BEGIN
 		llm_audit.describe_segment(archive.segment)::text, expected);
 	size := (pg_stat_file(archive.path)).size;
 	INSERT INTO llm_audit.archive_file (archive_id, ledger_id, segment, path, row_count, bytes,
-			erasures)
+			erasures, purged)
 		VALUES (new_id, s.ledger_id, s.segment, archive.path,
 			(manifest #>> '{rows,count}')::bigint, size,
-			llm_audit.count_erasures(s.ledger_id, s.segment));
+			llm_audit.count_erasures(s.ledger_id, s.segment),
+			llm_audit.count_purged(s.ledger_id, s.segment));
 	PERFORM llm_audit.record_own_event('archive.created', 'segment',
 		format('%I.%I', s.schema_name, s.relation_name), NULL,
 		jsonb_build_object('ledger_id', s.ledger_id, 'segment', s.segment,
@@ -190,20 +207,153 @@ COMMENT ON FUNCTION llm_audit.archive(regclass, text) IS
 	'writes a closed segment to a new file of the server, as a bundle that needs no database, and reads it again before it gets its name; returns the manifest, its id and size, and encrypted_columns if values in it are encrypted at rest; raises XX001 if the segment does not verify; for superusers';
 REVOKE EXECUTE ON FUNCTION llm_audit.archive(regclass, text) FROM PUBLIC;
 
+-- The newest file alone has no rows that were purged before it was written;
+-- those are in the one that was written first, or in another that lacks none
+-- of them.  Rows that went before any archive was written are in none.
+CREATE FUNCTION llm_audit.archive_states(for_ledger uuid, number int)
+	RETURNS TABLE (archive_id uuid, state text)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH f AS MATERIALIZED (
+		SELECT a.archive_id, a.created_at, a.purged, a.erasures < e.now AS stale,
+			a.purged = min(a.purged) OVER () AS whole, p.now > min(a.purged) OVER () AS purged_since,
+			coalesce((pg_stat_file(a.path, true)).size = a.bytes, false) AS is_there
+		FROM llm_audit.archive_file a
+		CROSS JOIN llm_audit.count_erasures(for_ledger, number) AS e (now)
+		CROSS JOIN llm_audit.count_purged(for_ledger, number) AS p (now)
+		WHERE a.ledger_id = for_ledger AND a.segment = number
+	), ranked AS (
+		SELECT f.*, row_number() OVER (PARTITION BY is_there, stale ORDER BY created_at DESC) = 1 AS is_newest,
+			row_number() OVER (PARTITION BY is_there, whole ORDER BY created_at DESC) = 1 AS is_newest_whole
+		FROM f
+	)
+	SELECT r.archive_id, CASE WHEN NOT r.is_there THEN 'gone'
+			WHEN r.is_newest AND NOT r.stale THEN 'counts'
+			WHEN r.is_newest_whole AND r.whole AND r.purged_since THEN 'has purged rows'
+			WHEN r.stale THEN 'has erased values'
+			ELSE 'superseded' END
+	FROM ranked r
+$$;
+COMMENT ON FUNCTION llm_audit.archive_states(uuid, int) IS
+	'what each archive of a segment is good for: counts: the newest, with nothing in it that was erased since; has purged rows: it alone has rows that were purged; has erased values, superseded: needed no more; gone: the file is not there, or not of its size';
+REVOKE EXECUTE ON FUNCTION llm_audit.archive_states(uuid, int) FROM PUBLIC;
+
 -- What was erased since is still in the file: such an archive counts no more.
 CREATE FUNCTION llm_audit.archive_of(segment regclass) RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT a.path FROM llm_audit.segment_of(archive_of.segment) s
-	JOIN llm_audit.archive_file a USING (ledger_id, segment)
-	WHERE (pg_stat_file(a.path, true)).size = a.bytes
-		AND a.erasures = llm_audit.count_erasures(a.ledger_id, a.segment)
-	ORDER BY a.created_at DESC LIMIT 1
+	JOIN LATERAL llm_audit.archive_states(s.ledger_id, s.segment) x ON x.state = 'counts'
+	JOIN llm_audit.archive_file a USING (archive_id)
 $$;
 COMMENT ON FUNCTION llm_audit.archive_of(regclass) IS
 	'path of the newest archive of a segment that is still there and holds nothing that was erased since; NULL if there is none; for superusers';
 REVOKE EXECUTE ON FUNCTION llm_audit.archive_of(regclass) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.archive_report(segment regclass DEFAULT NULL)
+	RETURNS TABLE (ledger text, number int, leaf text, path text, row_count bigint,
+		bytes bigint, created_at timestamptz, state text, erased_since boolean)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format('%I.%I', l.schema_name, l.relation_name), a.segment,
+		format('%I.%I', s.schema_name, s.relation_name), a.path, a.row_count, a.bytes,
+		a.created_at, x.state, a.erasures < llm_audit.count_erasures(a.ledger_id, a.segment)
+	FROM llm_audit.archive_file a
+	JOIN LATERAL llm_audit.archive_states(a.ledger_id, a.segment) x USING (archive_id)
+	LEFT JOIN llm_audit.ledger_segment s USING (ledger_id, segment)
+	LEFT JOIN llm_audit.ledger l USING (ledger_id)
+	WHERE archive_report.segment IS NULL
+		OR llm_audit.leaf_of(s) = archive_report.segment
+	ORDER BY 1, 2, a.created_at
+$$;
+COMMENT ON FUNCTION llm_audit.archive_report(regclass) IS
+	'archives of a segment, or of all (NULL), oldest first, and what each is good for: keep those of state counts and has purged rows; erased_since: it holds values that were erased after it was written';
+REVOKE EXECUTE ON FUNCTION llm_audit.archive_report(regclass) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.archive_report(regclass)
+	TO llm_audit_admin, llm_audit_compliance, llm_audit_auditor;
+
+-- That a file is there is not enough: it is read as a whole, and again if it
+-- was changed or an hour has passed.
+CREATE FUNCTION llm_audit.archive_is_whole(a llm_audit.archive_file) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	manifest jsonb;
+	modified timestamptz;
+BEGIN
+	modified := (pg_stat_file(a.path)).modification;
+	IF modified = a.modified_at AND a.checked_at > clock_timestamp() - interval '1 hour'
+		AND a.checked_at <= clock_timestamp()
+	THEN
+		RETURN true;
+	END IF;
+	manifest := llm_audit.archive_manifest(a.path);
+	IF (manifest #>> '{segment,ledger_id}')::uuid IS DISTINCT FROM a.ledger_id
+		OR (manifest #>> '{segment,segment}')::int IS DISTINCT FROM a.segment
+		OR (manifest #>> '{rows,count}')::bigint IS DISTINCT FROM a.row_count
+	THEN
+		RETURN false;
+	END IF;
+	IF NOT current_setting('transaction_read_only')::boolean THEN
+		UPDATE llm_audit.archive_file f SET modified_at = modified, checked_at = clock_timestamp()
+			WHERE f.archive_id = a.archive_id;
+	END IF;
+	RETURN true;
+EXCEPTION
+	-- damaged, no JSON, not to be read
+	WHEN data_corrupted OR data_exception OR io_error OR undefined_file OR insufficient_privilege THEN
+		RETURN false;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.archive_is_whole(llm_audit.archive_file) IS
+	'whether the file of an archive is there, undamaged, and the segment''s that it was written for';
+REVOKE EXECUTE ON FUNCTION llm_audit.archive_is_whole(llm_audit.archive_file) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.archive_discard(path text) RETURNS boolean
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_archive_discard';
+COMMENT ON FUNCTION llm_audit.archive_discard(text) IS
+	'removes a file that was left while an archive was written; part of discard_unfinished_archives()';
+REVOKE EXECUTE ON FUNCTION llm_audit.archive_discard(text) FROM PUBLIC;
+
+-- A file gets its name before the transaction is committed, so a crash in
+-- between leaves one that nothing knows of.  Files of this database are told
+-- by the ledger's id in their names.
+CREATE FUNCTION llm_audit.unknown_archives(settled interval DEFAULT '1 day')
+	RETURNS TABLE (path text, bytes bigint, modified_at timestamptz, unfinished boolean)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH d AS (SELECT rtrim(llm_audit.setting('archive_directory'), '/') AS directory
+		WHERE llm_audit.setting('archive_directory') <> '')
+	SELECT d.directory || '/' || f.name, x.size, x.modification, f.name LIKE '%.tmp'
+	FROM d CROSS JOIN LATERAL pg_ls_dir(d.directory, true, false) AS f (name)
+	CROSS JOIN LATERAL regexp_match(f.name,
+		'_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_[0-9]+_[0-9]{8}T[0-9]{6}Z(?:\.[0-9]+\.tmp)?$') AS m (part)
+	JOIN llm_audit.ledger l ON l.ledger_id::text = m.part[1]
+	CROSS JOIN LATERAL pg_stat_file(d.directory || '/' || f.name, true) AS x
+	WHERE x.modification < clock_timestamp() - settled
+		AND NOT EXISTS (SELECT FROM llm_audit.archive_file a
+			WHERE regexp_replace(a.path, '^.*/', '') = f.name)
+$$;
+COMMENT ON FUNCTION llm_audit.unknown_archives(interval) IS
+	'files in llm_audit.archive_directory that have the name of an archive of this database, were last changed so long ago, and are not in archive_file: left by a crash, or another database''s that is a copy of this one; for superusers';
+REVOKE EXECUTE ON FUNCTION llm_audit.unknown_archives(interval) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.discard_unfinished_archives() RETURNS bigint
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT count(*) FILTER (WHERE llm_audit.archive_discard(u.path))
+	FROM llm_audit.unknown_archives() u WHERE u.unfinished
+$$;
+COMMENT ON FUNCTION llm_audit.discard_unfinished_archives() IS
+	'removes files in llm_audit.archive_directory that a crash left while they were written, a day ago or longer; returns how many; part of run_maintenance()';
+REVOKE EXECUTE ON FUNCTION llm_audit.discard_unfinished_archives() FROM PUBLIC;
 
 -- ------------------------------------------------------------------ loading
 
@@ -423,6 +573,14 @@ BEGIN
 	THEN
 		RAISE EXCEPTION 'the segment of this archive has been loaded into schema "%" already', schema
 			USING ERRCODE = 'duplicate_object';
+	END IF;
+	IF EXISTS (SELECT FROM llm_audit.loaded_archive l
+		WHERE l.schema_name = schema AND l.relation_name = manifest #>> '{segment,name}'
+			AND l.ledger_id <> ledger)
+	THEN
+		RAISE EXCEPTION 'table "%" has rows of another ledger', format('%I.%I', schema, manifest #>> '{segment,name}')
+			USING ERRCODE = 'duplicate_table',
+				HINT = 'Load the archive into another schema.';
 	END IF;
 	relation := llm_audit.make_archive_table(manifest, schema);
 	EXECUTE format('ALTER TABLE %s DISABLE TRIGGER llm_audit_archive', relation);

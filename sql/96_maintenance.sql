@@ -137,7 +137,12 @@ BEGIN
 			SELECT f.leaf INTO unit FROM llm_audit.expired_fields() f
 				WHERE f.leaf::text <> ALL (tried) LIMIT 1;
 		WHEN 'archive' THEN
-			unit := llm_audit.due_purge(tried[cardinality(tried)], false);
+			IF 'unfinished' <> ALL (tried) THEN
+				unit := llm_audit.due_purge(tried[cardinality(tried)], false);
+				IF unit IS NULL AND EXISTS (SELECT FROM llm_audit.unknown_archives() a WHERE a.unfinished) THEN
+					unit := 'unfinished';
+				END IF;
+			END IF;
 		WHEN 'purge' THEN
 			unit := llm_audit.due_purge(tried[cardinality(tried)], true);
 		WHEN 'drop' THEN
@@ -230,6 +235,10 @@ BEGIN
 		WHEN 'expire' THEN
 			PERFORM llm_audit.expire_fields(unit::regclass);
 		WHEN 'archive' THEN
+			IF unit = 'unfinished' THEN
+				PERFORM llm_audit.discard_unfinished_archives();
+				RETURN false;
+			END IF;
 			-- what could not be looked at may not be due
 			IF llm_audit.is_due(s, unit::regclass, false) FROM llm_audit.segment_of(unit::regclass) s THEN
 				PERFORM llm_audit.archive(unit::regclass, llm_audit.archive_path(unit::regclass));

@@ -12,6 +12,10 @@
  * while it is written, each lane's links are checked, and that no row is
  * missing is told by their number; a segment that does not verify is not
  * archived.
+ *
+ * The file of a transaction that is rolled back is removed with it: nobody
+ * would know of it, and erasures would pass it over.  What a crash leaves is
+ * found by its name (unknown_archives(), discard_unfinished_archives()).
  */
 #include "postgres.h"
 
@@ -19,6 +23,8 @@
 #include <unistd.h>
 
 #include "access/table.h"
+#include "access/transam.h"
+#include "access/xact.h"
 #include "commands/copy.h"
 #include "core/sha256.h"
 #include "executor/spi.h"
@@ -40,6 +46,7 @@
 #include <openssl/evp.h>
 
 PG_FUNCTION_INFO_V1(llm_audit_archive_write);
+PG_FUNCTION_INFO_V1(llm_audit_archive_discard);
 PG_FUNCTION_INFO_V1(llm_audit_archive_manifest);
 PG_FUNCTION_INFO_V1(llm_audit_archive_rows);
 
@@ -82,6 +89,16 @@ typedef struct ArchiveFile
 	uint64		manifest_size;
 	uint8		digest[SHA256_SIZE];
 } ArchiveFile;
+
+/* A file that this transaction has written, in TopTransactionContext. */
+typedef struct NewFile
+{
+	struct NewFile *next;
+	SubTransactionId subid;		/* that wrote it, or what this became */
+	char		path[FLEXIBLE_ARRAY_MEMBER];
+} NewFile;
+
+static NewFile *new_files = NULL;
 
 static void
 RequireSuperuser(const char *function)
@@ -274,6 +291,36 @@ WriteBatch(ArchiveWriter *w, Relation leaf, MemoryContext context)
 	}
 }
 
+/*
+ * The query for all rows of the leaf.  Generated columns can have types that
+ * are not built in, which no other database knows: they are sent as text.
+ */
+static char *
+MakeRowQuery(Relation leaf)
+{
+	TupleDesc	desc = RelationGetDescr(leaf);
+	StringInfoData sql;
+	const char *separator = "SELECT ";
+
+	initStringInfo(&sql);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attisdropped)
+			continue;
+		appendStringInfo(&sql, "%s%s%s", separator,
+						 quote_identifier(NameStr(att->attname)),
+						 getBaseType(att->atttypid) < FirstGenbkiObjectId ? "" :
+						 "::pg_catalog.text");
+		separator = ", ";
+	}
+	appendStringInfo(&sql, " FROM ONLY %s ORDER BY chain_lane, chain_seq",
+					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(leaf)),
+												RelationGetRelationName(leaf)));
+	return sql.data;
+}
+
 /* Writes all rows of the leaf, by lane and position. */
 static void
 WriteRows(ArchiveWriter *w, Relation leaf)
@@ -281,10 +328,7 @@ WriteRows(ArchiveWriter *w, Relation leaf)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "llm_audit archive row",
 												  ALLOCSET_DEFAULT_SIZES);
-	char	   *table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(leaf)),
-												   RelationGetRelationName(leaf));
-	char	   *sql = psprintf("SELECT * FROM ONLY %s ORDER BY chain_lane, chain_seq",
-							   table);
+	char	   *sql = MakeRowQuery(leaf);
 	Portal		portal;
 
 	appendBinaryStringInfo(&w->buf, COPY_MAGIC, COPY_MAGIC_SIZE);
@@ -499,6 +543,77 @@ PathArg(text *arg)
 	return path;
 }
 
+/* Removes what is not to stay; no error is possible any more. */
+static void
+RemoveNewFile(const NewFile *file)
+{
+	if (unlink(file->path) != 0 && errno != ENOENT)
+		ereport(WARNING,
+				(errcode_for_file_access(),
+				 errmsg("could not remove file \"%s\": %m", file->path),
+				 errhint("It is an archive that was rolled back: remove it.")));
+}
+
+/* At the transaction's end: its files stay, or go with it. */
+static void
+EndOfTransaction(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+	{
+		for (NewFile *file = new_files; file != NULL; file = file->next)
+			RemoveNewFile(file);
+	}
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_COMMIT ||
+		event == XACT_EVENT_PREPARE)
+		new_files = NULL;
+}
+
+/* The files of a subtransaction become its parent's, or go. */
+static void
+EndOfSubtransaction(SubXactEvent event, SubTransactionId subid,
+					SubTransactionId parent, void *arg)
+{
+	NewFile   **link = &new_files;
+
+	if (event != SUBXACT_EVENT_ABORT_SUB && event != SUBXACT_EVENT_COMMIT_SUB)
+		return;
+	while (*link != NULL)
+	{
+		NewFile    *file = *link;
+
+		if (file->subid == subid && event == SUBXACT_EVENT_ABORT_SUB)
+		{
+			RemoveNewFile(file);
+			*link = file->next;
+			continue;
+		}
+		if (file->subid == subid)
+			file->subid = parent;
+		link = &file->next;
+	}
+}
+
+/* Notes a file before it is there. */
+static void
+NoteNewFile(const char *path)
+{
+	static bool registered = false;
+	NewFile    *file;
+
+	if (!registered)
+	{
+		RegisterXactCallback(EndOfTransaction, NULL);
+		RegisterSubXactCallback(EndOfSubtransaction, NULL);
+		registered = true;
+	}
+	file = MemoryContextAlloc(TopTransactionContext,
+							  offsetof(NewFile, path) + strlen(path) + 1);
+	file->next = new_files;
+	file->subid = GetCurrentSubTransactionId();
+	strcpy(file->path, path);
+	new_files = file;
+}
+
 /* Makes a new file that nobody else can read. */
 static FILE *
 CreatePrivate(const char *path)
@@ -571,6 +686,7 @@ llm_audit_archive_write(PG_FUNCTION_ARGS)
 		WriteEnd(&w, manifest);
 		FreeFile(w.file);
 		result = ReadManifest(temporary);
+		NoteNewFile(path);
 		durable_rename(temporary, path, ERROR);
 	}
 	PG_CATCH();
@@ -583,6 +699,32 @@ llm_audit_archive_write(PG_FUNCTION_ARGS)
 	EVP_MD_CTX_free(w.digest);
 	table_close(leaf, NoLock);
 	PG_RETURN_TEXT_P(result);
+}
+
+/*
+ * llm_audit.archive_discard(path text)
+ *		Removes a file that a crash left while it was written; false if there
+ *		is none of that name.  Raises 22023 for any other name.
+ */
+Datum
+llm_audit_archive_discard(PG_FUNCTION_ARGS)
+{
+	char	   *path = PathArg(PG_GETARG_TEXT_PP(0));
+	size_t		len = strlen(path);
+	struct stat st;
+
+	RequireSuperuser("archive_discard");
+	if (len < 4 || strcmp(path + len - 4, ".tmp") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("file \"%s\" is not an unfinished archive", path)));
+	if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
+		PG_RETURN_BOOL(false);
+	if (unlink(path) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not remove file \"%s\": %m", path)));
+	PG_RETURN_BOOL(true);
 }
 
 /*

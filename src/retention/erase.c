@@ -15,6 +15,7 @@
 
 #include "access/table.h"
 #include "access/transam.h"
+#include "access/xlog.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "ledger/ledger.h"
@@ -27,6 +28,7 @@
 
 PG_FUNCTION_INFO_V1(llm_audit_erase_rows);
 PG_FUNCTION_INFO_V1(llm_audit_salt_has_column);
+PG_FUNCTION_INFO_V1(llm_audit_own_system_identifier);
 PG_FUNCTION_INFO_V1(llm_audit_transaction_settled);
 
 /* Most ranges of positions in one receipt: keeps its row at a sane size. */
@@ -190,20 +192,20 @@ MakeStatement(const EraseRequest *request)
 					 "SELECT *, (pg_catalog.row_number() OVER (ORDER BY lane, f) - 1) / %d AS part FROM island) "
 					 "INSERT INTO llm_audit.erase_receipt (environment, erasure_id, stage, cause, ledger, ledger_id,"
 					 " segment, leaf, columns, column_names, lanes, first_seqs, last_seqs, row_count,"
-					 " transaction_id, ticket, basis, actor) "
+					 " transaction_id, system_identifier, ticket, basis, actor) "
 					 "SELECT coalesce(nullif(s.environment, ''), (SELECT coalesce(pg_catalog.min(name) FILTER (WHERE name = 'prod'),"
 					 " pg_catalog.min(name)) FROM llm_audit.environment)), %s, 'erased', %s,"
 					 " pg_catalog.format('%%I.%%I', l.schema_name, l.relation_name), l.ledger_id, s.segment,"
 					 " pg_catalog.format('%%I.%%I', s.schema_name, s.relation_name),"
 					 " ARRAY[%s]::int4[], ARRAY[%s]::text[], r.lanes, r.firsts, r.lasts, r.n,"
-					 " pg_catalog.pg_current_xact_id()::pg_catalog.text::int8, %s, %s, session_user"
+					 " pg_catalog.pg_current_xact_id()::pg_catalog.text::int8, '" INT64_FORMAT "'::int8, %s, %s, session_user"
 					 " FROM (SELECT pg_catalog.array_agg(lane ORDER BY lane, f) AS lanes, pg_catalog.array_agg(f ORDER BY lane, f) AS firsts,"
 					 " pg_catalog.array_agg(l ORDER BY lane, f) AS lasts, pg_catalog.sum(n) AS n FROM numbered GROUP BY part) r,"
 					 " llm_audit.ledger_segment s JOIN llm_audit.ledger l USING (ledger_id)"
 					 " WHERE s.schema_name = %s AND s.relation_name = %s RETURNING row_count",
 					 RECEIPT_RANGES, request->erasure, request->cause,
 					 ColumnList(request, false), ColumnList(request, true),
-					 request->ticket, request->basis,
+					 (int64) GetSystemIdentifier(), request->ticket, request->basis,
 					 quote_literal_cstr(get_namespace_name(get_rel_namespace(request->leaf))),
 					 quote_literal_cstr(get_rel_name(request->leaf)));
 	return sql.data;
@@ -267,6 +269,16 @@ llm_audit_salt_has_column(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	PG_RETURN_BOOL(SaltHasColumn(PG_GETARG_DATUM(0),
 								 (uint16) PG_GETARG_INT32(1)));
+}
+
+/*
+ * llm_audit.own_system_identifier()
+ *		Which cluster this is: transactions of others never run here.
+ */
+Datum
+llm_audit_own_system_identifier(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64((int64) GetSystemIdentifier());
 }
 
 /*

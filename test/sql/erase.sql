@@ -73,6 +73,16 @@ SELECT request_id, body FROM llm_audit.llm_content ORDER BY 1;
 SELECT ledger, action, row_count, why_not FROM llm_audit.erase_subject('ivan', 'GDPR art. 17', 'DSR-7', dry_run => false);
 SELECT action, target_type, reason, "after" - 'erasure' AS details FROM llm_audit.admin_event WHERE action LIKE 'subject.%' ORDER BY recorded_at;
 SELECT finding, detail FROM llm_audit.verify('llm_audit.llm_call') UNION ALL SELECT finding, detail FROM llm_audit.verify('llm_audit.llm_content');
+-- What is held stays, with what leads to it, until the hold ends.
+SELECT call(5, 'clerk', 'vera'), call(6, 'clerk', 'vera'), call(7, 'vera', 'pavel');
+SELECT llm_audit.place_hold('CASE-1', 'court', '{"request_ids": ["req-5"], "ledger": "llm_content"}') AS hold \gset
+SELECT ledger, action, row_count, why_not FROM llm_audit.erase_subject('vera', 'GDPR art. 17', 'DSR-9', dry_run => false);
+SELECT request_id, body IS NOT NULL AS body FROM llm_audit.llm_content WHERE request_id IN ('req-5', 'req-6', 'req-7') ORDER BY 1;
+SELECT request_id, end_user_id IS NOT NULL AS customer, user_agent FROM llm_audit.llm_call WHERE request_id IN ('req-5', 'req-6', 'req-7') ORDER BY 1;
+SELECT llm_audit.release_hold(:'hold', 'over');
+SELECT ledger, action, row_count, why_not FROM llm_audit.erase_subject('vera', 'GDPR art. 17', 'DSR-9', dry_run => false);
+SELECT request_id, body FROM llm_audit.llm_content WHERE request_id = 'req-5';
+SELECT ledger, action, row_count, why_not FROM llm_audit.erase_subject('vera', 'GDPR art. 17', 'DSR-9', dry_run => false);
 -- what is known of a person, without text; by pseudonym as well
 BEGIN;
 SET LOCAL llm_audit.reason = '';
@@ -117,6 +127,9 @@ SELECT llm_audit.set_field_policy('entry', 'doc', 'mask', period => '1 microseco
 -- what is not said stays
 SELECT llm_audit.set_field_policy('entry', 'doc', 'mask');
 SELECT period FROM llm_audit.field_policy WHERE column_name = 'doc';
+SELECT llm_audit.place_hold('CASE-2', 'court', '{"ledger": "entry"}') AS hold \gset
+SELECT llm_audit.expire_fields('entry') AS held;
+SELECT llm_audit.release_hold(:'hold', 'over');
 SELECT llm_audit.expire_fields('entry'), llm_audit.expire_fields('entry') AS again;
 SELECT finding, detail FROM llm_audit.verify('entry');
 SELECT count(*) AS rows, count(doc) AS docs, count(tags) AS tags FROM entry;

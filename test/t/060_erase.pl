@@ -120,15 +120,57 @@ set_clock($node, 420 * $day);
 query('CALL llm_audit.make_segments()');
 query('CALL llm_audit.close_segments()');
 my $calls = query('SELECT DISTINCT tableoid::regclass FROM llm_audit.llm_call');
+my $samples = "SELECT count(*) FROM pg_statistic s JOIN pg_attribute a ON a.attrelid = s.starelid AND a.attnum = s.staattnum
+	WHERE s.starelid IN ('llm_audit.llm_call'::regclass, '$calls'::regclass) AND a.attname = 'user_agent'";
+# a sample that somebody has taken nevertheless, by catalog
+my $target = sub { query("UPDATE pg_attribute SET attstattarget = $_[0] WHERE attrelid IN ('llm_audit.llm_call'::regclass, '$calls'::regclass) AND attname = 'user_agent'") };
+$target->(100);
+query("ANALYZE $calls; ANALYZE llm_audit.llm_call");
+$target->(0);
+is(query($samples), '2', 'planner statistics have a sample');
 is(query("SELECT llm_audit.expire_fields('$calls')"), '30', 'a year later fields of the call are emptied');
 $node->stop('immediate');
 start_faked($node);
+# Restored elsewhere, the erasure can be completed: its transaction is of
+# another cluster, however far the transactions of this one are.
+query(q{CREATE TABLE many (n int);
+	DO $$ BEGIN FOR i IN 1 .. 30000 LOOP BEGIN INSERT INTO many VALUES (i); EXCEPTION WHEN division_by_zero THEN NULL; END; END LOOP; END $$});
+query(q{CREATE TABLE words (word text); SELECT llm_audit.create_ledger('words', erasable => '{word}'); INSERT INTO words VALUES ('a word');
+	SELECT llm_audit.erase_rows('words', '{word}', 'true', gen_random_uuid(), 'subject', 'T', 'b')});
+my $copy = make_node('restored');
+fake_clock($copy);
+set_clock($copy, 420 * $day);
+start_faked($copy);
+$copy->safe_psql('postgres', 'CREATE DATABASE audit');
+my $dump = $node->basedir . '/dump';
+$node->command_ok([ 'pg_dump', '-Fc', '-f', $dump, $node->connstr('audit') ], 'a dump with unfinished erasures');
+$copy->command_ok([ 'pg_restore', '--exit-on-error', '-d', $copy->connstr('audit'), $dump ], 'is restored');
+cmp_ok($copy->safe_psql('audit', 'SELECT pg_current_xact_id()'), '<',
+	$copy->safe_psql('audit', q{SELECT max(transaction_id) FROM llm_audit.erase_receipt}), 'transactions of the new cluster are behind');
+is($copy->safe_psql('audit', "SELECT llm_audit.rewrite_segment('words'), llm_audit.rewrite_segment('$calls')"), 't|t', 'the erasures are completed there');
+is($copy->safe_psql('audit', 'SELECT count(*) FROM llm_audit.erasure_report() WHERE completed_at IS NULL'), '0', 'all of them');
+check_verify($copy, 'audit', 'restored');
+$copy->stop;
+
 is(query("SELECT llm_audit.rewrite_segment('$calls')"), 't', 'after a crash the rewrite is still due');
+is(query($samples), '0', 'the samples go with it');
+query('VACUUM FULL pg_statistic');
 query('CHECKPOINT');
 is(join(' ', files_with('zanzibar')), '', 'nothing is left of the field');
 is(query("SELECT count(*) || ' ' || count(user_agent) || ' ' || count(actor_id) FROM $calls"),
 	'30 0 30', 'what has longer to go is there');
 check_verify($node, 'audit', 'in the end');
+
+# A receipt that somebody removes: what it explained is found.
+my $receipts = query('SELECT DISTINCT tableoid::regclass FROM llm_audit.erase_receipt WHERE recorded_at = (SELECT min(recorded_at) FROM llm_audit.erase_receipt)');
+query(qq{
+	BEGIN;
+	UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = '$receipts'::regclass;
+	DELETE FROM ONLY $receipts WHERE erasure_id = (SELECT erasure_id FROM llm_audit.erase_receipt WHERE leaf = '$leaf' LIMIT 1);
+	UPDATE pg_trigger SET tgenabled = 'A' WHERE tgrelid = '$receipts'::regclass;
+	COMMIT});
+is( query(q{SELECT finding, count(*) FROM llm_audit.verify('llm_audit.llm_content') GROUP BY 1}),
+	'erased_without_event|60', 'without its receipt an erasure is a finding, row by row and column by column');
 
 $node->stop;
 done_testing();

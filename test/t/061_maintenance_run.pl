@@ -142,6 +142,17 @@ $node->stop;
 	start_faked($slept);
 	make_database($slept, 'audit');
 	$slept->safe_psql('audit', $calls);
+	# due by then: rows of an own ledger, the text of a call, a field of it
+	$slept->safe_psql('audit', q{
+		CREATE TABLE short (environment text NOT NULL, n int) PARTITION BY LIST (environment);
+		SELECT llm_audit.create_ledger('short', retention => '20 days');
+		INSERT INTO short SELECT 'prod', i FROM generate_series(1, 9) i;
+		SELECT llm_audit.set_field_policy('llm_audit.llm_call', 'user_agent', 'mask', period => '91 days', bypass => true, reason => 'a test');
+		SELECT llm_audit.set_content_recording('*', '*', true, 'a test');
+		SELECT llm_audit.record_call(json_build_object('request_id', 'req-1', 'environment', 'prod',
+			'occurred_at', llm_audit.now(), 'service_name', 'gateway', 'organization_id', 'bank', 'actor_id', 'clerk',
+			'actor_type', 'human', 'operation_name', 'chat', 'provider_name', 'openai', 'request_model', 'gpt-4o',
+			'status', 'ok', 'user_agent', 'curl', 'content', json_build_array(json_build_object('kind', 'prompt', 'body', 'words')))::text)});
 	set_clock($slept, 150 * $day);
 	$slept->safe_psql('audit', insert_calls(7, 'late'));
 	is( $slept->safe_psql('audit', 'SELECT count(*) FROM llm_audit.llm_call_prod_default'),
@@ -149,8 +160,15 @@ $node->stop;
 	$slept->safe_psql('audit', 'CALL llm_audit.run_maintenance()');
 	like($slept->safe_psql('audit', $state), qr/^segments [1-9]\d* 0 0, close [1-9]\d* 0 0, summarise [1-9]\d* 0 0,/,
 		'one run makes and closes segments and sums up');
+	like($slept->safe_psql('audit', $state), qr/expire [1-9]\d* 0 0, archive 0 0 0, purge [1-9]\d* 0 0, drop [1-9]\d* 0 0, rewrite [1-9]\d* 0 0$/,
+		'and expires, purges, drops and rewrites');
+	is( $slept->safe_psql('audit', q{SELECT count(user_agent) FROM llm_audit.llm_call WHERE request_id = 'req-1'}),
+		'0', 'a field has gone');
+	is( $slept->safe_psql('audit', q{SELECT count(*) FROM llm_audit.llm_content}), '0', 'so has the text');
+	is( $slept->safe_psql('audit', q{SELECT count(*) FROM short}), '0', 'and what was to be kept for days');
+	is( $slept->safe_psql('audit', q{SELECT sum(row_count) FROM llm_audit.purge_receipt}), '10', 'with receipts');
 	is( $slept->safe_psql('audit', q{SELECT sum(calls) FROM llm_audit.usage_summary}),
-		'20', 'the calls of five months ago are in the summary');
+		'21', 'the calls of five months ago are in the summary');
 	is( $slept->safe_psql('audit', q{SELECT bool_or(ok) FROM llm_audit.readiness() WHERE item = 'segments ahead'}),
 		't', 'segments are there again');
 	set_clock($slept, 152 * $day);
@@ -159,7 +177,7 @@ $node->stop;
 		'7', 'new rows have a segment');
 	$slept->safe_psql('audit', 'CALL llm_audit.run_maintenance()');
 	is( $slept->safe_psql('audit', q{SELECT sum(calls) FROM llm_audit.usage_summary}),
-		'27', 'what came late is summed up too');
+		'28', 'what came late is summed up too');
 	check_verify($slept, 'audit', 'after five months');
 
 	# readiness() looks at what was done, and not only at a schedule.

@@ -9,10 +9,11 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = make_node('archive');
-$node->start;
-make_database($node, 'audit');
 my $dir = $node->basedir . '/bundles';
 mkdir($dir, 0700) or die "$dir: $!";
+$node->append_conf('postgresql.conf', "llm_audit.archive_directory = '$dir/'\n");
+$node->start;
+make_database($node, 'audit');
 
 sub query
 {
@@ -45,9 +46,11 @@ sub copy_with
 # A table with every kind of value, a column that was dropped before it became
 # a ledger, and rows in several lanes; and the built-in calls.
 query(q{
+	CREATE TYPE mood AS ENUM ('calm', 'cross');
 	CREATE TABLE kinds (gone int, environment text NOT NULL, t text, v varchar(20), c char(3), b boolean, i2 int2,
 		i4 int4, i8 int8, n numeric, f4 float4, f8 float8, u uuid, y bytea, d date, ti time, ts timestamp,
-		tz timestamptz, iv interval, a inet, ci cidr, j json, jb jsonb, ta text[], na numeric[])
+		tz timestamptz, iv interval, a inet, ci cidr, j json, jb jsonb, ta text[], na numeric[],
+		g mood GENERATED ALWAYS AS (CASE WHEN i4 % 3 = 0 THEN 'cross'::mood ELSE 'calm' END) STORED)
 		PARTITION BY LIST (environment);
 	ALTER TABLE kinds DROP COLUMN gone;
 	SELECT llm_audit.create_ledger('kinds', erasable => '{t}');
@@ -67,7 +70,11 @@ query(qq{UPDATE llm_audit.ledger_segment SET lower = now() - interval '9 hours',
 query(qq{SELECT llm_audit.close_segment('$_')}) for $kinds, $calls;
 query(qq{SELECT llm_audit.erase_rows('$kinds', '{t}', 't.i4 < 10', gen_random_uuid(), 'subject', 'T', 'b')});
 
-is(query(qq{SELECT llm_audit.archive('$kinds', '$dir/kinds') #>> '{rows,count}'}), '501', 'an archive is written');
+# What is rolled back leaves no file.
+refused("BEGIN; SELECT llm_audit.archive('$kinds', '$dir/never'); SELECT 1 / 0", qr/division by zero/, 'a transaction fails after it archived');
+query(qq{BEGIN; SAVEPOINT s; SELECT llm_audit.archive('$kinds', '$dir/never'); ROLLBACK TO s; COMMIT});
+is(join(' ', glob("$dir/*")), '', 'and no file is left of it');
+is(query(qq{BEGIN; SAVEPOINT s; SELECT llm_audit.archive('$kinds', '$dir/kinds') #>> '{rows,count}'; RELEASE s; COMMIT}), '501', 'an archive is written');
 is((stat("$dir/kinds"))[2] & 0777, 0600, 'for the server alone');
 is(query(qq{SELECT llm_audit.archive_of('$kinds')}), "$dir/kinds", 'and known');
 is(query(qq{SET client_encoding = 'LATIN1'; SELECT count(llm_audit.archive('$calls', '$dir/calls'))}), '1', 'another');
@@ -94,6 +101,15 @@ for my $change ('DELETE FROM old.kinds', 'UPDATE old.kinds SET i4 = 1', 'TRUNCAT
 }
 is( query(q{SELECT string_agg(action, ' ' ORDER BY recorded_at) FROM llm_audit.admin_event WHERE action LIKE 'archive.%'}),
 	'archive.created archive.created archive.loaded archive.loaded', 'all of it is recorded');
+
+# What an erasure does not reach.
+my $copies = q{SELECT ledger, segment, action, row_count, why_not FROM llm_audit.erase_subject('clerk', 'art. 17', 'T-1') WHERE action NOT LIKE '% erased'};
+my $number = query("SELECT segment FROM llm_audit.segment_of('$calls')");
+is(query($copies), "old.llm_call||loaded|300|rows of a loaded archive cannot be changed: drop the table\n"
+	  . "llm_audit.llm_call|$number|archived||in file $dir/calls",
+	'an erasure says where copies are that it does not reach');
+is(query(q{SELECT count(*), count(r ->> 'loaded_archive') FROM llm_audit.subject_report('clerk') r}), '600|300',
+	'a report on a person has what is loaded, too');
 
 # The roles see of it what they see of the live ledger, and are recorded.
 query(q{
@@ -186,6 +202,24 @@ for my $role ('llm_audit_admin', 'llm_audit_auditor')
 	refused("SET ROLE $role; SELECT llm_audit.load_archive('$dir/kinds', 'x')", qr/permission denied/, "$role may not load");
 }
 
+# Two ledgers of one name.
+query(q{
+	CREATE SCHEMA a; CREATE SCHEMA b;
+	CREATE TABLE a.twin (environment text NOT NULL, n int) PARTITION BY LIST (environment);
+	CREATE TABLE b.twin (environment text NOT NULL, n int) PARTITION BY LIST (environment);
+	SELECT llm_audit.create_ledger('a.twin'), llm_audit.create_ledger('b.twin');
+	INSERT INTO a.twin VALUES ('prod', 1);
+	INSERT INTO b.twin VALUES ('prod', 2);
+	UPDATE llm_audit.ledger_segment SET lower = now() - interval '9 hours', upper = now() - interval '2 hours'
+		WHERE relation_name = (SELECT relname FROM pg_class WHERE oid = (SELECT tableoid FROM a.twin))});
+for my $schema ('a', 'b')
+{
+	my $leaf = query("SELECT tableoid::regclass FROM $schema.twin");
+	query(qq{SELECT llm_audit.close_segment('$leaf'); SELECT llm_audit.archive('$leaf', '$dir/twin_$schema')});
+}
+query("SELECT llm_audit.load_archive('$dir/twin_a', 'a drill', 'twins')");
+refused("SELECT llm_audit.load_archive('$dir/twin_b', 'a drill', 'twins')", qr/has rows of another ledger/, 'rows of two ledgers are not mixed');
+
 # Damage: one byte anywhere, an end cut off, something added.
 my $size = -s "$dir/kinds";
 for my $at (0, 25, int($size / 2), $size - 300, $size - 60, $size - 45, $size - 20, $size - 1)
@@ -212,9 +246,62 @@ is(() = glob("$dir/less*"), 0, 'and no file is left');
 # What is erased after it was archived: the archive counts no more.
 query(qq{SELECT llm_audit.erase_rows('$kinds', '{t}', 't.i4 = 20', gen_random_uuid(), 'subject', 'T', 'b')});
 is(query(qq{SELECT llm_audit.archive_of('$kinds') IS NULL}), 't', 'an archive from before an erasure is none');
+is(query(q{SELECT action, why_not FROM llm_audit.erase_subject('somebody', 'art. 17', 'T-1')}),
+	'not searched|1 archives of purged segments or from before an erasure: see llm_audit.archive_report()',
+	'and may hold whom nobody can find');
 query(qq{SELECT llm_audit.archive('$kinds', '$dir/again')});
 is(query(qq{SELECT llm_audit.archive_of('$kinds')}), "$dir/again", 'a new one is');
 unlink("$dir/again");
 is(query(qq{SELECT llm_audit.archive_of('$kinds') IS NULL}), 't', 'nor is one that is gone');
+
+# Rows that were purged are in the earlier archive only: both count together.
+query(q{
+	CREATE TABLE letters (environment text NOT NULL, request_id text, words text) PARTITION BY LIST (environment);
+	SELECT llm_audit.create_ledger('letters', retention => '1 second', erasable => '{words}');
+	SELECT llm_audit.set_field_policy('letters', 'request_id', 'keep', pattern => 'identifier', reason => 'a test');
+	SELECT llm_audit.set_retention('letters', NULL, NULL, '1 second', archive_before_purge => true);
+	INSERT INTO letters SELECT 'prod', 'letter-' || i, 'words ' || i FROM generate_series(1, 20) i});
+my $letters = query('SELECT DISTINCT tableoid::regclass FROM letters');
+query(qq{UPDATE llm_audit.ledger_segment SET lower = now() - interval '9 hours', upper = now() - interval '2 hours' WHERE relation_name = '$letters';
+	SELECT llm_audit.close_segment('$letters'); SELECT llm_audit.archive('$letters', '$dir/letters_1')});
+my $hold = query(q{SELECT llm_audit.place_hold('CASE-1', 'court', '{"request_ids": ["letter-7"]}')});
+my $purge = "SELECT action, row_count, why_not FROM llm_audit.purge('$letters', false, 'it is time')";
+my $states = "SELECT string_agg(regexp_replace(path, '.*/', '') || ' ' || row_count || ' ' || state, ', ') FROM llm_audit.archive_report('$letters')";
+is(query($purge), "delete|19|\nkeep|1|under a legal hold (found by a scan)", 'rows are purged when they are archived');
+is(query($states), 'letters_1 20 counts', 'the archive has all rows');
+query(qq{SELECT llm_audit.release_hold('$hold', 'over');
+	SELECT llm_audit.erase_rows('$letters', '{words}', 'true', gen_random_uuid(), 'subject', 'T', 'b')});
+is(query($states), 'letters_1 20 has purged rows', 'after an erasure it does not count, and is needed');
+like(query($purge), qr/keep\|20\|the segment has not been archived/, 'alone it is not enough');
+query(qq{SELECT llm_audit.archive('$letters', '$dir/letters_2')});
+is(query($states), 'letters_1 20 has purged rows, letters_2 1 counts', 'a later archive has what is left');
+rename("$dir/letters_1", "$dir/elsewhere") or die "$dir/letters_1: $!";
+is(query($states), 'letters_1 20 gone, letters_2 1 counts', 'an archive that is gone is seen');
+like(query($purge), qr/keep\|20\|the archive that has the rows which were purged is gone or damaged/, 'and missed');
+copy_with("$dir/elsewhere", "$dir/letters_1", sub { substr(${ $_[0] }, 100, 1) ^= "\x01" });
+like(query($purge), qr/keep\|20\|the archive that has the rows which were purged/, 'a damaged one is none');
+rename("$dir/elsewhere", "$dir/letters_1") or die "$dir/letters_1: $!";
+is(query($purge), 'truncate|1|', 'with both the rest can go');
+is(query(qq{SELECT llm_audit.load_archive('$dir/letters_1', 'a drill', 'before'), llm_audit.load_archive('$dir/letters_2', 'a drill', 'after')}),
+	'20|1', 'and comes back');
+is(query(q{SELECT request_id, words FROM after.letters}), 'letter-7|', 'what was left');
+is(query(q{SELECT count(*), count(words) FROM before.letters}), '20|20', 'and what was purged');
+is(query(q{SELECT finding, detail FROM llm_audit.verify('letters') WHERE finding NOT IN ('row_inserted', 'catalog_drift')}), '', 'receipts account for all of it');
+
+# What a crash leaves.
+my $name = query(q{SELECT format('x_%s_1_20260101T000000Z', ledger_id) FROM llm_audit.ledger WHERE relation_name = 'letters'});
+for my $file ($name, "$name.123.tmp", "mine.tmp", "${name}x", 'x_00000000-0000-0000-0000-000000000000_1_20260101T000000Z.1.tmp')
+{
+	append_to_file("$dir/$file", 'half of an archive');
+	utime(time() - 90000, time() - 90000, "$dir/$file");
+}
+append_to_file("$dir/$name.124.tmp", 'being written');
+is(query(q{SELECT string_agg(regexp_replace(path, '.*/', '') || ' ' || unfinished, ' ' ORDER BY path) FROM llm_audit.unknown_archives()}),
+	"$name false $name.123.tmp true", 'files that nothing knows of are found');
+query("CALL llm_audit.run_maintenance('{archive}')");
+is(query(q{SELECT string_agg(regexp_replace(path, '.*/', ''), ' ' ORDER BY path) FROM llm_audit.unknown_archives('-1 day')}),
+	"$name $name.124.tmp", 'maintenance removes what was never finished');
+ok(-e "$dir/mine.tmp", 'and nothing else');
+refused("SELECT llm_audit.archive_discard('$dir/letters_1')", qr/is not an unfinished archive/, 'no archive is removed');
 $node->stop;
 done_testing();
