@@ -295,6 +295,38 @@ COMMENT ON FUNCTION llm_audit.readiness_maintenance() IS
 	'the part of readiness() that looks whether each step of maintenance that is ever run was done without a failure in the last two days; no row: it was never run, and pg_cron has no job for it';
 REVOKE EXECUTE ON FUNCTION llm_audit.readiness_maintenance() FROM PUBLIC;
 
+-- Maintenance rewrites closed segments with its next run; those without an end
+-- have to be rewritten on request, within the month that the law gives.
+CREATE FUNCTION llm_audit.readiness_erasures()
+	RETURNS TABLE (item text, ok boolean, hint text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	leaves text;
+	files bigint;
+BEGIN
+	IF to_regclass('llm_audit.erase_receipt') IS NULL THEN
+		RETURN;					-- "set up" says so
+	END IF;
+	SELECT string_agg(DISTINCT u.leaf::text, ', ') INTO leaves
+		FROM llm_audit.unfinished_erasures() u
+		JOIN llm_audit.ledger_segment s USING (ledger_id, segment)
+		WHERE u.erased_at < clock_timestamp() - CASE s.state WHEN 'open' THEN interval '28 days' ELSE interval '2 days' END;
+	RETURN QUERY SELECT 'erasures complete', leaves IS NULL, format(
+		'Old versions of erased values still lie in the files of %s. See maintenance_log for why they are not rewritten; of an open segment, call llm_audit.rewrite_segment() when nobody writes.', leaves);
+	SELECT count(*) INTO files FROM llm_audit.unknown_archives();
+	RETURN QUERY SELECT 'archives known', files = 0, format(
+		'%s files in llm_audit.archive_directory are not in archive_file, so no erasure knows of them: see llm_audit.unknown_archives().', files);
+EXCEPTION
+	WHEN insufficient_privilege OR io_error OR undefined_file THEN
+		RETURN QUERY SELECT 'archives known', false, 'llm_audit.archive_directory cannot be read: ' || SQLERRM || '.';
+END
+$$;
+COMMENT ON FUNCTION llm_audit.readiness_erasures() IS
+	'the part of readiness() that looks for erased values that are still in some file';
+REVOKE EXECUTE ON FUNCTION llm_audit.readiness_erasures() FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.readiness()
 	RETURNS TABLE (item text, ok boolean, hint text)
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -307,6 +339,7 @@ AS $$
 		UNION ALL SELECT * FROM llm_audit.readiness_defaults()
 		UNION ALL SELECT * FROM llm_audit.readiness_encryption()
 		UNION ALL SELECT * FROM llm_audit.readiness_people()
+		UNION ALL SELECT * FROM llm_audit.readiness_erasures()
 		UNION ALL SELECT * FROM llm_audit.readiness_schedule()
 		UNION ALL SELECT * FROM llm_audit.readiness_maintenance()) AS r
 $$;

@@ -152,7 +152,12 @@ is($copy->safe_psql('audit', 'SELECT count(*) FROM llm_audit.erasure_report() WH
 check_verify($copy, 'audit', 'restored');
 $copy->stop;
 
+my $ready = q{SELECT ok FROM llm_audit.readiness() WHERE item = 'erasures complete'};
+is(query($ready), 't', 'a rewrite may wait for maintenance');
+set_clock($node, 423 * $day);
+is(query($ready), 'f', 'but not for days');
 is(query("SELECT llm_audit.rewrite_segment('$calls')"), 't', 'after a crash the rewrite is still due');
+is(query($ready), 't', 'then all is well');
 is(query($samples), '0', 'the samples go with it');
 query('VACUUM FULL pg_statistic');
 query('CHECKPOINT');

@@ -298,6 +298,7 @@ for my $file ($name, "$name.123.tmp", "mine.tmp", "${name}x", 'x_00000000-0000-0
 append_to_file("$dir/$name.124.tmp", 'being written');
 is(query(q{SELECT string_agg(regexp_replace(path, '.*/', '') || ' ' || unfinished, ' ' ORDER BY path) FROM llm_audit.unknown_archives()}),
 	"$name false $name.123.tmp true", 'files that nothing knows of are found');
+is(query(q{SELECT ok FROM llm_audit.readiness() WHERE item = 'archives known'}), 'f', 'readiness says so');
 query("CALL llm_audit.run_maintenance('{archive}')");
 is(query(q{SELECT string_agg(regexp_replace(path, '.*/', ''), ' ' ORDER BY path) FROM llm_audit.unknown_archives('-1 day')}),
 	"$name $name.124.tmp", 'maintenance removes what was never finished');
