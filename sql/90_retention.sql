@@ -120,6 +120,45 @@ CREATE TRIGGER llm_audit_compliance BEFORE UPDATE OR DELETE
 	ON llm_audit.ledger FOR EACH ROW EXECUTE FUNCTION llm_audit.guard_ledger();
 ALTER TABLE llm_audit.ledger ENABLE ALWAYS TRIGGER llm_audit_compliance;
 
+-- So do its segments: as one of another environment, or of another time, a
+-- segment would be under another policy.
+CREATE FUNCTION llm_audit.guard_ledger_segment() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF TG_OP = 'UPDATE' AND (NEW.ledger_id, NEW.segment, NEW.schema_name, NEW.relation_name,
+			NEW.environment, NEW.lower, NEW.upper, NEW.is_default)
+			IS NOT DISTINCT FROM (OLD.ledger_id, OLD.segment, OLD.schema_name, OLD.relation_name,
+			OLD.environment, OLD.lower, OLD.upper, OLD.is_default)
+	THEN
+		RETURN NEW;
+	ELSIF EXISTS (SELECT FROM llm_audit.retention_policy p WHERE p.mode = 'compliance'
+		AND (TG_OP = 'TRUNCATE' OR p.ledger_id = OLD.ledger_id))
+	THEN
+		RAISE EXCEPTION '%', CASE TG_OP WHEN 'UPDATE'
+				THEN 'segments under a retention policy in compliance mode stay registered as what they are'
+				ELSE 'a retention policy in compliance mode cannot be removed' END
+			USING ERRCODE = 'insufficient_privilege',
+				DETAIL = 'The segments of its ledger keep their place in the registry.';
+	END IF;
+	RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.guard_ledger_segment() IS
+	'trigger of ledger_segment: segments of a ledger with a policy in compliance mode stay registered as what they are';
+REVOKE EXECUTE ON FUNCTION llm_audit.guard_ledger_segment() FROM PUBLIC;
+
+CREATE TRIGGER llm_audit_compliance BEFORE UPDATE OR DELETE
+	ON llm_audit.ledger_segment FOR EACH ROW
+	EXECUTE FUNCTION llm_audit.guard_ledger_segment();
+CREATE TRIGGER llm_audit_compliance_truncate BEFORE TRUNCATE
+	ON llm_audit.ledger_segment FOR EACH STATEMENT
+	EXECUTE FUNCTION llm_audit.guard_ledger_segment();
+ALTER TABLE llm_audit.ledger_segment
+	ENABLE ALWAYS TRIGGER llm_audit_compliance,
+	ENABLE ALWAYS TRIGGER llm_audit_compliance_truncate;
+
 -- Whether a change of a configuration table was made by hand: not by one of
 -- the functions that record what they do, not by replication, which brings the
 -- publisher's event too, and not while a whole dump is restored.

@@ -16,38 +16,96 @@ COMMENT ON FUNCTION llm_audit.parse_time(text) IS
 	'the time that a text says; NULL if it says none';
 REVOKE EXECUTE ON FUNCTION llm_audit.parse_time(text) FROM PUBLIC;
 
+-- The window of an incident.  A time that cannot be read for certain (not ISO,
+-- a number, masked) must not make the freeze miss what it is meant for: there
+-- the window has no end, as if its ends are the wrong way round.
+CREATE FUNCTION llm_audit.incident_window(scope jsonb, occurred_at timestamptz,
+		OUT occurred_from timestamptz, OUT occurred_to timestamptz)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+-- what is frozen must not depend on who asks, nor on when
+SET TimeZone = 'UTC'
+SET DateStyle = 'ISO, MDY'
+AS $$
+DECLARE
+	iso text := '^(\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)? ?(Z|UTC|[+-]\d\d(:?\d\d)?)?)$';
+BEGIN
+	occurred_from := coalesce(llm_audit.parse_time(substring(scope ->> 'occurred_from' FROM iso)), '-infinity');
+	occurred_to := coalesce(llm_audit.parse_time(substring(scope ->> 'occurred_to' FROM iso)), 'infinity');
+	IF scope ->> 'occurred_from' IS NULL THEN
+		occurred_from := least(occurred_to, occurred_at) - interval '1 day';
+	END IF;
+	IF scope ->> 'occurred_to' IS NULL THEN
+		occurred_to := greatest(occurred_from, occurred_at) + interval '1 day';
+	END IF;
+	IF occurred_from >= occurred_to THEN
+		occurred_from := '-infinity';
+		occurred_to := 'infinity';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.incident_window(jsonb, timestamptz) IS
+	'the window that an incident names, else a day before and after it; no end where a time cannot be read or both are the wrong way round; part of open_incidents()';
+REVOKE EXECUTE ON FUNCTION llm_audit.incident_window(jsonb, timestamptz) FROM PUBLIC;
+
 -- An incident is open until its last word in its environment is that it was
--- resolved or closed.
+-- resolved or closed, by somebody who could release a hold.  Where masking has
+-- taken what was to limit the freeze, it is not limited.
 CREATE FUNCTION llm_audit.open_incidents()
 	RETURNS TABLE (event_id uuid, incident_id text, environment text,
 		organization_id text, service_name text, occurred_from timestamptz,
 		occurred_to timestamptz, reported_at timestamptz, reported_by text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
--- what is frozen must not depend on who asks, nor on when
-SET TimeZone = 'UTC'
-SET DateStyle = 'ISO, MDY'
 AS $$
 	SELECT e.id, e.incident_id, e.environment,
-		e."after" ->> 'organization_id', e."after" ->> 'service_name',
-		coalesce(llm_audit.parse_time(CASE WHEN e."after" ->> 'occurred_from' !~* 'now|today|tomorrow|yesterday'
-			THEN e."after" ->> 'occurred_from' END), e.occurred_at - interval '1 day'),
-		coalesce(llm_audit.parse_time(CASE WHEN e."after" ->> 'occurred_to' !~* 'now|today|tomorrow|yesterday'
-			THEN e."after" ->> 'occurred_to' END), e.occurred_at + interval '1 day'),
-		e.recorded_at, e.actor_id
+		CASE WHEN e."after" ->> 'organization_id' !~ '[<>]' THEN e."after" ->> 'organization_id' END,
+		CASE WHEN e."after" ->> 'service_name' !~ '[<>]' THEN e."after" ->> 'service_name' END,
+		w.occurred_from, w.occurred_to, e.recorded_at, e.actor_id
 	FROM llm_audit.admin_event e
+	CROSS JOIN LATERAL llm_audit.incident_window(e."after", e.occurred_at) w
 	WHERE e.category = 'incident' AND e.incident_id IS NOT NULL
 		AND e.action = 'incident.reported'
 		AND (SELECT s.action IN ('incident.reported', 'incident.reopened')
 			FROM llm_audit.admin_event s
 			WHERE s.category = 'incident' AND s.incident_id = e.incident_id
 				AND s.environment = e.environment
-				AND s.action IN ('incident.reported', 'incident.reopened', 'incident.resolved', 'incident.closed')
+				AND (s.action IN ('incident.reported', 'incident.reopened')
+					OR s.action IN ('incident.resolved', 'incident.closed')
+					AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = s.recorded_by
+						AND pg_has_role(r.oid, 'llm_audit_compliance', 'MEMBER')))
 			ORDER BY s.recorded_at DESC, s.id DESC LIMIT 1)
 $$;
 COMMENT ON FUNCTION llm_audit.open_incidents() IS
-	'reported incidents that are open, with the window that each freezes';
+	'reported incidents that nobody with llm_audit_compliance has resolved or closed, with the window that each freezes';
 REVOKE EXECUTE ON FUNCTION llm_audit.open_incidents() FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.close_incident(incident_id text, environment text,
+		reason text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+	IF coalesce(btrim(reason), '') = '' THEN
+		RAISE EXCEPTION 'a reason is needed to close an incident'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF NOT EXISTS (SELECT FROM llm_audit.open_incidents() i
+		WHERE i.incident_id = close_incident.incident_id AND i.environment = close_incident.environment)
+	THEN
+		RAISE EXCEPTION 'there is no such open incident'
+			USING ERRCODE = 'undefined_object', HINT = 'See llm_audit.hold_report().';
+	END IF;
+	INSERT INTO llm_audit.admin_event (occurred_at, action, actor_id, actor_type,
+			environment, target_type, target_id, incident_id, outcome, reason)
+		VALUES (clock_timestamp(), 'incident.closed', session_user, 'human', environment,
+			'incident', incident_id, incident_id, 'success', reason);
+END
+$$;
+COMMENT ON FUNCTION llm_audit.close_incident(text, text, text) IS
+	'closes an open incident in an environment, which ends its freeze; reason: why; raises 22023 without a reason and 42704 if there is none; recorded; for llm_audit_compliance';
+REVOKE EXECUTE ON FUNCTION llm_audit.close_incident(text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.close_incident(text, text, text) TO llm_audit_compliance;
 
 -- Holds in force, and incidents as holds.
 CREATE FUNCTION llm_audit.active_holds() RETURNS SETOF llm_audit.legal_hold
@@ -343,7 +401,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'there is no such hold'
 			USING ERRCODE = 'undefined_object',
-				HINT = 'See llm_audit.hold_report(). The freeze of an incident ends when the incident is closed.';
+				HINT = 'See llm_audit.hold_report(). The freeze of an incident ends with llm_audit.close_incident().';
 	ELSIF h.released_at IS NOT NULL THEN
 		RAISE EXCEPTION 'the hold was released already'
 			USING ERRCODE = 'object_not_in_prerequisite_state';

@@ -142,18 +142,49 @@ COMMENT ON FUNCTION llm_audit.segment_policies(llm_audit.ledger_segment) IS
 	'retention policies that can apply to rows of a segment';
 REVOKE EXECUTE ON FUNCTION llm_audit.segment_policies(llm_audit.ledger_segment) FROM PUBLIC;
 
--- A segment waits for its last row, unless that would keep some rows of it
--- for more than a year longer than asked for.
-CREATE FUNCTION llm_audit.purges_rows(s llm_audit.ledger_segment) RETURNS boolean
+-- When the first row of a segment can expire, by the policies of now.
+CREATE FUNCTION llm_audit.first_expiry(s llm_audit.ledger_segment)
+	RETURNS timestamptz
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT s.is_default
-		OR EXISTS (SELECT FROM llm_audit.segment_policies(s) p WHERE p.purge_unit = 'row')
+	SELECT min(llm_audit.retention_expiry(s.ledger_id, s.environment, c, s.lower))
+		FROM unnest('{*,public,internal,personal,banking_secrecy}'::text[]) AS c
+		WHERE s.lower > '-infinity'
+$$;
+COMMENT ON FUNCTION llm_audit.first_expiry(llm_audit.ledger_segment) IS
+	'before when no row of a segment expires by the policies of now; NULL: not known';
+REVOKE EXECUTE ON FUNCTION llm_audit.first_expiry(llm_audit.ledger_segment) FROM PUBLIC;
+
+-- A segment waits for its last row, unless that would keep some rows of it
+-- for more than a year longer than asked for: by the policies of now, or by
+-- what was stamped under others.
+CREATE FUNCTION llm_audit.purges_rows(s llm_audit.ledger_segment) RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	latest timestamptz;
+	found_some boolean := false;
+BEGIN
+	IF s.is_default OR EXISTS (SELECT FROM llm_audit.segment_policies(s) p WHERE p.purge_unit = 'row')
 		OR (SELECT max(x.expiry) > min(x.expiry) + interval '12 months'
 			FROM (SELECT llm_audit.retention_expiry(s.ledger_id, s.environment, c, s.upper) AS expiry
 				FROM unnest(llm_audit.segment_classes(s)) AS c) AS x
 			WHERE s.upper < 'infinity')
+	THEN
+		RETURN true;
+	END IF;
+	SELECT coalesce(e.max_retain_until, 'infinity') INTO latest FROM llm_audit.segment_event e
+		WHERE e.ledger_id = s.ledger_id AND e.segment = s.segment AND e.event = 'closed'
+			AND e.row_count > 0;
+	IF latest > clock_timestamp() AND llm_audit.first_expiry(s) <= clock_timestamp() THEN
+		EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s r WHERE r.retain_until < $1 AND %s)',
+			llm_audit.leaf_of(s), llm_audit.purge_condition(llm_audit.leaf_of(s), clock_timestamp()))
+			INTO found_some USING latest - interval '12 months';
+	END IF;
+	RETURN found_some;
+END
 $$;
 COMMENT ON FUNCTION llm_audit.purges_rows(llm_audit.ledger_segment) IS
 	'whether rows of a segment go one by one as they expire, and not with the last of them';
@@ -204,6 +235,11 @@ AS $$
 		WHEN NOT s.is_default AND NOT EXISTS (SELECT FROM llm_audit.segment_event e
 				WHERE e.ledger_id = s.ledger_id AND e.segment = s.segment AND e.event = 'closed')
 			THEN 'no segment_event says how the segment ended: run llm_audit.verify()'
+		-- or another policy would decide than the one that is for its rows
+		WHEN EXISTS (SELECT FROM llm_audit.segment_event e
+				WHERE e.ledger_id = s.ledger_id AND e.segment = s.segment AND e.event = 'closed'
+					AND (e.environment, e.lower, e.upper) IS DISTINCT FROM (s.environment, s.lower, s.upper))
+			THEN 'the registry says otherwise of the segment than segment_event when it was closed'
 		WHEN EXISTS (SELECT FROM llm_audit.segment_policies(s) p WHERE p.archive_before_purge)
 			AND NOT llm_audit.was_archived(s)
 			THEN 'the segment has not been archived, which its policy asks for, or its archive is gone or damaged'
@@ -325,6 +361,17 @@ COMMENT ON FUNCTION llm_audit.purge_lanes(llm_audit.ledger_segment, regclass, uu
 REVOKE EXECUTE ON FUNCTION llm_audit.purge_lanes(llm_audit.ledger_segment, regclass, uuid, text, bigint)
 	FROM PUBLIC;
 
+CREATE FUNCTION llm_audit.compliance_note(s llm_audit.ledger_segment) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT CASE WHEN EXISTS (SELECT FROM llm_audit.segment_policies(s) p WHERE p.mode = 'compliance')
+		THEN ', in compliance mode' ELSE '' END
+$$;
+COMMENT ON FUNCTION llm_audit.compliance_note(llm_audit.ledger_segment) IS
+	'what is added to a reason for keeping rows; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.compliance_note(llm_audit.ledger_segment) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.purge_by_rows(s llm_audit.ledger_segment,
 		leaf regclass, dry_run boolean, purge_id uuid, reason text,
 		max_rows bigint) RETURNS TABLE (action text, row_count bigint, why_not text)
@@ -335,6 +382,7 @@ DECLARE
 	gone bigint := 0;
 	n record;
 	scans text := CASE WHEN llm_audit.hold_scans(leaf) THEN ' (found by a scan)' ELSE '' END;
+	mode text := llm_audit.compliance_note(s);
 BEGIN
 	IF NOT dry_run THEN
 		gone := llm_audit.purge_lanes(s, leaf, purge_id, reason, max_rows);
@@ -350,7 +398,7 @@ BEGIN
 		(n.needed, 'the ledger goes on from them'),
 		(CASE WHEN dry_run THEN greatest(n.free - max_rows, 0) ELSE n.free END,
 			CASE WHEN dry_run OR gone >= max_rows THEN 'more than max_rows' ELSE 'somebody writes to the lane' END),
-		(n.unexpired, 'not expired')) AS v (n, why)
+		(n.unexpired, 'not expired' || mode)) AS v (n, why)
 		WHERE v.n > 0;
 END
 $$;
@@ -359,7 +407,32 @@ COMMENT ON FUNCTION llm_audit.purge_by_rows(llm_audit.ledger_segment, regclass, 
 REVOKE EXECUTE ON FUNCTION llm_audit.purge_by_rows(llm_audit.ledger_segment, regclass, boolean, uuid, text, bigint)
 	FROM PUBLIC;
 
--- A segment all of whose rows have expired: at once if none is held.
+-- Whether all rows are there that were when a segment was closed.
+CREATE FUNCTION llm_audit.is_complete(s llm_audit.ledger_segment, leaf regclass)
+	RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	complete boolean;
+BEGIN
+	EXECUTE format('SELECT NOT EXISTS (SELECT FROM (SELECT chain_lane AS lane, min(chain_seq) AS first,
+				max(chain_seq) AS last, count(*) AS n FROM ONLY %s GROUP BY 1) AS is_there
+			NATURAL FULL JOIN (SELECT u.lane, u.first, u.last, u.last - u.first + 1 AS n
+				FROM llm_audit.segment_event e
+				CROSS JOIN LATERAL unnest(e.lanes, e.first_seqs, e.last_seqs) AS u (lane, first, last)
+				WHERE e.event = ''closed'' AND e.ledger_id = $1 AND e.segment = $2) AS was_there
+			WHERE is_there IS NULL OR was_there IS NULL)', leaf)
+		INTO complete USING s.ledger_id, s.segment;
+	RETURN complete;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.is_complete(llm_audit.ledger_segment, regclass) IS
+	'whether a segment has as many rows in each lane as when it was closed; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.is_complete(llm_audit.ledger_segment, regclass) FROM PUBLIC;
+
+-- A segment all of whose rows have expired: at once if none is held.  Where a
+-- hold could have been on what is not there any more, receipts are for what is.
 CREATE FUNCTION llm_audit.purge_expired(s llm_audit.ledger_segment,
 		leaf regclass, dry_run boolean, purge_id uuid, reason text,
 		max_rows bigint) RETURNS TABLE (action text, row_count bigint, why_not text)
@@ -369,6 +442,7 @@ AS $$
 DECLARE
 	purged bigint;
 	total bigint;
+	intact boolean;
 BEGIN
 	IF NOT dry_run AND NOT llm_audit.lock_purged(leaf) THEN
 		RETURN QUERY SELECT 'keep', NULL::bigint, 'somebody goes on reading the segment';
@@ -384,7 +458,9 @@ BEGIN
 		SELECT e.row_count - purged INTO total FROM llm_audit.segment_event e
 			WHERE e.ledger_id = s.ledger_id AND e.segment = s.segment AND e.event = 'closed';
 	ELSE
-		total := llm_audit.purge_whole(leaf, purged = 0, llm_audit.receipt_of(s, purge_id, reason));
+		intact := purged = 0 AND (NOT EXISTS (SELECT FROM llm_audit.segment_holds(s))
+			OR llm_audit.is_complete(s, leaf));
+		total := llm_audit.purge_whole(leaf, intact, llm_audit.receipt_of(s, purge_id, reason));
 		UPDATE llm_audit.ledger_segment x SET state = 'purged'
 			WHERE x.ledger_id = s.ledger_id AND x.segment = s.segment;
 		PERFORM llm_audit.record_purge(s, 'purged', total, purge_id, reason);
@@ -453,7 +529,10 @@ BEGIN
 	END IF;
 	SELECT e.row_count INTO closed FROM llm_audit.segment_event e
 		WHERE e.ledger_id = s.ledger_id AND e.segment = s.segment AND e.event = 'closed';
-	IF obstacle IS NOT NULL THEN
+	IF s.state = 'open' AND NOT s.is_default AND s.upper > clock_timestamp() THEN
+		RETURN QUERY EXECUTE format('SELECT ''keep'', count(*), ''the segment has not ended'' FROM ONLY %s r
+			WHERE %s HAVING count(*) > 0', leaf, llm_audit.purge_condition(leaf, clock_timestamp()));
+	ELSIF obstacle IS NOT NULL THEN
 		RETURN QUERY SELECT 'keep', closed, obstacle;
 	ELSIF by_rows THEN
 		RETURN QUERY SELECT * FROM llm_audit.purge_by_rows(s, leaf, dry_run, purge_id, reason, max_rows);
@@ -462,8 +541,7 @@ BEGIN
 	ELSE
 		RETURN QUERY SELECT 'keep', closed, CASE WHEN expiry = 'infinity' THEN 'kept for ever'
 			ELSE 'not expired before ' || to_char(expiry AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC' END
-			|| CASE WHEN EXISTS (SELECT FROM llm_audit.segment_policies(s) p WHERE p.mode = 'compliance')
-				THEN ', in compliance mode' ELSE '' END;
+			|| llm_audit.compliance_note(s);
 	END IF;
 END
 $$;
@@ -473,7 +551,8 @@ REVOKE EXECUTE ON FUNCTION llm_audit.purge_segment(llm_audit.ledger_segment, reg
 	FROM PUBLIC;
 
 -- Segments that can have rows to purge: those that have ended and those that
--- never do.
+-- never do; and those in which rows have expired that have to wait for its end,
+-- to say so.
 CREATE FUNCTION llm_audit.ended_segments(target regclass)
 	RETURNS TABLE (leaf regclass, root regclass)
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -486,14 +565,15 @@ AS $$
 		AND c.relnamespace = to_regnamespace(quote_ident(s.schema_name))
 	JOIN pg_class r ON r.relname = l.relation_name
 		AND r.relnamespace = to_regnamespace(quote_ident(l.schema_name))
-	WHERE s.state <> 'purged' AND (s.upper <= clock_timestamp() OR s.is_default)
+	WHERE s.state <> 'purged' AND (s.upper <= clock_timestamp() OR s.is_default
+			OR llm_audit.first_expiry(s) <= clock_timestamp())
 		AND NOT (l.builtin AND l.relation_name IN ('segment_event', 'purge_receipt', 'erase_receipt'))
 		AND (target IS NULL OR target IN (c.oid, r.oid)
 			OR target IN (SELECT p.relid FROM pg_partition_ancestors(c.oid) p))
 	ORDER BY l.schema_name, l.relation_name, s.segment
 $$;
 COMMENT ON FUNCTION llm_audit.ended_segments(regclass) IS
-	'segments at or below a table that have ended, or never do, and were not purged; NULL: all';
+	'segments at or below a table that have ended, or never do, or in which rows can have expired before that, and were not purged; NULL: all';
 REVOKE EXECUTE ON FUNCTION llm_audit.ended_segments(regclass) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION llm_audit.ended_segments(regclass)
 	TO llm_audit_admin, llm_audit_compliance, llm_audit_auditor;
@@ -769,7 +849,8 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	RETURN llm_audit.claim_purged(leaf, reason) AND llm_audit.lock_readers()
+	-- waiting for verify with the table locked would stop its readers, and verify
+	RETURN llm_audit.lock_readers() AND llm_audit.claim_purged(leaf, reason)
 		AND llm_audit.drop_purged(leaf);
 END
 $$;

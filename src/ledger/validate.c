@@ -8,6 +8,7 @@
 #include "ledger/validate.h"
 #include "llm_audit.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
@@ -50,6 +51,20 @@ ValidateCall(const Segment *seg, Datum *values, bool *nulls)
 }
 
 /*
+ * What an incident freezes must not go in a purge that began without knowing
+ * of it: whoever reports one waits for the purge, as whoever places a hold
+ * does, and a purge waits for who has reported.  Before a lane is locked, so
+ * that the purge can record what it did.
+ */
+static void
+LockForIncident(Datum action)
+{
+	if (TextIs(action, "incident.reported") ||
+		TextIs(action, "incident.reopened"))
+		LockRelationOid(ConfigTableOid("legal_hold"), RowExclusiveLock);
+}
+
+/*
  * An action decides its category and whether it is high-risk; a high-risk
  * one needs a reason.
  */
@@ -85,6 +100,7 @@ ValidateAdminEvent(const Segment *seg, Datum *values, bool *nulls)
 						"action"),
 				 errhint("Register it in llm_audit.action_type, or set \"%s\".",
 						 "llm_audit.allow_unknown_actions")));
+	LockForIncident(values[action - 1]);
 
 	if (nulls[high_risk - 1] || type_risk)
 		values[high_risk - 1] = BoolGetDatum(type_risk);

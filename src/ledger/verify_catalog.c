@@ -253,6 +253,8 @@ static const char *const configuration_sql =
 "  ('field_policy', 'llm_audit_compliance', 31),"
 "  ('ledger', 'llm_audit_compliance', 27),"
 "  ('legal_hold', 'llm_audit_record', 21),"
+"  ('ledger_segment', 'llm_audit_compliance', 27),"
+"  ('ledger_segment', 'llm_audit_compliance_truncate', 34),"
 "  ('legal_hold', 'llm_audit_hold', 27),"
 "  ('legal_hold', 'llm_audit_hold_truncate', 34),"
 "  ('archive_file', 'llm_audit_kept', 58),"

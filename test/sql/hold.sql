@@ -85,5 +85,43 @@ INSERT INTO llm_audit.usage_event (environment, organization_id, request_id, uni
 SELECT s AS scope, held(s, 'llm_audit.llm_content', 'request_id') AS content, held(s, 'llm_audit.usage_event', 'request_id') AS usage
 	FROM unnest(ARRAY['{"service_name": "chat"}', '{"actor_id": "ann"}', '{"actor_id": "ann", "service_name": "chat"}', '{"actor_id": "ann", "service_name": "mail"}',
 	'{"service_name": "chat", "ledger": "llm_content"}', '{"organization_id": "o1", "service_name": "mail"}']::jsonb[]) s;
+
+-- What an incident freezes: a window that cannot be read for certain has no
+-- end, and what masking took from the scope does not limit it.
+CREATE FUNCTION incident(action text, id text, details jsonb DEFAULT NULL) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO llm_audit.admin_event (occurred_at, action, actor_id, actor_type, environment, target_type, incident_id, outcome, reason, "after")
+		VALUES ('2026-01-01T10:00:00Z', 'incident.' || action, 'oncall', 'human', 'prod', 'incident', id, 'success', 'test', details)
+$$;
+SELECT incident('reported', 'INC-' || o, d) FROM unnest(ARRAY[NULL, '{"organization_id": "970740000838"}',
+	'{"organization_id": "o1", "service_name": "chat", "occurred_from": "2025-12-01T00:00:00Z", "occurred_to": "2025-12-02 10:00+05"}',
+	'{"occurred_from": "13.10.2026 10:00", "occurred_to": "2026-10-14"}', '{"occurred_from": "01.10.2026"}', '{"occurred_from": 1760000000, "occurred_to": 1760003600}',
+	'{"occurred_from": "2026-02-02", "occurred_to": "2026-02-01"}', '{"occurred_from": "2026-03-01"}', '{"occurred_to": "2025-03-01"}',
+	'{"occurred_from": "today", "occurred_to": "now"}', '{"occurred_from": "2026-13-45"}']::jsonb[]) WITH ORDINALITY AS u (d, o);
+SET TimeZone = 'UTC';
+SET DateStyle = 'ISO, DMY';
+SELECT incident_id, organization_id, service_name, occurred_from, occurred_to FROM llm_audit.open_incidents() ORDER BY substring(incident_id FROM 5)::int;
+RESET DateStyle;
+RESET TimeZone;
+-- who writes events cannot end a freeze
+CREATE ROLE hold_writer LOGIN;
+GRANT llm_audit_writer TO hold_writer;
+GRANT USAGE ON SCHEMA public TO hold_writer;
+CREATE ROLE hold_officer LOGIN;
+GRANT llm_audit_compliance TO hold_officer;
+SET SESSION AUTHORIZATION hold_writer;
+SELECT incident('closed', 'INC-1'), incident('resolved', 'INC-2');
+SELECT llm_audit.close_incident('INC-1', 'prod', 'to be rid of it');
+RESET SESSION AUTHORIZATION;
+SELECT count(*) FROM llm_audit.open_incidents() WHERE incident_id IN ('INC-1', 'INC-2');
+SET SESSION AUTHORIZATION hold_officer;
+SELECT llm_audit.close_incident('INC-1', 'prod', ' ');
+SELECT llm_audit.close_incident('INC-1', 'test', 'over');
+SELECT llm_audit.close_incident('INC-1', 'prod', 'over');
+SELECT llm_audit.close_incident('INC-1', 'prod', 'again');
+SELECT llm_audit.release_hold('00000000-0000-0000-0000-000000000000', 'nothing');
+RESET SESSION AUTHORIZATION;
+SELECT string_agg(incident_id, ' ' ORDER BY incident_id) FROM llm_audit.open_incidents() WHERE incident_id IN ('INC-1', 'INC-2');
+SELECT actor_id, recorded_by, reason FROM llm_audit.admin_event WHERE action = 'incident.closed' AND reason <> 'test';
 \c :origin
 DROP DATABASE hold WITH (FORCE);
+DROP ROLE hold_writer, hold_officer;

@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../perl";
 use LlmAudit;
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -162,8 +163,74 @@ for my $role (qw(llm_audit_compliance llm_audit_writer llm_audit_auditor))
 	like($err, qr/permission denied/, "$role may not purge");
 }
 
-# run_purge(): what is left, in batches, and the empty tables.
+# What waits for whom.  A verify that waits for a table goes on for as long as
+# somebody has it locked.
 move_to(-5);
+
+# Starts a statement; ended() waits for it and returns what it said.
+sub start_sql
+{
+	my ($sql) = @_;
+	my %job = (out => '', err => '');
+	$job{run} = IPC::Run::start([ 'psql', '-X', '-At', '-h', $node->host, '-p', $node->port, '-c', $sql, 'audit' ],
+		'>', \$job{out}, '2>', \$job{err});
+	return \%job;
+}
+
+sub ended
+{
+	my ($job) = @_;
+	$job->{run}->finish;
+	chomp($job->{out});
+	return $job->{out} . $job->{err};
+}
+
+sub wait_for_lock
+{
+	my ($what) = @_;
+	$node->poll_query_until('audit', "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%$what%' AND pid <> pg_backend_pid()")
+	  or die "$what does not wait";
+	return;
+}
+
+$node->safe_psql('audit', q{CREATE TABLE endless (n int); SELECT llm_audit.create_ledger('endless', retention => '1 microsecond')});
+$node->safe_psql('audit', 'INSERT INTO endless SELECT generate_series(1, 10)');
+my $verify = 'SELECT count(*) FROM llm_audit.verify()';
+my $other = $node->background_psql('audit');
+$other->query_safe('BEGIN; LOCK TABLE llm_audit.settlement_prod IN ACCESS EXCLUSIVE MODE');
+my $verifying = start_sql($verify);
+wait_for_lock('llm_audit.verify()');
+my $purging = start_sql("SELECT action, row_count, why_not FROM llm_audit.purge('endless', false, 'test') ORDER BY 1");
+my $dropping = start_sql("SELECT llm_audit.drop_purged_segment('$second', 'test')");
+sleep(2);
+is($node->safe_psql('audit', 'SELECT count(*) FROM endless'), '10', 'a purge waits for a verify that is running');
+is($node->safe_psql('audit', "SET statement_timeout = '5s'; SELECT count(*) FROM $second"), '0', 'whoever waits to drop a table has not locked it');
+$other->query_safe('COMMIT');
+is(ended($verifying), '0', 'the verify is not disturbed');
+is(ended($purging), "delete|9|\nkeep|1|the ledger goes on from them", 'the purge goes on when it has ended');
+is(ended($dropping), 't', 'so does the drop');
+
+my $timeout = $node->safe_psql('audit', 'SHOW llm_audit.ddl_lock_timeout');
+$other->query_safe('BEGIN');
+like($other->query_safe("SELECT action, row_count FROM llm_audit.purge('$third', false, 'test')"), qr/truncate\|30/, 'a purge that is not committed yet');
+$verifying = start_sql($verify);
+wait_for_lock('llm_audit.verify()');
+is($node->safe_psql('audit', "SET statement_timeout = '$timeout'; " . insert_calls(1, 'meanwhile') . "; SELECT 'written'"), 'written', 'keeps no writer waiting');
+$other->query_safe('ROLLBACK');
+is(ended($verifying), '0', 'a verify waits for it');
+$other->query_safe('BEGIN');
+$other->query_safe("SELECT count(*) FROM llm_audit.purge('$third', false, 'test', 5)") for 1 .. 2;
+$other->query_safe('ROLLBACK');
+
+$node->safe_psql('audit', 'INSERT INTO endless SELECT generate_series(11, 15)');
+$other->query_safe('BEGIN; INSERT INTO endless VALUES (16)');
+like($node->safe_psql('audit', "$purge('endless', false, 'test')"), qr/keep\|5\|somebody writes to the lane/, 'a lane that somebody writes to is left alone');
+$other->query_safe('COMMIT');
+$other->quit;
+is($node->safe_psql('audit', "$purge('endless', false, 'test') ORDER BY 2"), "1|delete|6|\n1|keep|1|the ledger goes on from them", 'until then');
+check_verify($node, 'audit', 'after waiting');
+
+# run_purge(): what is left, in batches, and the empty tables.
 $node->safe_psql('audit', "SELECT llm_audit.place_hold('CASE-4', 'court', '{\"request_ids\": [\"third-1\"]}')");
 $node->safe_psql('audit', "SET ROLE llm_audit_admin; CALL llm_audit.run_purge('monthly', batch => 7)");
 is($node->safe_psql('audit', "SELECT to_regclass('$first'), to_regclass('$second'), to_regclass('$third')"), "||$third",
