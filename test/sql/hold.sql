@@ -72,6 +72,18 @@ UPDATE llm_audit.legal_hold SET end_user_ids = end_user_ids || 'x'::text, releas
 SELECT llm_audit.release_hold(:'hold', 'over');
 SELECT count(*) FILTER (WHERE h::text ~ 'user-17|KZ-1') AS names, count(*) > 20 AS holds FROM llm_audit.legal_hold h;
 
+-- A hold beats erasure too: what it covers is spared, and goes when it is over.
+SELECT llm_audit.place_hold('SPARED', 'test', '{"end_user_id": "user-17", "customer": "KZ-1", "ledger": "mine"}') AS hold \gset
+SELECT action, row_count, why_not FROM llm_audit.erase_subject('user-17', 'art. 17', 'T', false) WHERE ledger = 'mine'::regclass ORDER BY 1;
+SELECT n, end_user_id FROM mine ORDER BY 1;
+INSERT INTO llm_audit.field_policy (ledger_id, column_name, on_write, period)
+	SELECT ledger_id, 'end_user_id', 'mask', '1 microsecond' FROM llm_audit.ledger WHERE relation_name = 'mine';
+SELECT llm_audit.expire_fields('mine');
+SELECT n, end_user_id FROM mine ORDER BY 1;
+SELECT llm_audit.release_hold(:'hold', 'over');
+SELECT action, row_count, why_not FROM llm_audit.erase_subject('user-17', 'art. 17', 'T', false) WHERE ledger = 'mine'::regclass ORDER BY 1;
+SELECT count(*) FILTER (WHERE end_user_id IS NOT NULL) AS left_over FROM mine;
+
 -- Rows that leave a column empty are held with their call.
 SELECT count(*) FROM llm_audit.record_calls('[
 	{"request_id": "r1", "actor_id": "ann", "service_name": "chat"}, {"request_id": "r2", "actor_id": "bob", "service_name": "mail"}]',

@@ -117,7 +117,7 @@ COMMIT;
 -- the bounds that finish() has moved are found too
 SELECT seq, finding FROM llm_audit.verify('forced') WHERE finding NOT IN ('row_inserted', 'catalog_drift') ORDER BY 1, 2;
 SELECT * FROM purged('forced');
-SELECT seq, finding, detail FROM llm_audit.verify() WHERE finding NOT IN ('row_inserted', 'catalog_drift') ORDER BY 1, 2;
+SELECT seq, finding, detail FROM llm_audit.verify('forced') WHERE finding NOT IN ('row_inserted', 'catalog_drift') ORDER BY 1, 2;
 SELECT llm_audit.release_hold(:'hold', 'test');
 SELECT llm_audit.place_hold('OTHER', 'test', '{"request_ids": ["r9"]}') AS hold \gset
 SELECT * FROM purged('unforced');

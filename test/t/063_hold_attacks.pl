@@ -111,6 +111,10 @@ query(q{SELECT llm_audit.place_hold('ANEW', 'court', '{"actor_id": "bob"}')});
 query(q{SELECT llm_audit.release_hold(hold_id, 'placed anew') FROM llm_audit.hold_report() WHERE ticket = 'PERSON'});
 is(held('ANEW'), '10', 'a new hold knows both keys');
 
+# One that ends by itself; what it covers goes with the rest below.
+query(q{SELECT llm_audit.place_hold('UNTIL', 'court', '{"request_ids": ["b-1"]}', now() + interval '10 days')});
+is(held('UNTIL'), '2', 'a hold with an end holds until then');
+
 # Three years later.
 set_clock($node, -40 * $day);
 query('CALL llm_audit.close_segments()');
@@ -130,6 +134,7 @@ my $purge = IPC::Run::start(
 sleep(2);
 query("COMMIT PREPARED 'hold'");
 $purge->finish;
+is(query(q{SELECT count(*) FROM llm_audit.hold_report() WHERE ticket = 'UNTIL'}), '0', 'and no longer');
 is($out, "delete|9\nkeep|6\n", 'a purge waits for a hold in a prepared transaction');
 is(query("SELECT string_agg(request_id, ' ' ORDER BY request_id) FROM $calls"), 'a-1 a-2 a-3 a-4 a-5 c-1', 'what is held is there');
 like(query("SELECT string_agg(DISTINCT action, ' ') FROM llm_audit.purge('$texts', false, 'time')"), qr/delete keep/, 'text goes');
