@@ -172,7 +172,7 @@ sub start_sql
 {
 	my ($sql) = @_;
 	my %job = (out => '', err => '');
-	$job{run} = IPC::Run::start([ 'psql', '-X', '-At', '-h', $node->host, '-p', $node->port, '-c', $sql, 'audit' ],
+	$job{run} = IPC::Run::start([ 'psql', '-X', '-Atq', '-h', $node->host, '-p', $node->port, '-c', "SET client_min_messages = warning; $sql", 'audit' ],
 		'>', \$job{out}, '2>', \$job{err});
 	return \%job;
 }
