@@ -313,6 +313,31 @@ CREATE TRIGGER llm_audit_kept BEFORE UPDATE OR DELETE OR TRUNCATE
 	EXECUTE FUNCTION llm_audit.guard_kept_rows();
 ALTER TABLE llm_audit.seen_key ENABLE ALWAYS TRIGGER llm_audit_kept;
 
+-- What a row of the registry stands for is settled when it is made.
+CREATE FUNCTION llm_audit.guard_identity() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	IF to_jsonb(NEW) - TG_ARGV::text[] IS DISTINCT FROM to_jsonb(OLD) - TG_ARGV::text[] THEN
+		RAISE EXCEPTION 'what a row of llm_audit.% stands for cannot be changed', TG_TABLE_NAME
+			USING ERRCODE = 'insufficient_privilege',
+				HINT = format('Of its columns these can: %s.', array_to_string(TG_ARGV, ', '));
+	END IF;
+	RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.guard_identity() IS
+	'row trigger of the registry: lets only the columns change that its arguments name';
+REVOKE EXECUTE ON FUNCTION llm_audit.guard_identity() FROM PUBLIC;
+
+CREATE TRIGGER llm_audit_identity BEFORE UPDATE ON llm_audit.ledger
+	FOR EACH ROW EXECUTE FUNCTION llm_audit.guard_identity('segment_width');
+CREATE TRIGGER llm_audit_identity BEFORE UPDATE ON llm_audit.ledger_column
+	FOR EACH ROW EXECUTE FUNCTION llm_audit.guard_identity('erasable');
+ALTER TABLE llm_audit.ledger ENABLE ALWAYS TRIGGER llm_audit_identity;
+ALTER TABLE llm_audit.ledger_column ENABLE ALWAYS TRIGGER llm_audit_identity;
+
 CREATE FUNCTION llm_audit.config_changed() RETURNS trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'llm_audit_config_changed';
 COMMENT ON FUNCTION llm_audit.config_changed() IS

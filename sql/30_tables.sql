@@ -767,7 +767,7 @@ VALUES
 	('admin_event', 'admin_event_outcome_check',
 		'outcome = ANY (''{success,failure,denied}'')'),
 	('admin_event', 'admin_event_reason_check',
-		'NOT high_risk OR reason IS NOT NULL OR erased IS NOT NULL'),
+		'NOT high_risk OR reason ~ ''\S'' OR reason IS NULL AND erased IS NOT NULL'),
 
 	('usage_event', 'usage_event_actor_type_check',
 		'actor_type = ANY (''{human,service,job,policy,agent}'')'),

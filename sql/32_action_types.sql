@@ -435,6 +435,13 @@ COMMENT ON FUNCTION llm_audit.builtin_action_types() IS
 	'the actions that setup() installs into action_type';
 REVOKE EXECUTE ON FUNCTION llm_audit.builtin_action_types() FROM PUBLIC;
 
+CREATE FUNCTION llm_audit.is_own_action(action text) RETURNS boolean
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+	AS 'MODULE_PATHNAME', 'llm_audit_is_own_action';
+COMMENT ON FUNCTION llm_audit.is_own_action(text) IS
+	'whether events with this action are written by llm_audit''s own functions only';
+REVOKE EXECUTE ON FUNCTION llm_audit.is_own_action(text) FROM PUBLIC;
+
 -- Adds what is missing; what a DBA changed in an action stays.
 CREATE FUNCTION llm_audit.install_action_types() RETURNS int
 	LANGUAGE plpgsql

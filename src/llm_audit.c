@@ -36,6 +36,13 @@ static bool preloaded = false;
 
 void		_PG_init(void);
 
+bool
+RestoreMode(void)
+{
+	return llm_audit_restore &&
+		(superuser() || superuser_arg(GetSessionUserId()));
+}
+
 int
 MaxLanes(void)
 {

@@ -19,6 +19,14 @@ extern int	llm_audit_max_lanes;	/* -1: computed, see MaxLanes */
 extern int	llm_audit_seal_grace;	/* seconds */
 extern int	llm_audit_ddl_lock_timeout; /* milliseconds */
 extern bool llm_audit_restore;
+
+/*
+ * Restore mode counts only in a session of a superuser's: the setting may be
+ * one of the database.  pg_restore --role makes somebody else the current
+ * user.
+ */
+extern bool RestoreMode(void);
+
 extern bool llm_audit_allow_unknown_actions;
 
 /* The lane limit in force: the setting, or its computed default. */

@@ -554,7 +554,7 @@ NoteStatement(Node *stmt, List **events)
 							 "ledger.changed", "table", events);
 			break;
 		case T_IndexStmt:
-			if (!llm_audit_restore)
+			if (!RestoreMode())
 				NoteRelation(((IndexStmt *) stmt)->relation, "ledger.changed",
 							 "table", events);
 			break;
@@ -636,7 +636,7 @@ RefuseElsewhere(List *events)
 {
 	ListCell   *lc;
 
-	if ((RingMine() != NULL && ExtensionInstalled()) || llm_audit_restore)
+	if ((RingMine() != NULL && ExtensionInstalled()) || RestoreMode())
 		return;
 	foreach(lc, events)
 	{

@@ -177,7 +177,7 @@ ConstraintIsAllowed(Oid relid, const Constraint *constraint)
 	int			n = 0;
 	ListCell   *lc;
 
-	if (llm_audit_restore)
+	if (RestoreMode())
 		return true;
 	if ((constraint->contype != CONSTR_UNIQUE &&
 		 constraint->contype != CONSTR_PRIMARY) ||

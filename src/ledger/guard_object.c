@@ -309,9 +309,9 @@ CheckIndexCreated(Oid index)
 		heap_freetuple(tuple);
 		return;
 	}
-	if (!llm_audit_restore)
+	if (!RestoreMode())
 		GuardCheckIndexCopies(form->indrelid, tuple);
-	if ((form->indisunique || form->indisexclusion) && !llm_audit_restore &&
+	if ((form->indisunique || form->indisexclusion) && !RestoreMode() &&
 		(form->indisexclusion ||
 		 !GuardKeyIsImplied(form->indrelid, form->indkey.values,
 							form->indnkeyatts)))
@@ -349,7 +349,7 @@ CheckCreated(Oid class_id, Oid object_id, int sub_id)
 				RefuseRelation(GUARD_ALTER, table, NULL);
 			break;
 		case StatisticExtRelationId:
-			if (!llm_audit_restore)
+			if (!RestoreMode())
 				GuardCheckStatisticsObject(object_id);
 			break;
 		case ProcedureRelationId:

@@ -55,8 +55,6 @@ PG_FUNCTION_INFO_V1(llm_audit_config_changed);
 #define LEDGER_ID_ATT				1
 #define LEDGER_SCHEMA_ATT			2
 #define LEDGER_RELATION_ATT			3
-#define LEDGER_ROLE_ATT				4
-#define LEDGER_BUILTIN_ATT			5
 #define COLUMN_LEDGER_ATT			1
 #define COLUMN_NUMBER_ATT			2
 #define COLUMN_NAME_ATT				3
@@ -329,12 +327,19 @@ typedef struct SegmentBuild
 	int			size;
 } SegmentBuild;
 
+/*
+ * The built-in ledgers, as builtin_ledgers() in sql/30_tables.sql.  What the
+ * registry says of a role is for people: here it would be a switch for the
+ * rules about who writes receipts.
+ */
 static const struct
 {
 	const char *name;
 	LedgerRole	role;
-}			role_names[] = {
-	{"plain", ROLE_PLAIN},
+}			builtin_roles[] = {
+	{"match_token", ROLE_PLAIN},
+	{"usage_event", ROLE_PLAIN},
+	{"settlement", ROLE_PLAIN},
 	{"llm_call", ROLE_LLM_CALL},
 	{"llm_content", ROLE_LLM_CONTENT},
 	{"admin_event", ROLE_ADMIN_EVENT},
@@ -404,18 +409,10 @@ LedgerRowRead(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	SegmentBuild *build = arg;
 	Segment    *seg = build->seg;
-	char	   *role;
 
 	build->found_ledger = true;
 	seg->ledger_schema = *DatumGetName(ConfigAttr(tuple, desc, LEDGER_SCHEMA_ATT));
 	seg->ledger_name = *DatumGetName(ConfigAttr(tuple, desc, LEDGER_RELATION_ATT));
-	role = TextDatumGetCString(ConfigAttr(tuple, desc, LEDGER_ROLE_ATT));
-	for (int i = 0; i < lengthof(role_names); i++)
-	{
-		if (strcmp(role_names[i].name, role) == 0)
-			seg->role = role_names[i].role;
-	}
-	seg->builtin = DatumGetBool(ConfigAttr(tuple, desc, LEDGER_BUILTIN_ATT));
 }
 
 /* Visitor: the rows of ledger_column. */
@@ -773,6 +770,43 @@ SegmentRead(SegmentBuild *build, const char *schema, const char *name)
 	return true;
 }
 
+/* Sets role and builtin if a table of these names is a built-in ledger. */
+static void
+SegmentSetRole(Segment *seg, const char *schema, const char *name)
+{
+	if (schema == NULL || name == NULL ||
+		strcmp(schema, LLM_AUDIT_SCHEMA) != 0)
+		return;
+	for (int i = 0; i < lengthof(builtin_roles); i++)
+	{
+		if (strcmp(builtin_roles[i].name, name) == 0)
+		{
+			seg->role = builtin_roles[i].role;
+			seg->builtin = true;
+		}
+	}
+}
+
+/*
+ * The root that the catalogs know counts, and that of the registry where the
+ * leaf is in no tree (yet): to be taken for an ordinary ledger, a built-in
+ * one would have to have another name in both.
+ */
+static void
+SegmentFindRole(Segment *seg, Oid relid)
+{
+	SegmentSetRole(seg, NameStr(seg->ledger_schema),
+				   NameStr(seg->ledger_name));
+	if (get_rel_relispartition(relid))
+	{
+		List	   *ancestors = get_partition_ancestors(relid);
+		Oid			root = ancestors == NIL ? relid : llast_oid(ancestors);
+
+		SegmentSetRole(seg, get_namespace_name(get_rel_namespace(root)),
+					   get_rel_name(root));
+	}
+}
+
 /* Builds the segment of a leaf in the current context, or returns NULL. */
 static Segment *
 SegmentBuildFor(Oid relid)
@@ -800,6 +834,7 @@ SegmentBuildFor(Oid relid)
 	seg->root = get_relname_relid(NameStr(seg->ledger_name),
 								  get_namespace_oid(NameStr(seg->ledger_schema), true));
 	seg->natts = RelationGetDescr(leaf)->natts;
+	SegmentFindRole(seg, relid);
 	SegmentMatchLedgerAttrs(seg, RelationGetDescr(leaf));
 	SegmentMatchColumns(seg, RelationGetDescr(leaf));
 	SegmentMakeSteps(seg);

@@ -355,7 +355,7 @@ CheckVerbatim(const Segment *seg, const Datum *values, const bool *nulls)
 static bool
 RowIsCopied(void)
 {
-	return llm_audit_restore ||
+	return RestoreMode() ||
 		(IsLogicalWorker() &&
 		 DatumGetInt32(DirectFunctionCall1(pg_trigger_depth, (Datum) 0)) == 1);
 }

@@ -439,6 +439,11 @@ extern void VerifyQuery(VerifyRun *run, const char *sql,
 
 extern void VerifyCatalog(VerifyRun *run);
 
+/* verify_registry.c */
+
+extern const char *const verify_registry_sql;
+extern const char *const verify_columns_sql;
+
 /* ---------------- verify_generated.c ---------------- */
 
 extern void VerifyGenerated(VerifyRun *run);

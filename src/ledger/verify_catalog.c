@@ -389,7 +389,9 @@ VerifyCatalog(VerifyRun *run)
 		{DRIFT_ONE_LEDGER, grants_sql},
 		{DRIFT_NO_LEDGER, configuration_sql},
 		{DRIFT_NO_LEDGER, access_sql},
-		{DRIFT_NO_LEDGER, functions_sql}
+		{DRIFT_NO_LEDGER, functions_sql},
+		{DRIFT_NO_LEDGER, verify_registry_sql},
+		{DRIFT_NO_LEDGER, verify_columns_sql}
 	};
 
 	for (int i = 0; i < lengthof(checks); i++)

@@ -32,13 +32,17 @@
 static const char *const segments_sql =
 "SELECT l.ledger_id, l.schema_name, l.relation_name,"
 " s.segment, s.schema_name, s.relation_name, s.state,"
-" e.created, e.closed, e.purged"
+" e.created, e.closed, e.purged, e.repeated"
 " FROM llm_audit.ledger l"
 " LEFT JOIN llm_audit.ledger_segment s USING (ledger_id)"
 " LEFT JOIN (SELECT ledger_id, segment,"
 "  bool_or(event = 'created') AS created,"
 "  bool_or(event = 'closed') AS closed,"
-"  bool_or(event = 'purged') AS purged"
+"  bool_or(event = 'purged') AS purged,"
+"  CASE WHEN count(*) FILTER (WHERE event = 'created') > 1 THEN 'created'"
+"  WHEN count(*) FILTER (WHERE event = 'closed') > 1 THEN 'closed'"
+"  WHEN count(*) FILTER (WHERE event = 'purged') > 1 THEN 'purged'"
+"  END AS repeated"
 "  FROM llm_audit.segment_event GROUP BY 1, 2) e"
 "  ON e.ledger_id = s.ledger_id AND e.segment = s.segment"
 " ORDER BY 2, 3, 4";
@@ -46,7 +50,7 @@ static const char *const segments_sql =
 static const char *const segments_without_events_sql =
 "SELECT l.ledger_id, l.schema_name, l.relation_name,"
 " s.segment, s.schema_name, s.relation_name, s.state,"
-" NULL, NULL, NULL"
+" NULL, NULL, NULL, NULL"
 " FROM llm_audit.ledger l"
 " LEFT JOIN llm_audit.ledger_segment s USING (ledger_id)"
 " ORDER BY 2, 3, 4";
@@ -91,14 +95,18 @@ static const char *const bounds_sql =
 " OR e.event = 'created' AND e.leaf IS DISTINCT FROM"
 "  format('%I.%I', s.schema_name, s.relation_name)";
 
-/* The ends of lanes in closed segments. */
+/*
+ * The ends of lanes in closed segments.  A segment is closed once: of several
+ * events the first counts, whatever a later one says.
+ */
 static const char *const closed_sql =
 "SELECT e.ledger_id, e.segment, e.row_count, u.lane, u.last_seq,"
 " encode(u.last_hash, 'hex')"
-" FROM llm_audit.segment_event e"
+" FROM (SELECT DISTINCT ON (ledger_id, segment) *"
+"  FROM llm_audit.segment_event WHERE event = 'closed'"
+"  ORDER BY ledger_id, segment, recorded_at, id) e"
 " LEFT JOIN LATERAL unnest(e.lanes, e.last_seqs, e.last_hashes)"
 "  AS u (lane, last_seq, last_hash) ON true"
-" WHERE e.event = 'closed'"
 " ORDER BY 1, 2, 4";
 
 typedef struct SegmentsVisit
@@ -185,6 +193,14 @@ LifeCheck(VerifyRun *run, Oid root, const char *const *values)
 	if (strcmp(state, "purged") == 0 && !IsTrue(values[9]))
 		RunReportObject(run, FINDING_PURGED_WITHOUT_RECEIPT, root, number,
 						"no segment_event says that the segment was purged");
+	if ((strcmp(state, "purged") == 0 || IsTrue(values[9])) &&
+		!IsTrue(values[8]))
+		RunReportObject(run, FINDING_PURGED_WITHOUT_RECEIPT, root, number,
+						"the segment is said to be purged, but was never closed, which comes first");
+	if (values[10] != NULL)
+		RunReportObject(run, FINDING_ROW_INSERTED, root, number,
+						"segment_event says more than once that the segment was %s: the first time counts",
+						values[10]);
 }
 
 /* Notes a registered segment, or that its table is gone. */
@@ -197,7 +213,8 @@ SegmentNote(VerifyRun *run, Oid root, const char *const *values)
 
 	if (!OidIsValid(relid))
 	{
-		if (!purged)
+		/* one that was never closed cannot have been dropped by us */
+		if (!purged || (values[9] != NULL && !IsTrue(values[8])))
 			RunReportObject(run, FINDING_SEGMENT_MISSING, root,
 							atoi(values[3]), "table %s.%s is gone",
 							values[4], values[5]);

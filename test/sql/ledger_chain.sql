@@ -107,6 +107,26 @@ COPY entry (a, recorded_by) FROM stdin;
 10	somebody
 \.
 RESET SESSION AUTHORIZATION;
+-- Restore mode is for superusers: where the database has it on, it lets nobody
+-- else supply them.
+BEGIN;
+SET LOCAL llm_audit.restore = on;
+SET SESSION AUTHORIZATION chain_writer;
+INSERT INTO entry (a, chain_seq) VALUES (10, 1);
+ROLLBACK;
+BEGIN;
+SET LOCAL llm_audit.restore = on;
+SET SESSION AUTHORIZATION chain_writer;
+INSERT INTO entry (id, recorded_at, recorded_by, chain_lane, chain_seq, prev_hash, row_hash, a)
+	VALUES (llm_audit.uuid7(), '2020-01-01', 'postgres', 900, 1, sha256(''), sha256(''), 10);
+ROLLBACK;
+BEGIN;
+SET LOCAL llm_audit.restore = on;
+SET SESSION AUTHORIZATION chain_writer;
+INSERT INTO entry (a) VALUES (12);
+RESET SESSION AUTHORIZATION;
+SELECT recorded_by, length(row_hash), chain_seq > 0 AS chained FROM entry WHERE a = 12;
+ROLLBACK;
 -- A time that llm_audit.now() gave in this transaction passes; one from
 -- before it, or from another transaction, does not.
 BEGIN;

@@ -322,12 +322,36 @@ SELECT * FROM pg_temp.try('admin_event',
 	'{"action": "coffee.made"}',
 	'{"action": "quota.raised"}',
 	'{"action": "quota.raised", "reason": ""}',
+	'{"action": "quota.raised", "reason": " \t "}',
+	'{"action": "quota.raised", "reason": "\u00a0\u3000\u200b"}',
 	'{"action": "quota.raised", "reason": "temporary_quota_raise_for_launch"}',
 	'{"action": "quota.updated", "high_risk": false}',
 	'{"high_risk": true}',
 	'{"high_risk": true, "reason": "customer_requested"}');
 SELECT action, category, high_risk, reason FROM llm_audit.admin_event
 	WHERE environment = 'test' ORDER BY action COLLATE "C", high_risk;
+-- What llm_audit does is recorded by llm_audit; a gateway cannot say it.
+CREATE ROLE schema_gateway;
+GRANT llm_audit_writer TO schema_gateway;
+SET ROLE schema_gateway;
+SELECT * FROM pg_temp.try('admin_event',
+	'{"action": "ledger.dropped", "reason": "to explain that it is gone"}',
+	'{"action": "legal_hold.released", "reason": "never"}',
+	'{"action": "disclosure.approved"}',
+	'{"action": "disclosure.approved,disclosure.denied"}',
+	'{"action": "quota.raised", "reason": "temporary_quota_raise_for_launch"}');
+RESET ROLE;
+SET llm_audit.allow_unknown_actions = on;
+SET ROLE schema_gateway;
+SELECT llm_audit.record_admin_event('{"occurred_at": "2026-01-01T00:00:00Z", "actor_id": "me", "actor_type": "service",
+	"target_type": "t", "outcome": "success", "environment": "test", "action": "ledger.dropped", "reason": "so"}');
+RESET ROLE;
+RESET llm_audit.allow_unknown_actions;
+DROP ROLE schema_gateway;
+-- Each action that a function of llm_audit records is one of those.
+SELECT DISTINCT m[1] AS not_reserved FROM pg_proc p, regexp_matches(p.prosrc,
+	'record_own_event\(\s*''([a-z_.]+)''', 'g') AS m
+	WHERE p.pronamespace = 'llm_audit'::regnamespace AND NOT llm_audit.is_own_action(m[1]);
 -- With unknown actions allowed, their form and category are still checked.
 SET llm_audit.allow_unknown_actions = on;
 SELECT * FROM pg_temp.try('admin_event',

@@ -290,13 +290,53 @@ SELECT * FROM change('UPDATE pg_class SET relnamespace = ''pg_catalog''::regname
 SELECT * FROM change('DELETE FROM llm_audit.ledger_segment WHERE relation_name = ''other''');
 SELECT * FROM change('DELETE FROM llm_audit.ledger_segment WHERE relation_name = ''usage_event_prod_default''');
 SELECT * FROM change('UPDATE llm_audit.ledger_segment SET segment = 2 WHERE relation_name = ''other''');
-SELECT * FROM change('UPDATE llm_audit.ledger SET ledger_id = llm_audit.uuid7() WHERE relation_name = ''other''');
+SELECT * FROM change('UPDATE llm_audit.ledger SET ledger_id = llm_audit.uuid7() WHERE relation_name = ''other''', 'llm_audit.ledger');
 SELECT * FROM change('DELETE FROM llm_audit.ledger WHERE relation_name = ''other''');
-SELECT * FROM change('UPDATE llm_audit.ledger SET relation_name = ''otter'' WHERE relation_name = ''other''');
+SELECT * FROM change('UPDATE llm_audit.ledger SET relation_name = ''otter'' WHERE relation_name = ''other''', 'llm_audit.ledger');
 SELECT * FROM change('DELETE FROM llm_audit.ledger_column WHERE column_name = ''secret''');
-SELECT * FROM change('UPDATE llm_audit.ledger_column SET column_number = 99 WHERE column_name = ''secret'' AND column_number = 3');
+SELECT * FROM change('UPDATE llm_audit.ledger_column SET column_number = 99 WHERE column_name = ''secret'' AND column_number = 3', 'llm_audit.ledger_column');
 SELECT * FROM change('UPDATE llm_audit.ledger_segment SET state = ''purged'' WHERE relation_name = ''other''');
 SELECT * FROM change('UPDATE llm_audit.ledger_segment SET state = ''closed'' WHERE relation_name = ''other''');
+
+-- What a row of the registry stands for cannot be changed; with the triggers
+-- out of the way it can, and neither lets anybody write receipts nor goes
+-- unnoticed.
+SELECT * FROM change('UPDATE llm_audit.ledger SET role = ''plain'' WHERE relation_name = ''purge_receipt''');
+SELECT * FROM change('UPDATE llm_audit.ledger SET builtin = false WHERE relation_name = ''llm_call''');
+SELECT * FROM change('UPDATE llm_audit.ledger SET relation_name = ''purge_receipt_2'' WHERE relation_name = ''purge_receipt''');
+SELECT * FROM change('UPDATE llm_audit.ledger_column SET column_name = ''c'' WHERE column_name = ''b''');
+SELECT * FROM change('UPDATE llm_audit.ledger_column SET type_oid = 25 WHERE column_name = ''a''');
+SELECT * FROM change('UPDATE llm_audit.ledger SET role = ''plain'', builtin = false WHERE relation_name = ''purge_receipt''',
+	'llm_audit.ledger');
+SELECT * FROM change('UPDATE llm_audit.ledger SET role = ''admin_event'', builtin = true WHERE relation_name = ''other''',
+	'llm_audit.ledger');
+BEGIN;
+CALL triggers_off('llm_audit.ledger');
+UPDATE llm_audit.ledger SET role = 'plain', builtin = false WHERE relation_name IN ('purge_receipt', 'admin_event', 'access_log');
+CALL triggers_on('llm_audit.ledger');
+SAVEPOINT s;
+INSERT INTO llm_audit.purge_receipt (environment, ledger, ledger_id, segment, lane) VALUES ('prod', 'x', llm_audit.uuid7(), 1, 0);
+ROLLBACK TO s;
+INSERT INTO llm_audit.access_log (environment) VALUES ('prod');
+ROLLBACK TO s;
+INSERT INTO llm_audit.admin_event (environment, action) VALUES ('prod', 'nobody.knows');
+ROLLBACK;
+SELECT * FROM change('UPDATE pg_trigger SET tgenabled = ''D'' WHERE tgrelid = ''llm_audit.ledger''::regclass AND tgname = ''llm_audit_identity''');
+SELECT * FROM change('UPDATE pg_trigger SET tgargs = ''role\000'' WHERE tgrelid = ''llm_audit.ledger''::regclass AND tgname = ''llm_audit_identity''');
+-- Two columns of a built-in ledger that change names, wherever names are
+SELECT * FROM change($$
+	DO $do$ DECLARE
+		of uuid := (SELECT ledger_id FROM llm_audit.ledger WHERE relation_name = 'settlement');
+	BEGIN
+	UPDATE pg_attribute SET attname = 'swapped' WHERE attname = 'kind'
+		AND attrelid IN (SELECT relid FROM pg_partition_tree('llm_audit.settlement'));
+	UPDATE pg_attribute SET attname = 'kind' WHERE attname = 'invoice_id'
+		AND attrelid IN (SELECT relid FROM pg_partition_tree('llm_audit.settlement'));
+	UPDATE pg_attribute SET attname = 'invoice_id' WHERE attname = 'swapped';
+	UPDATE llm_audit.ledger_column SET column_name = 'swapped' WHERE column_name = 'kind' AND ledger_id = of;
+	UPDATE llm_audit.ledger_column SET column_name = 'kind' WHERE column_name = 'invoice_id' AND ledger_id = of;
+	UPDATE llm_audit.ledger_column SET column_name = 'invoice_id' WHERE column_name = 'swapped';
+	END $do$ $$, 'llm_audit.ledger_column');
 
 -- modes: the harm is in one place
 CREATE FUNCTION modes() RETURNS TABLE (mode text, findings bigint) LANGUAGE plpgsql AS $$
@@ -387,6 +427,38 @@ SELECT segment, lane, seq, finding, detail FROM change(
 	'UPDATE llm_audit.ledger_segment SET state = ''open'' WHERE relation_name = ' || quote_literal(:'leaf'));
 SELECT segment, lane, seq, finding, detail FROM change(
 	'UPDATE llm_audit.ledger_segment SET state = ''purged'' WHERE relation_name = ' || quote_literal(:'leaf'));
+-- What segment_event is made to say of it: the first closing counts, and what
+-- was never closed was never purged.
+CREATE FUNCTION forge_event(of name, changes text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	forged uuid := llm_audit.uuid7();
+BEGIN
+	CREATE TEMP TABLE forgery AS SELECT e.* FROM llm_audit.segment_event e
+		WHERE e.leaf LIKE '%' || of ORDER BY e.event = 'created' LIMIT 1;
+	EXECUTE 'UPDATE forgery SET ' || changes;
+	UPDATE forgery f SET id = forged, recorded_at = clock_timestamp(), chain_seq = e.chain_seq + 1,
+			prev_hash = e.row_hash
+		FROM (SELECT DISTINCT ON (chain_lane) chain_lane, chain_seq, row_hash FROM llm_audit.segment_event
+			WHERE environment = 'test' ORDER BY chain_lane, chain_seq DESC) e
+		WHERE e.chain_lane = f.chain_lane;
+	INSERT INTO llm_audit.segment_event SELECT * FROM forgery;
+	UPDATE llm_audit.segment_event SET row_hash = sha256(llm_audit.row_preimage('llm_audit.segment_event', forged))
+		WHERE id = forged;
+	DROP TABLE forgery;
+END
+$$;
+SELECT segment, lane, seq, finding, detail FROM change(format($$
+	UPDATE ended SET a = 99 WHERE a = 10;
+	UPDATE ended SET row_hash = sha256(llm_audit.row_preimage('ended', id)) WHERE a = 99;
+	SELECT forge_event(%L, 'last_hashes[1] = (SELECT row_hash FROM ended WHERE a = 99)') $$, :'leaf'),
+	'ended', 'llm_audit.segment_event');
+SELECT relation_name AS open_leaf FROM llm_audit.ledger_segment
+	WHERE relation_name LIKE 'ended_test%' AND segment = 2 \gset
+SELECT segment, lane, seq, finding, replace(detail, :'open_leaf', 'LEAF') AS detail FROM change(format($$
+	UPDATE pg_class SET relname = 'gone' WHERE oid = %1$L::regclass;
+	UPDATE llm_audit.ledger_segment SET state = 'purged' WHERE relation_name = %1$L;
+	SELECT forge_event(%1$L, 'event = ''purged'', row_count = 0') $$, :'open_leaf'),
+	'ended', 'llm_audit.segment_event') ORDER BY 1, 2, 3, 4, 5;
 -- rows in the segment where they do not belong
 SELECT segment, lane, seq, finding, detail FROM change(
 	'UPDATE llm_audit.ledger_segment SET upper = lower WHERE relation_name = ' || quote_literal(:'leaf'))
