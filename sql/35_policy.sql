@@ -258,6 +258,7 @@ SELECT p.relation_name::name, unnest(p.columns)::name, p.on_write, p.pattern,
 
 	('segment_event', 'keep', 'relation', 'mask', false, NULL,
 		'{ledger,leaf}'),
+	('segment_event', 'keep', NULL, 'mask', false, NULL, '{facts}'),
 	('segment_event', 'keep', 'login', 'mask', false, NULL,
 		'{event,data_classes,actor}'),
 

@@ -396,6 +396,35 @@ $$;
 COMMENT ON FUNCTION llm_audit.base_type(oid) IS
 	'the type itself, or what a domain is over in the end';
 
+CREATE FUNCTION llm_audit.column_fact(c llm_audit.ledger_column) RETURNS text
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT c.column_number || ' ' || c.type_oid || ' ' || c.column_name
+$$;
+COMMENT ON FUNCTION llm_audit.column_fact(llm_audit.ledger_column) IS
+	'what segment_event says of a column of a ledger';
+REVOKE EXECUTE ON FUNCTION llm_audit.column_fact(llm_audit.ledger_column) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.append_columns(ledger_id uuid) RETURNS boolean
+	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+	-- names are recorded as verify() writes them, whatever the session's setting
+	SET quote_all_identifiers = off
+	AS 'MODULE_PATHNAME', 'llm_audit_append_columns';
+COMMENT ON FUNCTION llm_audit.append_columns(uuid) IS
+	'appends the numbers of columns to segment_event that are not there yet; false if all are; part of create_ledger(), setup() and register_columns()';
+REVOKE EXECUTE ON FUNCTION llm_audit.append_columns(uuid) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.append_installed() RETURNS boolean
+	LANGUAGE c VOLATILE PARALLEL UNSAFE
+	SET search_path = pg_catalog, pg_temp
+	SET quote_all_identifiers = off
+	AS 'MODULE_PATHNAME', 'llm_audit_append_installed';
+COMMENT ON FUNCTION llm_audit.append_installed() IS
+	'appends to segment_event what this version of llm_audit installed on this server; false if that is said already; part of setup()';
+REVOKE EXECUTE ON FUNCTION llm_audit.append_installed() FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.register_columns(ledger regclass) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -449,6 +478,10 @@ BEGIN
 			FROM llm_audit.ledger_column WHERE ledger_id = l.ledger_id;
 		added := added + 1;
 	END LOOP;
+	-- those of a new ledger when it has its segments
+	IF added > 0 AND NOT enrolling THEN
+		PERFORM llm_audit.append_columns(l.ledger_id);
+	END IF;
 	RETURN added;
 END
 $$;
@@ -736,6 +769,7 @@ BEGIN
 	END IF;
 	PERFORM llm_audit.enroll(relation, 'plain', false, retention, erasable, segment_width);
 	PERFORM llm_audit.make_all_segments(relation);
+	PERFORM llm_audit.append_columns(l.ledger_id) FROM llm_audit.ledger_of(relation) l;
 	PERFORM llm_audit.record_own_event('ledger.created', 'ledger', relation::text, NULL,
 		jsonb_build_object('retention', retention, 'erasable', erasable,
 			'segment_width', segment_width));

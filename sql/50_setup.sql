@@ -12,6 +12,7 @@ DECLARE
 	relation regclass;
 	made int;
 	problem text;
+	enrolled uuid[] := '{}';
 BEGIN
 	PERFORM llm_audit.lock_registry();
 	IF NOT EXISTS (SELECT FROM llm_audit.environment) THEN
@@ -33,8 +34,8 @@ BEGIN
 		IF NOT EXISTS (SELECT FROM llm_audit.ledger l
 			WHERE l.schema_name = 'llm_audit' AND l.relation_name = r.relation_name)
 		THEN
-			PERFORM llm_audit.enroll(relation, r.role, true, r.retention, r.erasable,
-				r.segment_width);
+			enrolled := enrolled || llm_audit.enroll(relation, r.role, true, r.retention,
+				r.erasable, r.segment_width);
 			RETURN QUERY SELECT 'ledger ' || relation::text, 'made';
 		END IF;
 	END LOOP;
@@ -65,6 +66,13 @@ BEGIN
 		END IF;
 	END LOOP;
 	RETURN QUERY SELECT * FROM llm_audit.install_access();
+	PERFORM llm_audit.append_columns(e) FROM unnest(enrolled) WITH ORDINALITY AS u (e, n) ORDER BY n;
+	-- A subscriber's segment_event is what its publisher writes.
+	IF cardinality(enrolled) > 0 OR NOT EXISTS (SELECT FROM pg_catalog.pg_subscription
+		WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
+	THEN
+		PERFORM llm_audit.append_installed();
+	END IF;
 	IF llm_audit.setting('masking')::boolean THEN
 		problem := llm_audit.key_problem();
 		IF problem IS NOT NULL THEN

@@ -44,6 +44,26 @@ COMMENT ON FUNCTION llm_audit.current_function() IS
 	'functions in schema llm_audit as they are now, with a digest of all that decides what they do';
 REVOKE EXECUTE ON FUNCTION llm_audit.current_function() FROM PUBLIC;
 
+-- The digests say nothing about who may call what: GRANT does, and is
+-- compared with what is built in.
+CREATE FUNCTION llm_audit.baseline() RETURNS text[]
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT ARRAY['version ' || (SELECT extversion FROM pg_extension WHERE extname = 'llm_audit'),
+		'server ' || current_setting('server_version_num')::int / 10000,
+		'functions ' || (SELECT encode(sha256(convert_to(string_agg(f.signature || ' ' || f.kind
+			|| ' ' || encode(f.digest, 'hex'), ';' ORDER BY f.signature COLLATE "C"), 'UTF8')), 'hex')
+			FROM llm_audit.installed_function f),
+		'objects ' || (SELECT encode(sha256(convert_to(string_agg(o.kind || ' ' || o.object_name
+			|| ' ' || encode(o.made_from, 'hex') || ' ' || encode(o.definition, 'hex') || ' '
+			|| o.server_version, ';' ORDER BY (o.kind || ' ' || o.object_name) COLLATE "C"), 'UTF8')), 'hex')
+			FROM llm_audit.installed_object o)]
+$$;
+COMMENT ON FUNCTION llm_audit.baseline() IS
+	'version of llm_audit, of the server, and digests of installed_function and installed_object, as segment_event has them of the installation';
+REVOKE EXECUTE ON FUNCTION llm_audit.baseline() FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.record_installed_functions() RETURNS void
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp

@@ -443,6 +443,8 @@ extern void VerifyCatalog(VerifyRun *run);
 
 extern const char *const verify_registry_sql;
 extern const char *const verify_columns_sql;
+extern const char *const verify_numbers_sql;
+extern const char *const verify_baseline_sql;
 
 /* ---------------- verify_generated.c ---------------- */
 

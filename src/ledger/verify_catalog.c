@@ -10,8 +10,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "ledger/verify.h"
 #include "lib/stringinfo.h"
+#include "utils/lsyscache.h"
 
 /*
  * All relations of ledgers: roots, branches, leaves.  A condition that leaves
@@ -339,6 +341,7 @@ DriftVisit(VerifyRun *run, const char *const *values, void *arg)
 typedef enum DriftScope
 {
 	DRIFT_NO_LEDGER,
+	DRIFT_EVENTS,				/* likewise, and it reads segment_event */
 	DRIFT_ONE_LEDGER,			/* of one ledger, if one is verified */
 	DRIFT_ALL_LEDGERS			/* it looks for what belongs to none */
 } DriftScope;
@@ -365,7 +368,11 @@ DriftWork(void *arg)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	if (check->scope != DRIFT_NO_LEDGER)
+	if (check->scope == DRIFT_EVENTS &&
+		!OidIsValid(get_relname_relid("segment_event",
+									  get_namespace_oid(LLM_AUDIT_SCHEMA, true))))
+		return;					/* that setup() has not run is said elsewhere */
+	if (check->scope == DRIFT_ONE_LEDGER || check->scope == DRIFT_ALL_LEDGERS)
 	{
 		appendStringInfoString(&sql, roots_sql);
 		if (check->scope == DRIFT_ONE_LEDGER && OidIsValid(ledger))
@@ -391,7 +398,9 @@ VerifyCatalog(VerifyRun *run)
 		{DRIFT_NO_LEDGER, access_sql},
 		{DRIFT_NO_LEDGER, functions_sql},
 		{DRIFT_NO_LEDGER, verify_registry_sql},
-		{DRIFT_NO_LEDGER, verify_columns_sql}
+		{DRIFT_NO_LEDGER, verify_columns_sql},
+		{DRIFT_EVENTS, verify_numbers_sql},
+		{DRIFT_EVENTS, verify_baseline_sql}
 	};
 
 	for (int i = 0; i < lengthof(checks); i++)

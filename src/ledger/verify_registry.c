@@ -85,3 +85,42 @@ const char *const verify_columns_sql =
 " LEFT JOIN llm_audit.ledger_column k ON k.ledger_id = w.ledger_id"
 "  AND k.column_number = w.number"
 " WHERE k.column_name IS DISTINCT FROM w.column_name";
+
+/* The columns of each ledger have the numbers that its events gave them. */
+const char *const verify_numbers_sql =
+" WITH said AS (SELECT e.ledger_id, f.fact FROM llm_audit.segment_event e"
+"  CROSS JOIN LATERAL unnest(e.facts) AS f (fact) WHERE e.event = 'columns'),"
+" registered AS (SELECT k.ledger_id, llm_audit.column_fact(k) AS fact"
+"  FROM llm_audit.ledger_column k)"
+" SELECT c.oid, NULL, format('column \"%s\" (number, type, name) of %I.%I %s',"
+"  coalesce(r.fact, d.fact), l.schema_name, l.relation_name,"
+"  CASE WHEN d.fact IS NULL THEN 'is registered, but no segment_event gave it that number'"
+"  ELSE 'is not registered any more' END)"
+" FROM said d FULL JOIN registered r ON r.ledger_id = d.ledger_id"
+"  AND r.fact = d.fact"
+" JOIN llm_audit.ledger l ON l.ledger_id = coalesce(r.ledger_id, d.ledger_id)"
+" LEFT JOIN pg_class c ON c.relname = l.relation_name"
+"  AND c.relnamespace = to_regnamespace(quote_ident(l.schema_name))"
+" WHERE d.fact IS NULL OR r.fact IS NULL";
+
+/*
+ * What functions, views and policies are compared with is what setup() said
+ * of this version first, on this major version of the server or, until setup()
+ * has run there, on the one that the views were made on.
+ */
+const char *const verify_baseline_sql =
+" WITH first AS (SELECT DISTINCT ON (e.facts[1], e.facts[2]) e.facts"
+"  FROM llm_audit.segment_event e WHERE e.event = 'installed'"
+"  ORDER BY e.facts[1], e.facts[2], e.recorded_at, e.id),"
+" now AS (SELECT llm_audit.baseline() AS facts),"
+" of_version AS (SELECT f.facts FROM first f JOIN now n ON n.facts[1] = f.facts[1])"
+" SELECT NULL, NULL, w.why FROM now n CROSS JOIN LATERAL (VALUES"
+"  (NOT EXISTS (SELECT FROM of_version),"
+"   'no segment_event says what this version of llm_audit installed: run llm_audit.setup()'),"
+"  (EXISTS (SELECT FROM of_version) AND NOT EXISTS (SELECT FROM of_version f"
+"   WHERE f.facts[3] = n.facts[3]),"
+"   'installed_function is not what setup() found installed'),"
+"  (EXISTS (SELECT FROM of_version) AND NOT EXISTS (SELECT FROM of_version f"
+"   WHERE f.facts[4] = n.facts[4]),"
+"   'installed_object is not what setup() found installed')) w (wrong, why)"
+" WHERE w.wrong";

@@ -258,6 +258,17 @@ IsPartitionKey(const Segment *seg, const LedgerColumn *col)
 }
 
 /*
+ * True for what segment_event says of columns and of the installation: our own
+ * functions alone write it, and verify needs every digit.
+ */
+static bool
+IsFacts(const Segment *seg, const LedgerColumn *col)
+{
+	return seg->role == ROLE_SEGMENT_EVENT &&
+		strcmp(NameStr(col->name), "facts") == 0;
+}
+
+/*
  * Fills in a field with its defaults; false for a column in which there is
  * nothing to mask.
  */
@@ -272,7 +283,7 @@ FieldInit(FieldPlan *field, const Segment *seg, const LedgerColumn *col)
 	field->base_type = field->is_array ? col->element_type : col->type;
 	field->kind = KindOfType(field->base_type);
 	if (field->kind == KIND_OTHER || col->attnum == InvalidAttrNumber ||
-		IsPartitionKey(seg, col))
+		IsPartitionKey(seg, col) || IsFacts(seg, col))
 		return false;
 
 	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(seg->relid),

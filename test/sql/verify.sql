@@ -338,6 +338,31 @@ SELECT * FROM change($$
 	UPDATE llm_audit.ledger_column SET column_name = 'invoice_id' WHERE column_name = 'swapped';
 	END $do$ $$, 'llm_audit.ledger_column');
 
+-- and of one that was enrolled
+SELECT * FROM change($$
+	DO $do$ BEGIN
+	UPDATE pg_attribute SET attname = 'swapped' WHERE attname = 'b' AND attrelid = 'entry'::regclass;
+	UPDATE pg_attribute SET attname = 'b' WHERE attname = 'secret' AND attrelid = 'entry'::regclass;
+	UPDATE pg_attribute SET attname = 'secret' WHERE attname = 'swapped';
+	UPDATE llm_audit.ledger_column SET column_name = 'swapped' WHERE column_name = 'b' AND column_number = 2;
+	UPDATE llm_audit.ledger_column SET column_name = 'b' WHERE column_name = 'secret' AND column_number = 3;
+	UPDATE llm_audit.ledger_column SET column_name = 'secret' WHERE column_name = 'swapped';
+	END $do$ $$, 'llm_audit.ledger_column');
+-- What functions, views and policies are compared with cannot be written anew.
+SELECT * FROM change($$
+	CREATE FUNCTION llm_audit.sneak() RETURNS int LANGUAGE sql AS 'SELECT 1';
+	SELECT llm_audit.record_installed_functions() $$);
+SELECT * FROM change($$
+	UPDATE pg_proc SET prosrc = 'llm_audit_config_changed' WHERE oid = 'llm_audit.ledger_guard'::regproc;
+	SELECT llm_audit.record_installed_functions() $$);
+SELECT * FROM change($$
+	CREATE POLICY evil ON llm_audit.llm_call USING (true);
+	SELECT llm_audit.note_object('policy', 'llm_call evil', 'x') $$);
+SELECT * FROM change('UPDATE llm_audit.installed_object SET server_version = 9');
+SELECT * FROM change('SELECT llm_audit.append_installed(); SELECT * FROM llm_audit.setup()');
+SELECT * FROM change('DELETE FROM llm_audit.segment_event WHERE event = ''installed''', 'llm_audit.segment_event')
+	WHERE finding = 'catalog_drift';
+
 -- modes: the harm is in one place
 CREATE FUNCTION modes() RETURNS TABLE (mode text, findings bigint) LANGUAGE plpgsql AS $$
 DECLARE
@@ -386,6 +411,7 @@ BEGIN
 		llm_audit.make_segment(ledger, 'test', start, stop));
 	PERFORM llm_audit.append_created(ledger,
 		llm_audit.make_segment(ledger, 'test', stop, 'infinity'));
+	PERFORM llm_audit.append_columns(ledger);
 END
 $$;
 INSERT INTO ended (environment, a) SELECT 'test', i FROM generate_series(1, 10) i;
