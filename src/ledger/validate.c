@@ -83,7 +83,7 @@ static const char own_actions[] =
 "ledger.changed,ledger.created,ledger.dropped,legal_hold.changed,"
 "legal_hold.listed,legal_hold.placed,legal_hold.released,"
 "maintenance.failed,mask_rule.added,mask_rule.dropped,"
-"original_recipient.changed,purge.refused,purge.run,"
+"original_recipient.changed,purge.failed,purge.refused,purge.run,"
 "retention_policy.changed,retention_policy.extended,"
 "retention_policy.shortened,scope.changed,segment.closed,segment.created,"
 "segment_interval.changed,sensitivity.changed,source.changed,"
