@@ -216,7 +216,7 @@ NoteGrant(const GrantStmt *stmt, List **events)
 	ListCell   *lc;
 
 	/* a dump that is restored brings them back as setup() made them */
-	if (llm_audit_restore && list_length(grantees) == 1 && IsServiceRole(linitial(grantees)))
+	if (RestoreMode() && list_length(grantees) == 1 && IsServiceRole(linitial(grantees)))
 		return;
 	foreach(lc, stmt->objects)
 	{
@@ -544,7 +544,7 @@ NoteStatement(Node *stmt, List **events)
 						 events);
 			break;
 		case T_AlterTableStmt:
-			if (!llm_audit_restore || !IsOwnRestore((AlterTableStmt *) stmt))
+			if (!RestoreMode() || !IsOwnRestore((AlterTableStmt *) stmt))
 				NoteRelation(((AlterTableStmt *) stmt)->relation,
 							 "ledger.changed", "relation", events);
 			break;
@@ -559,7 +559,7 @@ NoteStatement(Node *stmt, List **events)
 							 "table", events);
 			break;
 		case T_CreateStatsStmt:
-			if (!llm_audit_restore)
+			if (!RestoreMode())
 				NoteStatistics((CreateStatsStmt *) stmt, events);
 			break;
 		case T_RuleStmt:

@@ -87,6 +87,6 @@ IsReferentialCheck(const PlannedStmt *stmt)
 bool
 IsRestoredCheck(const PlannedStmt *stmt, const Node *command)
 {
-	return llm_audit_restore && command != NULL &&
+	return RestoreMode() && command != NULL &&
 		IsA(command, AlterTableStmt) && ReadsKeysOnly(stmt);
 }
