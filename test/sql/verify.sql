@@ -460,7 +460,7 @@ DECLARE
 	forged uuid := llm_audit.uuid7();
 BEGIN
 	CREATE TEMP TABLE forgery AS SELECT e.* FROM llm_audit.segment_event e
-		WHERE e.leaf LIKE '%' || of ORDER BY e.event = 'created' LIMIT 1;
+		WHERE e.leaf LIKE '%' || of ORDER BY e.event = 'closed' DESC, e.event = 'created' DESC LIMIT 1;
 	EXECUTE 'UPDATE forgery SET ' || changes;
 	UPDATE forgery f SET id = forged, recorded_at = clock_timestamp(), chain_seq = e.chain_seq + 1,
 			prev_hash = e.row_hash
