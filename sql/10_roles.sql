@@ -10,6 +10,7 @@ AS $$
 DECLARE
 	r pg_catalog.pg_authid;
 	bypasses boolean := role_name = 'llm_audit_copier';
+	members text;
 BEGIN
 	SELECT * INTO r FROM pg_catalog.pg_authid WHERE rolname = role_name;
 	IF NOT FOUND THEN
@@ -32,22 +33,32 @@ BEGIN
 			USING ERRCODE = 'duplicate_object',
 				HINT = 'REVOKE the memberships before CREATE EXTENSION llm_audit.';
 	END IF;
-	IF NOT EXISTS (
-			SELECT FROM pg_catalog.pg_shdepend d
-			JOIN pg_catalog.pg_database db ON db.oid = d.dbid
-			WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass
-				AND d.refobjid = r.oid)
-		AND EXISTS (SELECT FROM pg_catalog.pg_auth_members WHERE roleid = r.oid)
-	THEN
-		-- Made by hand, before any llm_audit: its members would be let in.
+	IF coalesce(current_setting('llm_audit.accept_members', true), 'off')::boolean THEN
+		RETURN;
+	END IF;
+	-- Made by hand, before any llm_audit: its members would be let in.  With an
+	-- llm_audit in another database, those are as they should be whom a superuser
+	-- let in, or whoever one did: who else may make roles could have done so
+	-- where nothing recorded it.
+	SELECT string_agg(DISTINCT format('"%s"', pg_get_userbyid(m.member)), ', ') INTO members
+		FROM pg_catalog.pg_auth_members m
+		WHERE m.roleid = r.oid AND (NOT EXISTS (
+				SELECT FROM pg_catalog.pg_shdepend d
+				JOIN pg_catalog.pg_database db ON db.oid = d.dbid
+				WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass
+					AND d.refobjid = r.oid)
+			OR NOT coalesce((SELECT g.rolsuper FROM pg_catalog.pg_authid g
+				WHERE g.oid = m.grantor), false));
+	IF members IS NOT NULL THEN
 		RAISE EXCEPTION 'role "%" exists and has members', role_name
 			USING ERRCODE = 'duplicate_object',
-				HINT = 'REVOKE the memberships before CREATE EXTENSION llm_audit.';
+				DETAIL = format('No superuser let in %s, or no database has llm_audit that they were let in for.', members),
+				HINT = 'REVOKE the memberships before CREATE EXTENSION llm_audit, or SET llm_audit.accept_members = on to accept them.';
 	END IF;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.make_role(name) IS
-	'makes one of the roles of llm_audit, or refuses one that exists with power or, unused, with members';
+	'makes one of the roles of llm_audit, or refuses one that exists with power or with members whom no superuser let in';
 REVOKE EXECUTE ON FUNCTION llm_audit.make_role(name) FROM PUBLIC;
 
 DO $$

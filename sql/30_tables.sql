@@ -975,6 +975,7 @@ BEGIN
 
 	EXECUTE format('CREATE TABLE llm_audit.%I (%s) PARTITION BY LIST (environment)',
 		target, elements);
+	PERFORM llm_audit.revoke_defaults(format('llm_audit.%I', target)::regclass);
 	EXECUTE format('COMMENT ON TABLE llm_audit.%I IS %L', target, ledger.description);
 
 	FOR part IN SELECT * FROM llm_audit.builtin_columns() AS c

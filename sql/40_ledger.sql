@@ -24,6 +24,26 @@ CREATE FUNCTION llm_audit.encodable(type oid) RETURNS boolean
 COMMENT ON FUNCTION llm_audit.encodable(oid) IS
 	'whether values of this base type can stand in a row preimage';
 
+CREATE FUNCTION llm_audit.revoke_defaults(relation regclass) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	grantee oid;
+BEGIN
+	FOR grantee IN
+		SELECT DISTINCT x.grantee FROM pg_catalog.pg_class c, aclexplode(c.relacl) x
+		WHERE c.oid = relation AND x.grantee <> c.relowner
+	LOOP
+		EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', relation,
+			CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END);
+	END LOOP;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.revoke_defaults(regclass) IS
+	'takes from everybody but its owner what ALTER DEFAULT PRIVILEGES gave them on a new table or view; part of setup() and make_segments()';
+REVOKE EXECUTE ON FUNCTION llm_audit.revoke_defaults(regclass) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.create_branch(ledger regclass, branch name,
 		environment text) RETURNS void
 	LANGUAGE c AS 'MODULE_PATHNAME', 'llm_audit_create_branch';

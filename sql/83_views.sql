@@ -569,6 +569,7 @@ BEGIN
 		view_name, query);
 	view := format('llm_audit.%I', view_name)::regclass;
 	EXECUTE format('ALTER VIEW %s OWNER TO llm_audit_view_owner', view);
+	PERFORM llm_audit.revoke_defaults(view);
 	PERFORM llm_audit.describe_view(view, description);
 	IF cardinality(readers) > 0 THEN
 		EXECUTE format('GRANT SELECT ON %s TO %s', view, array_to_string(readers, ', '));

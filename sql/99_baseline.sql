@@ -76,4 +76,35 @@ COMMENT ON FUNCTION llm_audit.record_installed_functions() IS
 	'notes the functions as they are; the last statement of every install and upgrade script';
 REVOKE EXECUTE ON FUNCTION llm_audit.record_installed_functions() FROM PUBLIC;
 
+-- What ALTER DEFAULT PRIVILEGES gave away of new tables and functions is not
+-- ours to give: it would be for roles that nobody thought of here.
+DO $$
+DECLARE
+	g record;
+BEGIN
+	FOR g IN
+		SELECT DISTINCT 'TABLE ' || c.oid::regclass AS object, x.grantee
+		FROM pg_catalog.pg_class c
+		CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) x
+		WHERE c.relnamespace = 'llm_audit'::regnamespace AND c.relkind IN ('r', 'v')
+			AND x.grantee NOT IN (c.relowner, 0)
+		UNION
+		SELECT 'ROUTINE ' || p.oid::regprocedure, x.grantee
+		FROM pg_catalog.pg_proc p
+		CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) x
+		WHERE p.pronamespace = 'llm_audit'::regnamespace
+			AND x.grantee NOT IN (p.proowner, 0)
+		UNION
+		SELECT 'SCHEMA ' || n.nspname, x.grantee
+		FROM pg_catalog.pg_namespace n
+		CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) x
+		WHERE n.nspname = 'llm_audit' AND x.grantee NOT IN (n.nspowner, 0)
+	LOOP
+		CONTINUE WHEN pg_catalog.pg_get_userbyid(g.grantee) LIKE 'llm\_audit\_%';
+		EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %I CASCADE', g.object,
+			pg_catalog.pg_get_userbyid(g.grantee));
+	END LOOP;
+END
+$$;
+
 SELECT llm_audit.record_installed_functions();

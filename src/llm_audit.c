@@ -29,6 +29,7 @@ int			llm_audit_seal_grace = 3600;
 int			llm_audit_ddl_lock_timeout = 100;
 bool		llm_audit_restore = false;
 bool		llm_audit_allow_unknown_actions = false;
+static bool llm_audit_accept_members = false;
 static char *llm_audit_archive_directory = NULL;
 static int	llm_audit_purge_load = 25;
 
@@ -57,7 +58,7 @@ Preloaded(void)
 	return preloaded;
 }
 
-/* Defines the settings; docs/settings.md says more about each. */
+/* Defines the settings; docs/dba.md says more about each. */
 static void
 DefineSettings(void)
 {
@@ -85,6 +86,11 @@ DefineSettings(void)
 							 "Accepts admin events whose action is not in llm_audit.action_type.",
 							 NULL,
 							 &llm_audit_allow_unknown_actions, false,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("llm_audit.accept_members",
+							 "Lets CREATE EXTENSION take roles of llm_audit over whose members no superuser let in.",
+							 NULL,
+							 &llm_audit_accept_members, false,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("llm_audit.archive_directory",
 							   "Directory in which run_maintenance() writes archives.",

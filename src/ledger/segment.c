@@ -46,12 +46,19 @@ PG_FUNCTION_INFO_V1(llm_audit_encodable);
 #define ATTACH_ATTEMPTS		300
 #define ATTACH_PAUSE_MS		100
 
-/* The guard trigger that every relation of a ledger has. */
-#define GUARD_TRIGGER_SQL \
+/*
+ * What every relation below a ledger's root has: the guard trigger, our owner
+ * and row security without a policy, so that who may read any table there is,
+ * or was given a grant by ALTER DEFAULT PRIVILEGES, sees what the root's
+ * policies show and no row beside them.
+ */
+#define GUARD_SQL \
 	"CREATE TRIGGER llm_audit_guard BEFORE UPDATE OR DELETE OR TRUNCATE ON %s " \
 	"FOR EACH STATEMENT EXECUTE FUNCTION llm_audit.ledger_guard(); " \
 	"ALTER TABLE %s ENABLE ALWAYS TRIGGER llm_audit_guard; " \
-	"ALTER TABLE %s OWNER TO llm_audit_owner; "
+	"ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; " \
+	"ALTER TABLE %s OWNER TO llm_audit_owner; " \
+	"SELECT llm_audit.revoke_defaults(%s); "
 
 static void
 RequireSuperuser(const char *function)
@@ -75,6 +82,14 @@ QualifiedName(Oid relid)
 				 errmsg("relation with OID %u does not exist", relid)));
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 									  name);
+}
+
+/* Appends the statements of GUARD_SQL for a new table. */
+static void
+AppendGuard(StringInfo sql, const char *table)
+{
+	appendStringInfo(sql, GUARD_SQL, table, table, table, table,
+					 quote_literal_cstr(table));
 }
 
 /* Runs SQL with a permit; SPI must be connected. */
@@ -181,7 +196,7 @@ llm_audit_create_branch(PG_FUNCTION_ARGS)
 					 "INCLUDING GENERATED INCLUDING STORAGE INCLUDING COMPRESSION) %s; ",
 					 branch, parent,
 					 PG_ARGISNULL(2) ? "" : "PARTITION BY RANGE (recorded_at)");
-	appendStringInfo(&sql, GUARD_TRIGGER_SQL, branch, branch, branch);
+	AppendGuard(&sql, branch);
 	RunPermitted(PERMIT_DDL, sql.data);
 
 	resetStringInfo(&sql);
@@ -260,7 +275,7 @@ llm_audit_attach_segment(PG_FUNCTION_ARGS)
 					 "CREATE UNIQUE INDEX %s ON %s (chain_lane, chain_seq); "
 					 "ALTER TABLE %s REPLICA IDENTITY USING INDEX %s; ",
 					 leaf, parent, leaf, lane_index, leaf, leaf, lane_index);
-	appendStringInfo(&sql, GUARD_TRIGGER_SQL, leaf, leaf, leaf);
+	AppendGuard(&sql, leaf);
 	RunPermitted(PERMIT_DDL, sql.data);
 
 	resetStringInfo(&sql);
@@ -415,6 +430,10 @@ llm_audit_release_relation(PG_FUNCTION_ARGS)
 						 "DROP TRIGGER IF EXISTS llm_audit_guard ON %s; "
 						 "ALTER TABLE %s OWNER TO %s; ",
 						 table, table, owner);
+		if (lfirst_oid(lc) != PG_GETARG_OID(0))
+			appendStringInfo(&sql,
+							 "ALTER TABLE %s DISABLE ROW LEVEL SECURITY, "
+							 "NO FORCE ROW LEVEL SECURITY; ", table);
 	}
 	RunPermitted(PERMIT_DROP, sql.data);
 	SPI_finish();

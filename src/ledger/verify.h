@@ -446,6 +446,10 @@ extern const char *const verify_columns_sql;
 extern const char *const verify_numbers_sql;
 extern const char *const verify_baseline_sql;
 
+/* verify_access.c */
+
+extern const char *const verify_leaves_sql;
+
 /* ---------------- verify_generated.c ---------------- */
 
 extern void VerifyGenerated(VerifyRun *run);

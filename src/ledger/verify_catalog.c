@@ -397,6 +397,7 @@ VerifyCatalog(VerifyRun *run)
 		{DRIFT_NO_LEDGER, configuration_sql},
 		{DRIFT_NO_LEDGER, access_sql},
 		{DRIFT_NO_LEDGER, functions_sql},
+		{DRIFT_NO_LEDGER, verify_leaves_sql},
 		{DRIFT_NO_LEDGER, verify_registry_sql},
 		{DRIFT_NO_LEDGER, verify_columns_sql},
 		{DRIFT_EVENTS, verify_numbers_sql},

@@ -10,6 +10,33 @@ use Test::More;
 
 my $node = make_node('preload', shared_preload_libraries => '');
 $node->start;
+
+# Roles that somebody made beforehand, to be let in by them: whoever may make
+# roles, and a table that depends on one, as the roles of an llm_audit would.
+$node->safe_psql('postgres',
+	'CREATE ROLE maker LOGIN CREATEROLE; CREATE ROLE attacker LOGIN; CREATE ROLE friend;'
+	  . ' CREATE DATABASE audit; CREATE DATABASE second; GRANT CREATE ON DATABASE audit TO maker');
+my @as_maker = (extra_params => [ '-U', 'maker' ]);
+$node->safe_psql('audit',
+	'CREATE ROLE llm_audit_admin; GRANT llm_audit_admin TO attacker; CREATE SCHEMA theirs;'
+	  . ' CREATE TABLE theirs.t (); GRANT SELECT ON theirs.t TO llm_audit_admin', @as_maker);
+my ($made, $said, $why) = $node->psql('audit', 'CREATE EXTENSION llm_audit');
+like($why, qr/role "llm_audit_admin" exists and has members\nDETAIL: .*"attacker"/,
+	'a role that somebody made and let himself into is refused');
+$node->safe_psql('postgres', 'REVOKE llm_audit_admin FROM attacker; GRANT llm_audit_admin TO friend');
+$node->safe_psql('second', 'SET llm_audit.accept_members = on; CREATE EXTENSION llm_audit');
+$node->safe_psql('postgres', 'GRANT llm_audit_auditor TO attacker', @as_maker);
+($made, $said, $why) = $node->psql('audit', 'CREATE EXTENSION llm_audit');
+like($why, qr/role "llm_audit_auditor" exists and has members\nDETAIL: .*"attacker"/,
+	'so is one of another database into which no superuser let him');
+$node->safe_psql('postgres', 'REVOKE llm_audit_auditor FROM attacker', @as_maker);
+$node->safe_psql('audit', 'DROP SCHEMA theirs CASCADE; CREATE EXTENSION llm_audit; DROP EXTENSION llm_audit');
+pass('members whom a superuser let in, for the llm_audit of another database, are not');
+$node->safe_psql('second', 'DROP EXTENSION llm_audit');
+($made, $said, $why) = $node->psql('audit', 'CREATE EXTENSION llm_audit');
+like($why, qr/role "llm_audit_admin" exists and has members\nDETAIL: .*"friend"/,
+	'but without any llm_audit all members are');
+$node->safe_psql('postgres', 'DROP DATABASE second; DROP DATABASE audit; REVOKE llm_audit_admin FROM friend');
 make_database($node, 'audit');
 $node->safe_psql('audit',
 	insert_calls(5, 'x') . "; INSERT INTO plain VALUES (1, 'note')");

@@ -17,6 +17,15 @@ $top = dirname(abs_path($FindBin::RealBin))
 my $node = make_node('privileges',
 	'llm_audit.databases' => 'postgres, restored');
 $node->start;
+# What default privileges give away is not for llm_audit's objects: the matrix
+# and verify below would show it.
+$node->safe_psql(
+	'postgres', q{
+	CREATE ROLE readonly LOGIN;
+	CREATE ROLE readall LOGIN IN ROLE pg_read_all_data;
+	ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO readonly;
+	ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO readonly;
+	ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO readonly});
 $node->safe_psql('postgres',
 	'CREATE EXTENSION llm_audit; SELECT count(*) FROM llm_audit.setup()');
 
@@ -31,6 +40,63 @@ $node->safe_psql('postgres',
 	ok($same, 'docs/privileges.md says what the catalogs say')
 	  or diag("$stdout$stderr");
 }
+
+# ---- leaves ----
+# Nobody reads beside the policies of a ledger's root what these hide.
+$node->safe_psql(
+	'postgres', insert_calls(3, 'leaf', 'test') . q{;
+	CREATE TABLE enrolled (environment text NOT NULL, n int) PARTITION BY LIST (environment);
+	SELECT llm_audit.create_ledger('enrolled');
+	INSERT INTO enrolled VALUES ('prod', 1);
+	SELECT llm_audit.add_environment('stage')});
+my $leaf = current_leaf($node, 'postgres', 'test');
+for my $table ('llm_audit.llm_call', 'llm_audit.llm_call_test', $leaf)
+{
+	is( $node->safe_psql(
+			'postgres', "SELECT count(*) FROM $table",
+			extra_params => [ '-U', 'readall' ]),
+		'0',
+		"who may read all tables sees no row of " . ($table eq $leaf ? 'a leaf' : $table));
+}
+is( $node->safe_psql(
+		'postgres', q{
+	SELECT c.oid::regclass FROM pg_class c
+	JOIN pg_partition_ancestors(c.oid) a ON a <> c.oid
+	JOIN llm_audit.ledger l ON l.relation_name = (SELECT relname FROM pg_class WHERE oid = a)
+	WHERE c.relkind IN ('r', 'p') AND NOT (c.relrowsecurity AND c.relforcerowsecurity)}),
+	'',
+	'every branch and leaf has row security, those of a new environment too');
+is( $node->safe_psql(
+		'postgres', q{
+	SELECT c.oid::regclass::text FROM pg_class c
+	WHERE c.relnamespace = 'llm_audit'::regnamespace AND c.relkind IN ('r', 'p', 'v')
+		AND has_table_privilege('readonly', c.oid, 'SELECT')
+		AND NOT has_table_privilege('public', c.oid, 'SELECT')
+	UNION ALL
+	SELECT p.oid::regprocedure::text FROM pg_proc p
+	WHERE p.pronamespace = 'llm_audit'::regnamespace
+		AND has_function_privilege('readonly', p.oid, 'EXECUTE')
+		AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
+	UNION ALL
+	SELECT 'schema' WHERE has_schema_privilege('readonly', 'llm_audit', 'CREATE')}),
+	'',
+	'default privileges give nothing of llm_audit to anybody');
+is($node->safe_psql('postgres', 'SELECT finding, detail FROM llm_audit.verify()'),
+	'', 'verify finds nothing');
+$node->safe_psql('postgres',
+	"SET allow_system_table_mods = on;
+	UPDATE pg_class SET relrowsecurity = false WHERE oid = '$leaf'::regclass;
+	GRANT SELECT ON $leaf TO readonly; GRANT INSERT ON $leaf TO llm_audit_writer");
+is( $node->safe_psql(
+		'postgres', 'SELECT detail FROM llm_audit.verify() ORDER BY detail'),
+	"INSERT on $leaf is granted to llm_audit_writer beside its ledger\n"
+	  . "SELECT on $leaf is granted to readonly\n"
+	  . "row security of $leaf is not enabled and forced",
+	'verify finds a leaf without row security, and a grant on one');
+$node->safe_psql('postgres',
+	"SET allow_system_table_mods = on;
+	UPDATE pg_class SET relrowsecurity = true WHERE oid = '$leaf'::regclass;
+	REVOKE ALL ON $leaf FROM readonly, llm_audit_writer");
 
 # ---- functions with rights of their own ----
 is( $node->safe_psql(
