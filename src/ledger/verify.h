@@ -248,6 +248,15 @@ extern void ErasedCheck(RowReader *reader, const VerifyUnit *unit,
 
 #define CHAIN_RIVALS	4
 
+/* Rows that were passed by and are to be rehashed after all. */
+#define CHAIN_REVISITS	16
+
+typedef struct SeqRange
+{
+	int64		first;
+	int64		last;
+} SeqRange;
+
 /* The lane as far as it has been walked. */
 typedef struct ChainState
 {
@@ -262,6 +271,12 @@ typedef struct ChainState
 	RowFacts	rivals[CHAIN_RIVALS];
 	UnitTally	tally;
 	uint64		told;			/* rows told to the sink so far */
+	int			times;			/* of the row before: -1 too early, 0 in the
+								 * times asked for, 1 too late; 2 none yet */
+	int			latest;			/* greatest of these so far, or -1 */
+	SeqRange	passed;			/* rows since the last one rehashed */
+	int			nrevisits;
+	SeqRange	revisits[CHAIN_REVISITS];
 } ChainState;
 
 extern void ChainStateInit(ChainState *state, RowReader *reader,

@@ -34,6 +34,9 @@ ChainStateInit(ChainState *state, RowReader *reader, const VerifyUnit *unit)
 	state->tally.kind = UNIT_CHAIN;
 	state->tally.segment = unit->segment;
 	state->tally.lane = unit->lane;
+	state->times = 2;
+	state->latest = -1;
+	state->passed.first = 1;
 }
 
 /*
@@ -232,6 +235,65 @@ ContentCheck(const ChainState *state, RowFacts *facts)
 				  "environment is not the segment's");
 }
 
+/*
+ * Notes rows that were passed by for a second visit.  Where there is no room
+ * the last range grows: more is rehashed than need be.
+ */
+static void
+RevisitAdd(ChainState *state, int64 first, int64 last)
+{
+	SeqRange   *range;
+
+	if (first > last)
+		return;
+	if (state->nrevisits == CHAIN_REVISITS)
+	{
+		range = &state->revisits[CHAIN_REVISITS - 1];
+		range->first = Min(range->first, first);
+		range->last = Max(range->last, last);
+		return;
+	}
+	range = &state->revisits[state->nrevisits++];
+	range->first = first;
+	range->last = last;
+}
+
+/*
+ * When a row was recorded is one of its values: whoever alters a row can take
+ * it out of the times asked for.  It keeps its place, though, and a lane's
+ * times ascend but for seconds.  So rows outside of the times are rehashed
+ * too where they are out of order, where the lane begins or ends, and on
+ * either side of where it enters or leaves the times or passes over them.
+ */
+static void
+RangeCheck(ChainState *state, RowFacts *facts)
+{
+	const VerifyJob *job = state->reader->job;
+	int			times = 0;
+
+	if (!job->has_range || !facts->has_position)
+		return;
+	if (!facts->in_range)
+		times = facts->recorded_at < job->since ? -1 : 1;
+	if (times != state->times)
+	{
+		/* of a run that came too late for what follows, each one */
+		if (state->times == 1)
+			RevisitAdd(state, state->passed.first, state->passed.last);
+		else
+			RevisitAdd(state, Max(state->passed.first, state->passed.last),
+					   state->passed.last);
+		facts->in_range = true;
+	}
+	else if (times < state->latest)
+		facts->in_range = true;
+	if (facts->in_range)
+		state->passed.first = facts->seq + 1;
+	state->passed.last = facts->seq;
+	state->times = times;
+	state->latest = Max(state->latest, times);
+}
+
 /* Counts the row, and tells the sink now and then. */
 static void
 RowCount(ChainState *state, const RowFacts *facts)
@@ -258,6 +320,7 @@ void
 ChainStateRow(ChainState *state, RowFacts *facts)
 {
 	RowCount(state, facts);
+	RangeCheck(state, facts);
 	if (facts->in_range)
 		ContentCheck(state, facts);
 	if (facts->lane < 0 || facts->seq < 1)
@@ -423,6 +486,50 @@ ChainWalk(ChainState *state)
 	index_close(index, AccessShareLock);
 }
 
+/* Rehashes the rows of a range that were not when the lane was walked. */
+static void
+ChainRevisit(ChainState *state, Relation index, const SeqRange *range)
+{
+	RowReader  *reader = state->reader;
+	IndexScanDesc scan;
+	ScanKeyData keys[3];
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(state->unit->lane));
+	ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber, F_INT8GE,
+				Int64GetDatum(range->first));
+	ScanKeyInit(&keys[2], 2, BTLessEqualStrategyNumber, F_INT8LE,
+				Int64GetDatum(range->last));
+	scan = IndexBeginScan(reader->leaf, index, reader->job->snapshot, 3, 0);
+	index_rescan(scan, keys, 3, NULL, 0);
+	while (IndexNextRow(scan, ForwardScanDirection, reader->slot))
+	{
+		RowFacts	facts;
+
+		RowReadFacts(reader, true, &facts);
+		if (!facts.in_range && facts.has_position &&
+			facts.lane == state->unit->lane)
+			ContentCheck(state, &facts);
+	}
+	index_endscan(scan);
+}
+
+/* Visits again what RangeCheck() has noted, and the last row. */
+static void
+ChainRevisits(ChainState *state)
+{
+	Relation	index;
+
+	RevisitAdd(state, Max(state->passed.first, state->passed.last),
+			   state->passed.last);
+	if (state->nrevisits == 0)
+		return;
+	index = LeafIndexOpen(state->reader->vseg->relid, true);
+	for (int i = 0; i < state->nrevisits; i++)
+		ChainRevisit(state, index, &state->revisits[i]);
+	index_close(index, AccessShareLock);
+}
+
 /* Verifies one unit of a lane; raises what damaged pages raise. */
 void
 VerifyChainUnit(const VerifyJob *job, const VerifyUnit *unit,
@@ -436,6 +543,7 @@ VerifyChainUnit(const VerifyJob *job, const VerifyUnit *unit,
 	ChainStateInit(&state, &reader, unit);
 	ChainStatePredecessor(&state);
 	ChainWalk(&state);
+	ChainRevisits(&state);
 	ChainStateFinish(&state);
 	RowReaderClose(&reader);
 }
