@@ -9,36 +9,73 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "executor/spi.h"
 #include "ledger/verify.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 
-/* Visits each row of the result that SPI holds. */
+/* The rows of a result, as text, outside of the subtransaction. */
+typedef struct QueryRows
+{
+	MemoryContext context;
+	uint64		nrows;
+	int			natts;
+	char	  **values;			/* row by row */
+} QueryRows;
+
+/* Copies the result that SPI holds. */
 static void
-QueryVisit(VerifyRun *run, QueryVisitor visit, void *arg)
+CopyRows(QueryRows *rows)
 {
 	TupleDesc	desc = SPI_tuptable->tupdesc;
-	const char **values = palloc(sizeof(char *) * desc->natts);
+	MemoryContext old;
 
-	for (uint64 row = 0; row < SPI_processed; row++)
+	rows->nrows = SPI_processed;
+	rows->natts = desc->natts;
+	rows->values = MemoryContextAllocHuge(rows->context,
+										  sizeof(char *) *
+										  Max(rows->nrows * rows->natts, 1));
+	for (uint64 row = 0; row < rows->nrows; row++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		for (int i = 0; i < desc->natts; i++)
-			values[i] = SPI_getvalue(SPI_tuptable->vals[row], desc, i + 1);
-		visit(run, values, arg);
+		for (int i = 0; i < rows->natts; i++)
+		{
+			char	   *value = SPI_getvalue(SPI_tuptable->vals[row], desc, i + 1);
+
+			old = MemoryContextSwitchTo(rows->context);
+			rows->values[row * rows->natts + i] =
+				value == NULL ? NULL : pstrdup(value);
+			MemoryContextSwitchTo(old);
+			if (value != NULL)
+				pfree(value);
+		}
 	}
 }
 
 /*
- * Runs a query and visits its rows, in the run's memory context.  An error
- * leaves the user and the settings changed until the (sub)transaction ends,
- * which restores both.
+ * Runs a query and copies its result.  An error leaves the user and the
+ * settings changed until the (sub)transaction ends, which restores both.
  */
-void
-VerifyQuery(VerifyRun *run, const char *sql, QueryVisitor visit, void *arg)
+static void
+RunQuery(const char *sql, QueryRows *rows)
 {
+	static const struct
+	{
+		const char *name;
+		const char *value;
+	}			settings[] =
+
+	{
+		{"search_path", "pg_catalog, pg_temp"},
+		{"quote_all_identifiers", "off"},
+		/* what these queries read is small, whatever the planner thinks of it */
+		{"max_parallel_workers_per_gather", "0"},
+		{"jit", "off"}
+	};
 	Oid			user;
 	int			security;
 	int			nest = NewGUCNestLevel();
@@ -47,25 +84,72 @@ VerifyQuery(VerifyRun *run, const char *sql, QueryVisitor visit, void *arg)
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
 						   security | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
-	(void) set_config_option("quote_all_identifiers", "off",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
-	/* what these queries read is small, whatever the planner thinks of it */
-	(void) set_config_option("max_parallel_workers_per_gather", "0",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
-	(void) set_config_option("jit", "off",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i].name, settings[i].value,
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "a query of verify failed");
-	QueryVisit(run, visit, arg);
+	CopyRows(rows);
 	SPI_finish();
 	AtEOXact_GUC(true, nest);
 	SetUserIdAndSecContext(user, security);
+}
+
+/*
+ * Runs a query in a subtransaction that is rolled back: it has changed nothing,
+ * and so no lock on what it has read is held while the rest is verified, which
+ * may take hours and must not keep anybody from making segments.
+ */
+static void
+QueryWithoutTrace(const char *sql, QueryRows *rows)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		RunQuery(sql, rows);
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+}
+
+/* Runs a query and visits its rows, in the run's memory context. */
+void
+VerifyQuery(VerifyRun *run, const char *sql, QueryVisitor visit, void *arg)
+{
+	QueryRows	rows;
+
+	rows.context = AllocSetContextCreate(CurrentMemoryContext,
+										 "llm_audit query of verify",
+										 ALLOCSET_DEFAULT_SIZES);
+	/* no subtransaction can begin beside parallel workers, nor in one */
+	if (IsInParallelMode())
+		RunQuery(sql, &rows);
+	else
+		QueryWithoutTrace(sql, &rows);
+	for (uint64 row = 0; row < rows.nrows; row++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		visit(run, (const char *const *) &rows.values[row * rows.natts], arg);
+	}
+	MemoryContextDelete(rows.context);
 }
