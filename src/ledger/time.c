@@ -14,6 +14,7 @@
 #include "ledger/ledger.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -23,9 +24,66 @@ PG_FUNCTION_INFO_V1(llm_audit_uuid7);
 #define MAX_CLOCK_SKEW	(10 * USECS_PER_MINUTE)
 #define RANDOM_BATCH	1024
 
-static bool issued = false;
-static TimestampTz issued_first;
-static TimestampTz issued_last;
+/*
+ * The times that now() has issued in this transaction, in their order, and of
+ * very many the last.  A statement may take them all before it inserts its
+ * first row.
+ */
+#define MAX_ISSUED		131072
+#define FIRST_ISSUED	64
+
+static TimestampTz first_issued[FIRST_ISSUED];
+static TimestampTz *issued = first_issued;
+static int	issued_room = FIRST_ISSUED;
+static int	nissued = 0;		/* in the array */
+static int	issued_next = 0;	/* where the next one goes */
+static int	issued_hint = 0;	/* where one was found last */
+
+/* Remembers a time; the same one, of many rows, once. */
+static void
+IssuedAdd(TimestampTz at)
+{
+	if (nissued > 0 &&
+		issued[(issued_next + issued_room - 1) % issued_room] == at)
+		return;
+	if (nissued == issued_room && issued_room < MAX_ISSUED)
+	{
+		TimestampTz *larger = MemoryContextAlloc(TopMemoryContext,
+												 2 * issued_room * sizeof(TimestampTz));
+
+		memcpy(larger, issued, nissued * sizeof(TimestampTz));
+		if (issued != first_issued)
+			pfree(issued);
+		issued = larger;
+		issued_next = issued_room;
+		issued_room *= 2;
+	}
+	issued[issued_next % issued_room] = at;
+	issued_next = (issued_next + 1) % issued_room;
+	nissued = Min(nissued + 1, issued_room);
+}
+
+/* True if now() has issued exactly this time. */
+static bool
+IssuedHas(TimestampTz at)
+{
+	if (nissued == 0)
+		return false;
+	if (issued[(issued_next + issued_room - 1) % issued_room] == at)
+		return true;
+	/* those that were taken together come back in their order */
+	for (int i = 0; i < nissued; i++)
+	{
+		int			place = (issued_hint + i) % nissued;
+
+		if (issued[place] == at)
+		{
+			issued_hint = place;
+			return true;
+		}
+	}
+	return false;
+}
 
 /*
  * llm_audit.now() -> timestamptz
@@ -41,11 +99,7 @@ llm_audit_now(PG_FUNCTION_ARGS)
 
 	if (closed > now)
 		now = closed;
-	if (!issued || now < issued_first)
-		issued_first = now;
-	if (!issued || now > issued_last)
-		issued_last = now;
-	issued = true;
+	IssuedAdd(now);
 	PG_RETURN_TIMESTAMPTZ(now);
 }
 
@@ -55,7 +109,7 @@ LedgerTimeIssued(TimestampTz recorded_at)
 	TimestampTz now;
 	TimestampTz closed;
 
-	if (!issued || recorded_at < issued_first || recorded_at > issued_last)
+	if (!IssuedHas(recorded_at))
 		return false;
 	now = GetCurrentTimestamp();
 	closed = NewestClosedEnd();
@@ -68,7 +122,11 @@ LedgerTimeIssued(TimestampTz recorded_at)
 void
 LedgerTimeReset(void)
 {
-	issued = false;
+	if (issued != first_issued)
+		pfree(issued);
+	issued = first_issued;
+	issued_room = FIRST_ISSUED;
+	nissued = issued_next = issued_hint = 0;
 }
 
 /*

@@ -134,7 +134,18 @@ SELECT llm_audit.now() AS issued \gset
 INSERT INTO entry (a, recorded_at) VALUES (11, :'issued');
 SELECT try(format('INSERT INTO entry (a, recorded_at) VALUES (12, %L)',
 	:'issued'::timestamptz - interval '1 microsecond'));
+SELECT pg_sleep(0.01);
+SELECT llm_audit.now() AS later \gset
+SELECT try(format('INSERT INTO entry (a, recorded_at) VALUES (13, %L)',
+	:'later'::timestamptz - interval '1 millisecond'));
+INSERT INTO entry (a, recorded_at) VALUES (14, :'later'), (14, :'issued');
 COMMIT;
+-- Many that are taken before the first row is inserted come back in any order.
+BEGIN;
+INSERT INTO entry (a, recorded_at)
+	SELECT * FROM (SELECT 15 - i % 2, llm_audit.now() FROM generate_series(1, 1000) AS i OFFSET 0) AS taken
+	ORDER BY 1, 2 DESC;
+ROLLBACK;
 INSERT INTO entry (a, recorded_at) VALUES (12, :'issued');
 SELECT count(*) FROM entry WHERE a IN (11, 12);
 
