@@ -217,9 +217,8 @@ static char *
 SafeMessage(const ErrorData *error)
 {
 	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
-	bool		ours = error->filename &&
-	(strcmp(error->filename, "trigger.c") == 0 ||
-	 strcmp(error->filename, "validate.c") == 0);
+	bool		ours = error->domain != NULL &&
+	strcmp(error->domain, TEXTDOMAIN) == 0;
 
 	if (error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION && error->column_name)
 		return psprintf("column \"%s\" needs a value", error->column_name);
