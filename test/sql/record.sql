@@ -62,6 +62,8 @@ SELECT llm_audit.record_call('{"request_id":"x"}', '{"environment":"test"}');
 SELECT llm_audit.record_call('{"environment":"secret"}', :'defaults');
 SELECT llm_audit.record_call('{"input_tokens":"secret"}', :'defaults');
 SELECT llm_audit.record_call('{"input_tokens":1.5}', :'defaults');
+SELECT llm_audit.record_call('{"tokens":["secret"]}', :'defaults');
+SELECT llm_audit.record_call('{"service_name":"card 4403123412344298"}', :'defaults');
 SELECT llm_audit.record_call('{"attempt":70000}', :'defaults');
 SELECT llm_audit.record_call('{"cost":1e11,"currency":"USD"}', :'defaults');
 SELECT llm_audit.record_call('{"cost":"NaN","currency":"USD"}', :'defaults');
