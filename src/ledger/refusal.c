@@ -49,15 +49,15 @@ static const struct
 {
 	[GUARD_UPDATE] = {
 		"update",
-		"Record a correction as a new row. A ledger goes away as a whole only, through llm_audit.drop_ledger() or llm_audit.uninstall()."
+		"Record a correction as a new row. Values of erasable columns go through llm_audit.erase_subject() and by their periods, a ledger as a whole through llm_audit.drop_ledger() or llm_audit.uninstall()."
 	},
 	[GUARD_DELETE] = {
 		"delete from",
-		"A ledger goes away as a whole only, through llm_audit.drop_ledger() or llm_audit.uninstall()."
+		"Rows that have expired go through llm_audit.purge(), a ledger as a whole through llm_audit.drop_ledger() or llm_audit.uninstall()."
 	},
 	[GUARD_TRUNCATE] = {
 		"truncate",
-		"A ledger goes away as a whole only, through llm_audit.drop_ledger() or llm_audit.uninstall()."
+		"Rows that have expired go through llm_audit.purge(), a ledger as a whole through llm_audit.drop_ledger() or llm_audit.uninstall()."
 	},
 	[GUARD_MERGE] = {
 		"merge into",

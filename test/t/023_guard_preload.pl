@@ -63,6 +63,16 @@ refused($_)
 	'SET session_replication_role = replica; DELETE FROM plain',
 	'SET session_replication_role = replica; TRUNCATE plain');
 
+# The HINT names every door.
+for my $try ([ 'UPDATE plain SET note = NULL', qr/erase_subject\(\).*drop_ledger\(\)/ ],
+	[ 'DELETE FROM plain', qr/purge\(\).*drop_ledger\(\)/ ],
+	[ 'TRUNCATE plain', qr/purge\(\).*drop_ledger\(\)/ ])
+{
+	my ($statement, $doors) = @$try;
+	my ($status, $stdout, $stderr) = $node->psql('audit', $statement);
+	like($stderr, qr/HINT: .*$doors/, "$statement: the doors that there are");
+}
+
 # Match tokens of rows that may be dropped wait for the end of a statement that
 # nobody watched from its beginning.
 my $columns = call_columns();
