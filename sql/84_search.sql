@@ -304,6 +304,90 @@ COMMENT ON FUNCTION llm_audit.search_content(text, uuid, int) IS
 	'fragments among those that a live disclosure of the caller covers whose text has the words, best first, at most max_rows; the text is the masked one, encrypted text has no words';
 REVOKE EXECUTE ON FUNCTION llm_audit.search_content(text, uuid, int) FROM PUBLIC;
 
+CREATE TYPE llm_audit.billing_step AS (
+	step text,
+	id uuid,
+	refers_to uuid,
+	recorded_at timestamptz,
+	occurred_at timestamptz,
+	environment text,
+	organization_id text,
+	what text,
+	quantity numeric,
+	amount numeric,
+	currency text,
+	actor_id text,
+	reason text,
+	chain_lane int4,
+	chain_seq int8,
+	row_hash bytea
+);
+COMMENT ON TYPE llm_audit.billing_step IS
+	'a row of billing_trail(): step says which ledger it is of, id and row_hash which row; refers_to is the row of the step before, or the settlement that it corrects';
+
+CREATE FUNCTION llm_audit.billing_trail(request_id text)
+	RETURNS SETOF llm_audit.billing_step
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	wanted text[] := llm_audit.known_as(billing_trail.request_id, 'request_id');
+	usages uuid[];
+	settlements uuid[];
+	approvals uuid[];
+BEGIN
+	IF billing_trail.request_id IS NULL THEN
+		RAISE EXCEPTION 'request_id must not be null'
+			USING ERRCODE = 'null_value_not_allowed';
+	END IF;
+	usages := ARRAY(SELECT u.id FROM llm_audit.auditor_usage u WHERE u.request_id = ANY (wanted));
+	-- what corrects a settlement need not name the request again
+	WITH RECURSIVE money AS (
+		SELECT s.id, s.approving_event_id FROM llm_audit.auditor_settlements s
+			WHERE s.original_request_id = ANY (wanted) OR s.usage_event_id = ANY (usages)
+		UNION
+		SELECT s.id, s.approving_event_id FROM llm_audit.auditor_settlements s
+			JOIN money m ON s.corrects_id = m.id)
+	SELECT array_agg(m.id), array_agg(m.approving_event_id) INTO settlements, approvals
+		FROM money m;
+
+	RETURN QUERY
+		SELECT 'call', c.id, NULL::uuid, c.recorded_at, c.occurred_at, c.environment,
+				c.organization_id, c.operation_name || ' ' || c.status, NULL::numeric, c.cost::numeric,
+				c.currency::text, NULL::text, NULL::text, c.chain_lane, c.chain_seq, c.row_hash
+			FROM llm_audit.auditor_calls c WHERE c.request_id = ANY (wanted)
+			ORDER BY c.occurred_at, c.attempt;
+	RETURN QUERY
+		SELECT 'usage', u.id, u.call_id, u.recorded_at, u.occurred_at, u.environment,
+				u.organization_id, u.unit, u.quantity::numeric, u.cost::numeric, u.currency::text,
+				NULL::text, NULL::text, u.chain_lane, u.chain_seq, u.row_hash
+			FROM llm_audit.auditor_usage u WHERE u.id = ANY (usages)
+			ORDER BY u.occurred_at, u.unit;
+	RETURN QUERY
+		SELECT 'settlement', s.id, coalesce(s.corrects_id, s.usage_event_id), s.recorded_at,
+				s.occurred_at, s.environment, s.organization_id, s.kind, NULL::numeric,
+				s.amount::numeric, s.currency::text, NULL::text, s.reason, s.chain_lane,
+				s.chain_seq, s.row_hash
+			FROM llm_audit.auditor_settlements s WHERE s.id = ANY (settlements)
+			ORDER BY s.recorded_at;
+	RETURN QUERY
+		SELECT 'admin_event', e.id, (SELECT s.id FROM llm_audit.auditor_settlements s
+					WHERE s.id = ANY (settlements) AND s.approving_event_id = e.id LIMIT 1),
+				e.recorded_at, e.occurred_at, e.environment, e.organization_id, e.action,
+				NULL::numeric, NULL::numeric, NULL::text, e.actor_id, e.reason, e.chain_lane,
+				e.chain_seq, e.row_hash
+			FROM llm_audit.auditor_admin_events e
+			WHERE e.request_id = ANY (wanted) OR e.id = ANY (approvals)
+				OR e.settlement_id = ANY (settlements)
+			ORDER BY e.occurred_at;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.billing_trail(text) IS
+	'from a request to its money: calls, usage, settlements with what corrects them, and the admin events that approved them or name them, each with its place in the chain and its hash; in the caller''s scope, needs llm_audit.reason, recorded in the access log';
+REVOKE EXECUTE ON FUNCTION llm_audit.billing_trail(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.billing_trail(text) TO llm_audit_auditor;
+
 DO $$
 DECLARE
 	f text;

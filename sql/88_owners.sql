@@ -11,7 +11,7 @@ BEGIN
 		'select_calls(llm_audit.call_filter)', 'select_calls_between(llm_audit.call_filter)',
 		'disclosed_text(regclass, uuid, uuid, bytea)',
 		'find_calls(text, timestamptz, timestamptz, text, text, text, interval, int)',
-		'search_content(text, uuid, int)',
+		'search_content(text, uuid, int)', 'billing_trail(text)',
 		'measure_disclosure(llm_audit.call_filter)',
 		'fragment_ids(text)', 'places_of_request(text)', 'last_uses()', 'approval_events()',
 		'gap_report(timestamptz, timestamptz)', 'masking_report(timestamptz, timestamptz)']

@@ -260,6 +260,39 @@ SELECT public.write('bank-b', 'test') AS no_scope_is_no_limit;
 RESET SESSION AUTHORIZATION;
 \set ON_ERROR_STOP 1
 
+-- ---------------- from a request to its money ----------------
+WITH approved AS (SELECT llm_audit.uuid7() AS event, llm_audit.uuid7() AS charge)
+	SELECT llm_audit.record_admin_event(jsonb_build_object('id', event, 'organization_id', 'bank-a',
+			'environment', 'prod', 'action', 'refund.issued', 'occurred_at', now(), 'actor_id', 'root',
+			'actor_type', 'human', 'target_type', 'settlement', 'reason', 'a complaint', 'outcome', 'success')::text) IS NOT NULL AS event,
+		llm_audit.record_settlement(jsonb_build_object('id', charge, 'organization_id', 'bank-a',
+			'environment', 'prod', 'kind', 'charge', 'original_request_id', 'bank-a-prod',
+			'amount', 2, 'currency', 'USD')::text) IS NOT NULL AS charge,
+		llm_audit.record_settlement(jsonb_build_object('organization_id', 'bank-a',
+			'environment', 'prod', 'kind', 'refund', 'corrects_id', charge, 'approving_event_id', event,
+			'amount', -2, 'currency', 'USD')::text) IS NOT NULL AS refund
+	FROM approved;
+CREATE FUNCTION public.trail(login name, request text, why text DEFAULT 'test') RETURNS SETOF text
+LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM set_config('llm_audit.reason', why, true);
+	EXECUTE format('SET LOCAL SESSION AUTHORIZATION %I', login);
+	RETURN QUERY SELECT format('%s %s %s %s %s %s', t.step, t.what, t.amount, t.currency,
+			t.refers_to IS NOT NULL, octet_length(t.row_hash))
+		FROM llm_audit.billing_trail(request) t;
+	RESET SESSION AUTHORIZATION;
+END
+$$;
+SELECT * FROM public.trail('la_auditor_a', 'bank-a-prod');
+SELECT count(*) AS of_another_bank FROM public.trail('la_auditor_a', 'bank-b-prod');
+SELECT count(*) AS of_another_environment FROM public.trail('la_auditor_a', 'bank-a-test');
+SELECT count(*) > 0 AS of_every_bank FROM public.trail('la_auditor_all', 'bank-b-test');
+\set ON_ERROR_STOP 0
+SELECT * FROM public.trail('la_auditor_a', 'bank-a-prod', '');
+SELECT * FROM public.trail('la_oncall_a', 'bank-a-prod');
+SELECT * FROM public.trail('la_auditor_a', NULL);
+\set ON_ERROR_STOP 1
+
 -- ---------------- catalogs ----------------
 SELECT count(*) AS ledgers, bool_and(relrowsecurity AND relforcerowsecurity) AS forced
 	FROM pg_class c JOIN llm_audit.ledger l ON l.builtin AND c.oid = ('llm_audit.' || l.relation_name)::regclass;
