@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = make_node('dump', 'llm_audit.databases' => 'audit, restored_custom,'
-	  . ' restored_custom_with_jobs, restored_directory_with_jobs, restored_plain, data_only');
+	  . ' restored_custom_with_jobs, restored_directory_with_jobs, restored_plain, restored, target');
 $node->start;
 make_database($node, 'audit');
 my $dir = PostgreSQL::Test::Utils::tempdir();
@@ -35,6 +35,16 @@ $node->safe_psql(
 	});
 $node->safe_psql('audit', insert_calls(500, 'prod'));
 $node->safe_psql('audit', insert_calls(300, 'canary', 'canary'));
+
+# What a restore must not lose: holds, policies, scopes, recording of text.
+$node->safe_psql(
+	'audit', q{
+	CREATE ROLE reader_of_dump LOGIN IN ROLE llm_audit_oncall;
+	SELECT llm_audit.set_scope('reader_of_dump', '{bank}', '{prod}');
+	SELECT llm_audit.place_hold('CASE-1', 'court', '{"request_ids": ["prod-1"]}');
+	SELECT llm_audit.set_retention('llm_audit.llm_call', 'prod', NULL, '4 years');
+	SELECT llm_audit.set_content_recording('prod', '*', true, 'test');
+	});
 
 my @tables = qw(llm_audit.llm_call llm_audit.admin_event plain kinds);
 
@@ -106,50 +116,64 @@ $node->command_ok(
 is(state_of('restored_plain'), $before, 'plain: same rows, hashes and identity');
 check_verify($node, 'restored_plain', 'plain');
 
-# Data only: the schema first, then the registry, then the ledgers, which are
-# accepted as they are in restore mode and refused without.
-$node->safe_psql('postgres', 'CREATE DATABASE data_only');
-$node->command_ok([ 'pg_dump', @connect, '-Fc', '-f', "$dir/all", 'audit' ], 'dump for data only');
-$node->command_ok(
-	[ 'pg_restore', @connect, '--exit-on-error', '--section=pre-data', '--section=post-data',
-		'--schema-only', '-d', 'data_only', "$dir/all" ],
-	'the schema of all');
-my @registry = map { ('-t', $_) }
-  qw(environment ledger ledger_environment ledger_column ledger_segment
-  action_type content_recording call_source retention_policy legal_hold field_policy
-  original_recipient mask_rule dictionary dictionary_term);
-$node->command_ok(
-	[ 'pg_restore', @connect, '--exit-on-error', '--data-only', '-n', 'llm_audit', @registry,
-		'-d', 'data_only', "$dir/all" ],
-	'the registry first');
-my $rows = $node->safe_psql('audit', 'SELECT count(*) FROM plain');
-$node->command_fails_like(
-	[ 'pg_restore', @connect, '--exit-on-error', '--data-only', '-t', 'plain', '-d', 'data_only', "$dir/all" ],
-	qr/llm_audit\.restore/,
-	'data only without restore mode: refused, with a hint');
-# not by reading it: the record of that would take the place of a restored one
-is($node->safe_psql('data_only', "SELECT pg_relation_size('plain')"), '0', 'and nothing stored');
+# The document's own commands: a dump, a restore, and data only: the schema
+# first, then the extension's own tables, then the rows, which are accepted as
+# they are in restore mode and refused without.
+my ($chapter) = slurp_file("$FindBin::Bin/../../docs/dba.md") =~ /^## Backup, dump and restore\n(.*?)^## /ms;
+my ($whole, $data_only) = $chapter =~ /^```sh\n(.*?)^```$/msg;
+like($data_only, qr/--data-only/, 'the document says how');
 
-# What is not the registry's, by the archive's own list.
-my ($list) = run_command([ 'pg_restore', '-l', "$dir/all" ]);
-my $registry = join '|', grep { $_ ne '-t' } @registry;
-append_to_file("$dir/list",
-	join "\n", grep { / TABLE DATA / && !/ llm_audit (?:$registry) / } split /\n/, $list);
+# run_shell(COMMANDS): with the server's own programs, in a directory of ours.
+sub run_shell
 {
-	local $ENV{PGOPTIONS} = '-c llm_audit.restore=on';
-	$node->command_ok(
-		[ 'pg_restore', @connect, '--exit-on-error', '--data-only', '-L', "$dir/list",
-			'-d', 'data_only', "$dir/all" ],
-		'data only in restore mode');
+	my ($commands) = @_;
+	local $ENV{PGHOST} = $node->host;
+	local $ENV{PGPORT} = $node->port;
+	local $ENV{PGOPTIONS};
+	delete $ENV{PGOPTIONS};
+	my $output;
+	my $done = IPC::Run::run([ 'sh', '-ec', "cd '$dir'\n$commands" ], '>&', \$output);
+	return ($done, $output);
 }
-is($node->safe_psql('data_only', 'SELECT count(*) FROM plain'), $rows, 'every row is there');
-is(chain_faults($node, 'data_only', 'plain'), '0', 'with its place in the chain');
-is(state_of('data_only'), $before, 'data only: same rows, hashes and identity');
-check_verify($node, 'data_only', 'data only');
+my ($done, $output) = run_shell($whole);
+ok($done, 'the commands to dump and restore') or diag($output);
+is(state_of('restored'), $before, 'restored: same rows, hashes and identity');
+
+my ($refused) = run_shell($data_only =~ s/^export PGOPTIONS.*\n//mr =~ s/\btarget\b/careless/gr);
+ok(!$refused, 'data only without restore mode: refused');
+# not by reading it: the record of that would take the place of a restored one
+is($node->safe_psql('careless', "SELECT pg_relation_size('plain')"), '0', 'and nothing stored');
+
+($done, $output) = run_shell($data_only);
+ok($done, 'the commands for data only') or diag($output);
+is( $node->safe_psql('target', 'SELECT count(*) FROM plain'),
+	$node->safe_psql('audit', 'SELECT count(*) FROM plain'), 'every row is there');
+is(chain_faults($node, 'target', 'plain'), '0', 'with its place in the chain');
+is(state_of('target'), $before, 'data only: same rows, hashes and identity');
+
+# own_tables(DATABASE): what is in each of the extension's own tables.
+sub own_tables
+{
+	my ($database) = @_;
+	my $state = '';
+	for my $table (split /\n/, $node->safe_psql($database, q{
+		SELECT c.relname FROM pg_extension e JOIN pg_class c ON c.oid = ANY (e.extconfig)
+		 WHERE e.extname = 'llm_audit' AND c.relkind = 'r' ORDER BY 1}))
+	{
+		$state .= "$table " . $node->safe_psql($database,
+			"SELECT count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM llm_audit.$table AS t") . "\n";
+	}
+	return $state;
+}
+my $own = own_tables('audit');
+like($own, qr/^legal_hold [1-9].*^retention_policy [1-9].*^role_scope [1-9]/ms, 'there are holds, policies and scopes');
+is(own_tables('restored'), $own, 'restored: holds, policies, scopes and the rest');
+is(own_tables('target'), $own, 'data only: holds, policies, scopes and the rest');
+check_verify($node, 'target', 'data only');
 
 # A row whose hash is wrong is refused in restore mode.
 my ($status, $out, $err) = $node->psql(
-	'data_only', q{
+	'target', q{
 	SET llm_audit.restore = on;
 	CREATE TEMP TABLE forged AS SELECT * FROM plain ORDER BY chain_lane, chain_seq DESC LIMIT 1;
 	UPDATE forged SET chain_seq = chain_seq + 1, id = llm_audit.uuid7();

@@ -13,15 +13,13 @@ my $publisher = make_node('publisher', wal_level => 'logical');
 $publisher->append_conf('postgresql.conf', "wal_level = logical\n");
 $publisher->start;
 make_database($publisher, 'audit');
+$publisher->safe_psql('audit', q{SELECT llm_audit.place_hold('CASE-1', 'court', '{"request_ids": ["before-1"]}')});
 $publisher->safe_psql('audit',
 	insert_calls(50, 'before') . "; INSERT INTO plain SELECT i, 'before' FROM generate_series(1, 50) AS i");
 
-my @registry = map { "llm_audit.$_" }
-  qw(environment ledger ledger_environment ledger_column ledger_segment
-  action_type content_recording call_source retention_policy legal_hold field_policy
-  original_recipient mask_rule dictionary dictionary_term);
-$publisher->safe_psql('audit',
-	'CREATE PUBLICATION registry FOR TABLE ' . join(', ', @registry));
+# The statement of the document, as it stands there.
+my ($publish) = slurp_file("$FindBin::Bin/../../docs/dba.md") =~ /^(CREATE PUBLICATION registry .*?;)$/ms;
+$publisher->safe_psql('audit', $publish);
 $publisher->safe_psql('audit',
 	'CREATE PUBLICATION ledgers FOR TABLE llm_audit.llm_call,'
 	  . ' llm_audit.admin_event, llm_audit.segment_event, plain'
@@ -64,6 +62,12 @@ sub same_rows
 }
 
 same_rows('initial copy');
+for my $table (qw(retention_policy legal_hold field_policy action_type))
+{
+	my $digest = "SELECT count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM llm_audit.$table AS t";
+	is($subscriber->safe_psql('audit', $digest), $publisher->safe_psql('audit', $digest),
+		"$table is the same");
+}
 
 $publisher->safe_psql('audit',
 	insert_calls(100, 'after') . "; INSERT INTO plain SELECT i, 'after' FROM generate_series(1, 100) AS i");
