@@ -62,6 +62,14 @@ ROLLBACK TO s;
 SELECT * FROM llm_audit.verify();
 COMMIT;
 
+-- It holds no lock on what it has read: nobody waits for its transaction.
+BEGIN;
+SELECT count(*) FROM llm_audit.verify();
+SELECT relation::regclass, mode FROM pg_locks
+	WHERE pid = pg_backend_pid() AND locktype = 'relation'
+	AND relation NOT IN (SELECT oid FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace);
+ROLLBACK;
+
 -- A ledger to do harm to, and a way to do it: change() switches the triggers
 -- off behind the server's back, does something, tells what verify finds and
 -- takes it all back.
@@ -396,6 +404,36 @@ SELECT * FROM modes();
 ROLLBACK;
 SELECT * FROM modes();
 SELECT * FROM llm_audit.verify('entry', segment => 2);
+
+-- A row that is altered to be of another time keeps its place: it is found by
+-- who looks at the times that it was of, be they in the middle of the lane, its
+-- beginning, its end or all of it; rows far outside of the times are not.
+CREATE FUNCTION moved(seqs int[], by interval, from_seq int, to_seq int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	since timestamptz := (SELECT recorded_at FROM entry WHERE chain_seq = from_seq);
+	until timestamptz := (SELECT recorded_at + interval '1 us' FROM entry WHERE chain_seq = to_seq);
+	found text;
+BEGIN
+	BEGIN
+		CALL triggers_off('entry');
+		UPDATE entry SET recorded_at = recorded_at + by, b = 'forged' WHERE chain_seq = ANY (seqs);
+		CALL triggers_on('entry');
+		found := (SELECT string_agg(v.seq || ' ' || v.finding, ', ' ORDER BY v.seq)
+			FROM llm_audit.verify('entry', since => since, until => until) v);
+		RAISE EXCEPTION 'undo' USING ERRCODE = 'ZZ999';
+	EXCEPTION WHEN SQLSTATE 'ZZ999' THEN
+		NULL;
+	END;
+	RETURN found;
+END
+$$;
+SELECT by, moved('{5}', by, 4, 6) AS "5 of 4-6", moved('{5}', by, 5, 5) AS "5 of 5",
+	moved('{4,5,6,7}', by, 3, 8) AS "4-7 of 3-8", moved('{1}', by, 1, 3) AS "1 of 1-3",
+	moved('{10}', by, 8, 10) AS "10 of 8-10"
+	FROM unnest('{-3 days,3 days}'::interval[]) AS by;
+SELECT by, cardinality(string_to_array(moved('{1,2,3,4,5,6,7,8,9,10}', by, 1, 10), ',')) > 0 AS "1-10 of 1-10",
+	moved('{2}', by, 6, 7) AS "2 of 6-7", moved('{9}', by, 4, 5) AS "9 of 4-5"
+	FROM unnest('{-3 days,3 days}'::interval[]) AS by;
 
 -- A ledger with a segment that can be closed: made by hand, because setup()
 -- and create_ledger() only make segments that have not ended.

@@ -175,6 +175,45 @@ SELECT * FROM llm_audit.verify();
 -- text that is not valid UTF-8 does not come in
 INSERT INTO every_type (a_text) VALUES (E'\xff');
 
+-- Golden vectors: a row of every type with the hash that it got once, under
+-- PostgreSQL 15.  The registry is given the ledger's identity, as a restored or
+-- replicated one is, and restore mode takes a row only if its hash is right:
+-- whatever the version or architecture, the bytes that are hashed are the same.
+CREATE TABLE golden (t text, v varchar(20), c char(6), j json, jb jsonb, b boolean, i2 smallint, i4 int,
+	i8 bigint, n numeric, f4 real, f8 double precision, u uuid, y bytea, d date, tm time, ts timestamp,
+	tz timestamptz, iv interval, ip inet, net cidr, a text[], m int[], nothing text, secret text, hidden numeric);
+INSERT INTO llm_audit.ledger (ledger_id, schema_name, relation_name, role, builtin, partitioned, segment_width)
+	VALUES ('344eff79-ce33-4470-8b1b-9eece824bbcd', 'public', 'golden', 'plain', false, false, '1 month');
+INSERT INTO llm_audit.ledger_column (ledger_id, column_number, column_name, type_oid, erasable)
+	SELECT '344eff79-ce33-4470-8b1b-9eece824bbcd'::uuid, a.attnum, a.attname, a.atttypid, a.attname IN ('secret', 'hidden')
+	FROM pg_attribute a WHERE a.attrelid = 'golden'::regclass AND a.attnum > 0
+	UNION ALL
+	SELECT '344eff79-ce33-4470-8b1b-9eece824bbcd'::uuid, 26 + x.n, x.name, x.type::oid, false
+	FROM (VALUES (1, 'id', 'uuid'::regtype), (2, 'recorded_at', 'timestamptz'), (3, 'recorded_by', 'text'),
+		(4, 'retain_until', 'timestamptz')) AS x (n, name, type);
+INSERT INTO llm_audit.ledger_segment (ledger_id, segment, schema_name, relation_name, environment, lower, upper, is_default)
+	VALUES ('344eff79-ce33-4470-8b1b-9eece824bbcd', 1, 'public', 'golden', '', '-infinity', 'infinity', true);
+SELECT object, action FROM llm_audit.setup();
+BEGIN;
+SET LOCAL llm_audit.restore = on;
+SET LOCAL intervalstyle = postgres;
+SET LOCAL datestyle = ISO;
+SET LOCAL standard_conforming_strings = on;
+INSERT INTO public.golden (t, v, c, j, jb, b, i2, i4, i8, n, f4, f8, u, y, d, tm, ts, tz, iv, ip, net, a, m, nothing, secret, hidden, id, recorded_at, recorded_by, retain_until, chain_lane, chain_seq, prev_hash, row_hash, salt, erased)
+	VALUES ('Schlüssel ключ 🔑', 'v', 'ab    ', '{"b": 1,  "a": [2]}', '{"a": [null, true], "b": 1.50}', true, -2, 2147483647, -9223372036854775808, -12345678901234567890.1234500, 'NaN', '-0', '00000000-0000-4000-8000-000000000001', '\x00ff', 'infinity', '23:59:59.999999', '0044-03-15 00:00:00 BC', '2025-12-31 18:30:00.000001+00', '1 mon -2 days +00:00:03.5', '10.0.0.0/8', '2001:db8::/32', '[2:3]={a,NULL}', '{{1,2},{3,NULL}}', NULL, '<REDACTED>', 42.0, '01a2048c-0f0b-77a9-bdd7-5dcd7c7c1c2f', '2026-11-22 18:36:57.483481+00', 'postgres', NULL, 0, 1, '\xdf6651e0e1c32bad510567dbdb644e25abdcd752eb899576f6d4e9bf2fbc7170', '\x01808db1a75bb87900107cd9787f796da25a866a0efca0bda20319c8bb99d2e5', '\x0019057cd3f78602fa6ea1f8549d1e4c9da3001a6ea0540a0ad766f97d36aaf71ea7556b', NULL);
+COMMIT;
+SELECT row_hash, sha256(llm_audit.row_preimage('golden', id)) = row_hash AS rehashed FROM golden;
+SELECT * FROM pg_temp.lar1_check('golden');
+SELECT finding, detail FROM llm_audit.verify('golden', id => '01a2048c-0f0b-77a9-bdd7-5dcd7c7c1c2f');
+-- one bit of it, and it is refused
+BEGIN;
+SET LOCAL llm_audit.restore = on;
+CREATE TEMP TABLE other AS SELECT * FROM golden;
+UPDATE other SET i4 = i4 - 1, id = llm_audit.uuid7();
+INSERT INTO golden SELECT * FROM other;
+ROLLBACK;
+SELECT llm_audit.drop_ledger('golden', 'the test is over');
+
 -- a dropped ledger leaves nothing to complain about
 DROP VIEW recomputed;
 SELECT llm_audit.drop_ledger('every_type', 'the test is over');
