@@ -204,7 +204,8 @@ INSERT INTO public.golden (t, v, c, j, jb, b, i2, i4, i8, n, f4, f8, u, y, d, tm
 COMMIT;
 SELECT row_hash, sha256(llm_audit.row_preimage('golden', id)) = row_hash AS rehashed FROM golden;
 SELECT * FROM pg_temp.lar1_check('golden');
-SELECT finding, detail FROM llm_audit.verify('golden', id => '01a2048c-0f0b-77a9-bdd7-5dcd7c7c1c2f');
+-- but for the segment, of which no event tells
+SELECT finding, detail FROM llm_audit.verify('golden', id => '01a2048c-0f0b-77a9-bdd7-5dcd7c7c1c2f') WHERE finding <> 'catalog_drift';
 -- one bit of it, and it is refused
 BEGIN;
 SET LOCAL llm_audit.restore = on;
