@@ -130,7 +130,7 @@ my %elsewhere = (
 	qr/^CREATE EXTENSION/ => 'README.md',
 	qr/cron\.schedule/ => '061_maintenance_run.pl has pg_cron',
 	qr/CREATE PUBLICATION/ => '005_logical.pl');
-$node->safe_psql('audit', 'CREATE ROLE auditor; CREATE ROLE new_owner');
+$node->safe_psql('audit', 'CREATE ROLE auditor; CREATE ROLE new_owner; SELECT llm_audit.init_key_directory()');
 $ran = 0;
 BLOCK: for my $block (blocks('docs/dba.md', 'sql'))
 {
