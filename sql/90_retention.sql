@@ -169,7 +169,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT NOT EXISTS (SELECT FROM unnest(doors) AS d WHERE strpos(stack, 'llm_audit.' || d || '(') > 0)
 		AND NOT EXISTS (SELECT FROM pg_stat_get_activity(pg_backend_pid()) AS a
-			WHERE a.backend_type = 'logical replication worker')
+			WHERE a.backend_type LIKE 'logical replication%')
 		AND EXISTS (SELECT FROM pg_trigger t
 			WHERE t.tgrelid = to_regclass('llm_audit.admin_event') AND t.tgname = 'llm_audit_insert')
 $$;

@@ -394,5 +394,31 @@ SELECT * FROM pg_temp.try('segment_event',
 	'{"lanes": [0, 1], "first_seqs": [1]}',
 	'{"lanes": [0], "first_seqs": [1], "last_seqs": [2], "last_hashes": ["\\x00"]}');
 
+-- Configuration that is changed by hand is an event; what a function of
+-- llm_audit changes it records itself, once.
+CREATE TEMP TABLE earlier AS SELECT id FROM llm_audit.admin_event;
+UPDATE llm_audit.action_type SET high_risk = false WHERE action = 'quota.raised';
+UPDATE llm_audit.action_type SET high_risk = false WHERE action = 'quota.raised';
+INSERT INTO llm_audit.content_recording VALUES ('*', 'by_hand', true);
+DELETE FROM llm_audit.call_source;
+INSERT INTO llm_audit.call_source (source_id) VALUES ('by_hand');
+UPDATE llm_audit.ledger_column SET erasable = true WHERE column_name = 'unit';
+UPDATE llm_audit.ledger SET segment_width = '2 months' WHERE relation_name = 'settlement';
+INSERT INTO llm_audit.environment VALUES ('by_hand');
+DELETE FROM llm_audit.environment WHERE name = 'by_hand';
+DELETE FROM llm_audit.sensitive_relation WHERE relation_name = 'segment_event';
+INSERT INTO llm_audit.role_scope (role_name, organizations, environments, services) VALUES ('nobody', '{*}', '{*}', '{*}');
+BEGIN;
+SET LOCAL llm_audit.restore = on;
+INSERT INTO llm_audit.content_recording VALUES ('*', 'restored', true);
+COMMIT;
+SELECT llm_audit.set_content_recording('*', 'by_function', true, 'to see');
+SELECT llm_audit.set_action_type('coffee.made', 'billing', true, 'coffee was made', 'to see');
+SELECT llm_audit.set_action_type('coffee.made', 'billing', true, 'coffee was made', ' ');
+SELECT llm_audit.set_action_type('coffee.made', 'kitchen', true, 'coffee was made', 'to see');
+SELECT action, target_type, coalesce("after" ->> 'operation', 'function') AS operation, high_risk, count(*)
+	FROM llm_audit.admin_event WHERE id NOT IN (SELECT id FROM earlier) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3;
+SELECT * FROM llm_audit.verify() WHERE finding <> 'catalog_drift';
+
 \c :origin
 DROP DATABASE schema_test WITH (FORCE);

@@ -111,7 +111,7 @@ is( $node->safe_psql(
 	SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
 	WHERE p.pronamespace = 'llm_audit'::regnamespace AND p.prosecdef AND r.rolsuper
 		AND p.proname NOT LIKE 'readiness%'
-		AND p.proname NOT IN ('on_ddl_end', 'register_columns', 'set_field_policy',
+		AND p.proname NOT IN ('on_ddl_end', 'register_columns', 'set_field_policy', 'set_action_type', 'record_configuration',
 			'add_mask_rule', 'drop_mask_rule', 'create_dictionary', 'drop_dictionary',
 			'add_dictionary_terms', 'remove_dictionary_terms',
 			'erase_subject', 'subject_report', 'erasure_report', 'cost_report',
