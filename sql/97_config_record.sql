@@ -49,6 +49,7 @@ DECLARE
 BEGIN
 	GET DIAGNOSTICS stack = PG_CONTEXT;
 	IF before IS DISTINCT FROM after AND NOT llm_audit.setting('restore')::boolean
+		AND (TG_OP <> 'INSERT' OR NOT llm_audit.nothing_happened())
 		AND llm_audit.changed_by_hand(stack, TG_ARGV[1:])
 	THEN
 		PERFORM llm_audit.record_own_event(TG_ARGV[0], TG_TABLE_NAME, NULL,
