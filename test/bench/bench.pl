@@ -254,8 +254,9 @@ sub median
 # Transactions per second of a pgbench run.
 sub pgbench
 {
-	my ($script, $clients, $mode) = @_;
-	my $out = `pgbench -n -h $work -p 5432 -c $clients -j 2 -M $mode -T $seconds -f $script bench 2>&1`;
+	my ($script, $clients, $mode, $time) = @_;
+	$time //= $seconds;
+	my $out = `pgbench -n -h $work -p 5432 -c $clients -j 2 -M $mode -T $time -f $script bench 2>&1`;
 	my ($tps) = $out =~ /^tps = ([\d.]+)/m;
 	die "pgbench failed:\n$out" if $? || !$tps || $out =~ /aborted/;
 	return $tps;
@@ -467,36 +468,52 @@ sub batch_literals
 		sql("SELECT string_agg('(' || $literals || ')', ', ') FROM $table WHERE recorded_at > '$since'"));
 }
 
-# record_calls with a hundred recorded calls, texts included, to plain inserts
-# of the rows that it makes.
+# A call as gateways send it: four fragments of a kilobyte, three tokens, and
+# what is billed.
+sub realistic_call
+{
+	my ($n) = @_;
+	my $body = substr('The client asks whether the card that was reissued in spring can be used abroad. ' x 20, 0, 1024);
+	my $content = join ', ', map {
+		sprintf '{"role": "%s", "body": "%s"}', $_ % 2 ? 'assistant' : 'user', $body
+	} 0 .. 3;
+	my $tokens = join ', ', map {
+		sprintf '{"token": "k1:%064x", "entity": "KZ_IIN"}', 3 * $n + $_
+	} 0 .. 2;
+	return qq({"request_id": "req-$n", "operation_name": "chat", "provider_name": "openai",)
+	  . qq( "request_model": "gpt-4o-mini", "response_model": "gpt-4o-mini-2026-01-05",)
+	  . qq( "route_id": "default", "route_version": "17", "prompt_id": "loan-advice", "prompt_version": "42",)
+	  . qq( "status": "ok", "input_tokens": 812, "output_tokens": 96, "cost": "0.0031", "currency": "USD",)
+	  . qq( "duration_ms": 934.5, "content": [$content], "tokens": [$tokens],)
+	  . qq( "usage": [{"unit": "input_token", "quantity": 812, "cost": "0.0031", "currency": "USD"}]});
+}
+
+# record_calls with a hundred calls, texts included, to plain inserts of the
+# rows that it makes.
 sub bench_record_calls
 {
-	open(my $data, '<', 'test/demo_data/calls.jsonl') or die "calls.jsonl: $!\n";
-	my @lines = grep { /demo_data\/(?:chat|message)"/ && !/"status":[45]/ } <$data>;
-	close($data);
-	my @documents = map { $lines[ $_ % @lines ] } 0 .. 99;
-	chomp @documents;
-	my $text = join "\n", @documents;
-	$text =~ s/'/''/g;
+	my $text = join ', ', map { realistic_call($_) } 1 .. 100;
 	my $defaults = '{"environment": "prod", "service_name": "gateway", "organization_id": "retail",'
 	  . ' "time_zone": "Asia/Almaty", "actor_id": "branch-assistant", "actor_type": "service",'
 	  . ' "occurred_at": "2026-01-05T15:00:00+05:00"}';
-	my $ours = "SELECT count(*) FROM llm_audit.record_calls('[" . join(', ', split /\n/, $text) . "]', '$defaults');";
+	my $ours = "SELECT count(*) FROM llm_audit.record_calls('[$text]', '$defaults');";
 
 	sql("SELECT llm_audit.set_content_recording('*', '*', true, 'benchmark')");
 	sql($ours);
 	my $since = sql('SELECT pg_sleep(0.1)') . sql('SELECT clock_timestamp()');
+	my %expected = (llm_call => 100, llm_content => 400, match_token => 300, usage_event => 100);
 	sql($ours);
 	my @theirs;
 	my $rows = '';
 	(my $defaults_of_twin = $fill) =~ s/'/''/g;
-	for my $ledger (qw(llm_call llm_content match_token))
+	for my $ledger (sort keys %expected)
 	{
+		my $count = sql("SELECT count(*) FROM llm_audit.$ledger WHERE recorded_at > '$since'");
+		die "$count rows of $ledger instead of $expected{$ledger}\n" if $count != $expected{$ledger};
 		my ($columns, $literals) = batch_literals("llm_audit.$ledger", $since);
-		next unless $columns;
 		sql("SELECT make_twin('llm_audit.$ledger', 'batch_$ledger', '$defaults_of_twin')");
 		push @theirs, "INSERT INTO batch_$ledger ($columns) VALUES $literals";
-		$rows .= " $ledger " . sql("SELECT count(*) FROM llm_audit.$ledger WHERE recorded_at > '$since'");
+		$rows .= " $ledger $count";
 	}
 	my ($ratio, $a, $b) = compare($ours, join("\\;\n", @theirs) . ";\n", 16, 'simple');
 	result('record_calls', $ratio, 0.60,
@@ -960,7 +977,10 @@ sub bench_archive
 
 	fill('llm_audit.llm_call', $rows);
 	my $leaf = sql('SELECT tableoid::regclass FROM llm_audit.llm_call LIMIT 1');
-	sql("UPDATE llm_audit.ledger_segment SET state = 'closed' WHERE format('%I.%I', schema_name, relation_name) = '$leaf'");
+	sql("SET llm_audit.seal_grace = 0;
+		UPDATE llm_audit.ledger_segment SET upper = clock_timestamp()
+			WHERE format('%I.%I', schema_name, relation_name) = '$leaf';
+		SELECT llm_audit.close_segment('$leaf');");
 	sql("CREATE TABLE copied (LIKE $leaf INCLUDING INDEXES)");
 	for my $round (1 .. 5)
 	{
@@ -975,7 +995,7 @@ sub bench_archive
 	}
 	result('archive_write', median(@write), 0.5, "$rows rows, speed beside COPY TO");
 	result('archive_load', median(@load), 0.5, "$rows rows, speed beside COPY FROM");
-	sql("DROP TABLE copied; UPDATE llm_audit.ledger_segment SET state = 'open' WHERE format('%I.%I', schema_name, relation_name) = '$leaf'");
+	sql('DROP TABLE copied');
 	return;
 }
 
@@ -994,6 +1014,21 @@ sub expired_segment
 	return $leaf;
 }
 
+# Writes a table's files and indexes out and has the kernel forget them: what
+# has expired was written long ago, and is in nobody's cache.
+sub forget_files
+{
+	my ($leaf) = @_;
+	my @paths = split /\n/, sql("SELECT pg_relation_filepath(c) FROM (SELECT '$leaf'::regclass
+		UNION ALL SELECT indexrelid FROM pg_index WHERE indrelid = '$leaf'::regclass) AS r (c)");
+	sql('CHECKPOINT');
+	for my $file (map { glob("$work/data/$_ $work/data/$_.*") } @paths)
+	{
+		run_command("dd if=$file iflag=nocache count=0 status=none") if -e $file;
+	}
+	return;
+}
+
 # A whole segment goes in the same time, however many rows it has.
 sub bench_purge_whole
 {
@@ -1005,12 +1040,11 @@ sub bench_purge_whole
 		for my $round (1 .. 3)
 		{
 			my $leaf = expired_segment("gone_${rows}_$round", $rows);
-			sql('CHECKPOINT');
+			forget_files($leaf);
 			my $began = time();
 			my $did = sql("SELECT action, row_count FROM llm_audit.purge('$leaf', false, 'benchmark')");
 			push @times, time() - $began;
 			die "purged otherwise: $did\n" if $did ne "truncate|$rows";
-			last if $rows == $large && !$quick;
 		}
 		$time{$rows} = median(@times);
 	}
@@ -1038,18 +1072,29 @@ sub bench_purge_rows
 	place_holds('brief', 100, $million / 100);
 	my $script = "$work/write.sql";
 	spew($script, insert_statement('wide', 1));
-	my $normal = median(map { pgbench($script, 4, 'simple') } 1 .. 3);
-	my $began = time();
+	my $purge_began = time();
+	my ($beside, $slices) = (0, 0);
 	my $purge = fork();
 	if ($purge == 0)
 	{
-		eval { sql("CALL llm_audit.run_purge('benchmark', 'brief', $million)"); };
+		eval { sql("CALL llm_audit.run_purge('benchmark', 'brief')"); };
 		exec('true');
 	}
-	my $beside = pgbench($script, 4, 'simple');
-	waitpid($purge, 0);
+	# only slices in which rows went from the first moment to the last count
+	while (1)
+	{
+		my $tps = pgbench($script, 4, 'simple', 1);
+		last if waitpid($purge, 1) != 0;
+		$beside += $tps;
+		$slices++;
+	}
+	die "the purge was over at once\n" unless $slices;
+	$beside /= $slices;
+	my $paced = $million / (time() - $purge_began);
+	my $normal = median(map { pgbench($script, 4, 'simple', 1) } 1 .. 5);
 	sql("SELECT 1 / (count(*) = 0)::int FROM llm_audit.purge('brief') WHERE action = 'delete'");
-	result('purge_rows_beside_writers', $beside / $normal, 0.9, sprintf('%.0f : %.0f tps', $beside, $normal));
+	result('purge_rows_beside_writers', $beside / $normal, 0.9,
+		sprintf('%.0f : %.0f tps; meanwhile %.0f rows/s went', $beside, $normal, $paced));
 
 	sql("INSERT INTO brief SELECT i, 's' || i, 'a note' FROM generate_series(1, $million) AS i; CHECKPOINT;");
 	my $time = timed("SELECT 1 / (row_count > $million - 10)::int FROM llm_audit.purge('brief', false, 'benchmark') WHERE action = 'delete'");
