@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -24,7 +25,6 @@
 #include "miscadmin.h"
 #include "retention/expiry.h"
 #include "storage/latch.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -57,7 +57,7 @@ typedef struct Receipt
 	char	   *reason;
 } Receipt;
 
-/* Who we were before we became llm_audit_owner. */
+/* Who we were before we became the superuser. */
 typedef struct FormerUser
 {
 	Oid			user;
@@ -66,15 +66,17 @@ typedef struct FormerUser
 } FormerUser;
 
 /*
- * Goes on as llm_audit_owner, with a fixed search_path.  An error brings the
- * former user back with the end of the (sub)transaction.
+ * Goes on as the bootstrap superuser, with a fixed search_path and nothing but
+ * queries of ours: row security on leaves lets nobody else see their rows, not
+ * the owner either.  An error brings the former user back with the end of the
+ * (sub)transaction.
  */
 static void
-BecomeOwner(FormerUser *former)
+BecomeSuperuser(FormerUser *former)
 {
 	former->nest = NewGUCNestLevel();
 	GetUserIdAndSecContext(&former->user, &former->security);
-	SetUserIdAndSecContext(get_role_oid("llm_audit_owner", false),
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
 						   former->security | SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
@@ -420,7 +422,7 @@ llm_audit_purge_rows(PG_FUNCTION_ARGS)
 	AppendReceipts(&sql, seg, &receipt);
 
 	SPI_connect();
-	BecomeOwner(&former);
+	BecomeSuperuser(&former);
 	count = RunForReceipts(sql.data);
 	if (open && count > 0)
 		LaneCheckBeginning(seg, lane);
@@ -482,7 +484,7 @@ llm_audit_purge_whole(PG_FUNCTION_ARGS)
 
 	ReceiptRead(PG_GETARG_ARRAYTYPE_P(2), &receipt);
 	SPI_connect();
-	BecomeOwner(&former);
+	BecomeSuperuser(&former);
 	count = WholeReceipts(seg, &receipt, PG_GETARG_BOOL(1));
 	sql = psprintf("TRUNCATE TABLE ONLY %s", LeafName(seg->relid));
 	if (PermitRun(PERMIT_PURGE, sql) != SPI_OK_UTILITY)
