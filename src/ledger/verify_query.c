@@ -72,6 +72,7 @@ RunQuery(const char *sql, QueryRows *rows)
 	{
 		{"search_path", "pg_catalog, pg_temp"},
 		{"quote_all_identifiers", "off"},
+		{"standard_conforming_strings", "on"},
 		/* what these queries read is small, whatever the planner thinks of it */
 		{"max_parallel_workers_per_gather", "0"},
 		{"jit", "off"}

@@ -264,7 +264,7 @@ query(q{
 my $letters = query('SELECT DISTINCT tableoid::regclass FROM letters');
 query(qq{UPDATE llm_audit.ledger_segment SET lower = now() - interval '9 hours', upper = now() - interval '2 hours' WHERE relation_name = '$letters';
 	SELECT llm_audit.close_segment('$letters'); SELECT llm_audit.archive('$letters', '$dir/letters_1')});
-my $hold = query(q{SELECT llm_audit.place_hold('CASE-1', 'court', '{"request_ids": ["letter-7"]}')});
+my $hold = query(q{SELECT llm_audit.place_hold('CASE-1', 'court', '{"request_ids": ["letter-7"]}') FROM pg_sleep(1.1)});
 my $purge = "SELECT action, row_count, why_not FROM llm_audit.purge('$letters', false, 'it is time')";
 my $states = "SELECT string_agg(regexp_replace(path, '.*/', '') || ' ' || row_count || ' ' || state, ', ') FROM llm_audit.archive_report('$letters')";
 is(query($purge), "delete|19|\nkeep|1|under a legal hold (found by a scan)", 'rows are purged when they are archived');

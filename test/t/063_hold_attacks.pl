@@ -195,8 +195,8 @@ query(qq{UPDATE llm_audit.ledger_segment SET state = 'closed' WHERE format('llm_
 my $events = q{SELECT count(*) FROM llm_audit.admin_event WHERE action LIKE 'retention_policy.%' OR action LIKE 'legal_hold.%ed' AND action <> 'legal_hold.listed'};
 my $before = query($events);
 my $ledger = q{(SELECT ledger_id FROM llm_audit.ledger WHERE relation_name = 'llm_call')};
-for my $change ("INSERT INTO llm_audit.retention_policy (ledger_id, environment, data_class, period) VALUES ($ledger, 'prod', 'public', '1 day')",
-	"UPDATE llm_audit.retention_policy SET period = '1 hour', changed_at = now() WHERE data_class = 'public'",
+for my $change ("INSERT INTO llm_audit.retention_policy (ledger_id, environment, data_class, period) VALUES ($ledger, 'prod', 'public', '100 days')",
+	"UPDATE llm_audit.retention_policy SET period = '95 days', changed_at = now() WHERE data_class = 'public'",
 	"SET session_replication_role = replica; DELETE FROM llm_audit.retention_policy WHERE data_class = 'public'",
 	"INSERT INTO llm_audit.legal_hold (hold_id, ticket, reason, scope) VALUES (gen_random_uuid(), 'HAND', 'by hand', '{}')",
 	"SET session_replication_role = replica; UPDATE llm_audit.legal_hold SET released_at = now(), released_by = 'x', release_reason = 'x' WHERE ticket = 'HAND'")
@@ -205,14 +205,14 @@ for my $change ("INSERT INTO llm_audit.retention_policy (ledger_id, environment,
 	is(query($events), ++$before, "recorded: $change");
 }
 # Whatever time they bear.
-for my $change ("INSERT INTO llm_audit.retention_policy (ledger_id, environment, data_class, period, changed_at) VALUES ($ledger, 'prod', 'public', '1 day', '2020-01-01')",
+for my $change ("INSERT INTO llm_audit.retention_policy (ledger_id, environment, data_class, period, changed_at) VALUES ($ledger, 'prod', 'public', '100 days', '2020-01-01')",
 	"INSERT INTO llm_audit.legal_hold (hold_id, ticket, reason, scope, placed_at) VALUES (gen_random_uuid(), 'HAND', 'by hand', '{}', '2020-01-01')")
 {
 	query($change);
 	is(query($events), ++$before, "recorded: $change");
 }
 query("DELETE FROM llm_audit.retention_policy WHERE data_class = 'public'");
-refused("SET llm_audit.restore = on; INSERT INTO llm_audit.retention_policy (ledger_id, environment, data_class, period, changed_at) VALUES ($ledger, 'prod', 'public', '1 day', '2020-01-01')",
+refused("SET llm_audit.restore = on; INSERT INTO llm_audit.retention_policy (ledger_id, environment, data_class, period, changed_at) VALUES ($ledger, 'prod', 'public', '100 days', '2020-01-01')",
 	qr/does not carry its chain columns/, 'restore mode is no way around it');
 
 # What became of segments is not to be said by anybody.
