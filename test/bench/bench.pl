@@ -1077,7 +1077,7 @@ sub bench_purge_rows
 	my $purge = fork();
 	if ($purge == 0)
 	{
-		eval { sql("CALL llm_audit.run_purge('benchmark', 'brief')"); };
+		eval { sql("CALL llm_audit.run_purge('benchmark', 'brief', $million / 5)"); };
 		exec('true');
 	}
 	# only slices in which rows went from the first moment to the last count
