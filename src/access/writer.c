@@ -297,10 +297,11 @@ AwaitEntries(AccessRing *ring)
 {
 	bool		urgent;
 
-	if (RingPending(ring, &urgent) && urgent)
+	if (IsPaused(ring) || (RingPending(ring, &urgent) && urgent))
 		return;
 	WriterSleep(LAZY_MS);
-	if (RingPending(ring, &urgent) || !RingSleep(ring))
+	/* a pause that began during the nap has used up its wake */
+	if (RingPending(ring, &urgent) || !RingSleep(ring) || IsPaused(ring))
 		return;
 	WriterSleep(60 * 1000L);
 	if (RingPending(ring, &urgent) && !urgent)
