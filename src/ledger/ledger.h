@@ -392,6 +392,26 @@ extern PermitKind PermitCurrent(void);
  */
 extern int	PermitRun(PermitKind kind, const char *sql);
 
+/* ---------------- superuser.c ---------------- */
+
+/* Who we were before we became the superuser. */
+typedef struct FormerUser
+{
+	Oid			user;
+	int			security;
+	int			nest;			/* of settings */
+} FormerUser;
+
+/*
+ * BecomeSuperuser: goes on as the bootstrap superuser, with a fixed
+ * search_path and as a security restricted operation; for queries that are
+ * constants of ours.  Settings that are saved until then are restored by
+ * BecomeFormer, or, after an error, with all of this at the end of the
+ * (sub)transaction.
+ */
+extern void BecomeSuperuser(FormerUser *former);
+extern void BecomeFormer(const FormerUser *former);
+
 /* ---------------- segment.c: DDL ---------------- */
 
 /*

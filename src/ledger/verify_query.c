@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_authid.h"
 #include "executor/spi.h"
 #include "ledger/verify.h"
 #include "miscadmin.h"
@@ -70,21 +69,15 @@ RunQuery(const char *sql, QueryRows *rows)
 	}			settings[] =
 
 	{
-		{"search_path", "pg_catalog, pg_temp"},
 		{"quote_all_identifiers", "off"},
 		{"standard_conforming_strings", "on"},
 		/* what these queries read is small, whatever the planner thinks of it */
 		{"max_parallel_workers_per_gather", "0"},
 		{"jit", "off"}
 	};
-	Oid			user;
-	int			security;
-	int			nest = NewGUCNestLevel();
+	FormerUser	former;
 
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
-						   security | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
+	BecomeSuperuser(&former);
 	for (int i = 0; i < lengthof(settings); i++)
 		(void) set_config_option(settings[i].name, settings[i].value,
 								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
@@ -95,8 +88,7 @@ RunQuery(const char *sql, QueryRows *rows)
 		elog(ERROR, "a query of verify failed");
 	CopyRows(rows);
 	SPI_finish();
-	AtEOXact_GUC(true, nest);
-	SetUserIdAndSecContext(user, security);
+	BecomeFormer(&former);
 }
 
 /*

@@ -13,14 +13,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_authid.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "retention/hold.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(llm_audit_is_held);
@@ -61,21 +58,12 @@ HoldSetGone(void *arg)
 static void
 RunQuery(const char *sql)
 {
-	Oid			user;
-	int			security;
-	int			nest = NewGUCNestLevel();
+	FormerUser	former;
 
-	GetUserIdAndSecContext(&user, &security);
-	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
-						   security | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	BecomeSuperuser(&former);
 	if (SPI_execute(sql, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "a query about holds failed");
-	AtEOXact_GUC(true, nest);
-	SetUserIdAndSecContext(user, security);
+	BecomeFormer(&former);
 }
 
 /* A column of a row of the query's result; it is never NULL. */

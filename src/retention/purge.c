@@ -16,7 +16,6 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -27,7 +26,6 @@
 #include "storage/latch.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
@@ -56,40 +54,6 @@ typedef struct Receipt
 	char	   *policy;
 	char	   *reason;
 } Receipt;
-
-/* Who we were before we became the superuser. */
-typedef struct FormerUser
-{
-	Oid			user;
-	int			security;
-	int			nest;
-} FormerUser;
-
-/*
- * Goes on as the bootstrap superuser, with a fixed search_path and nothing but
- * queries of ours: row security on leaves lets nobody else see their rows, not
- * the owner either.  An error brings the former user back with the end of the
- * (sub)transaction.
- */
-static void
-BecomeSuperuser(FormerUser *former)
-{
-	former->nest = NewGUCNestLevel();
-	GetUserIdAndSecContext(&former->user, &former->security);
-	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
-						   former->security | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
-}
-
-static void
-BecomeFormer(const FormerUser *former)
-{
-	AtEOXact_GUC(true, former->nest);
-	SetUserIdAndSecContext(former->user, former->security);
-}
 
 /* Waits a little, and for a cancel. */
 static void
@@ -422,6 +386,7 @@ llm_audit_purge_rows(PG_FUNCTION_ARGS)
 	AppendReceipts(&sql, seg, &receipt);
 
 	SPI_connect();
+	/* row security on leaves lets the owner see no rows either */
 	BecomeSuperuser(&former);
 	count = RunForReceipts(sql.data);
 	if (open && count > 0)
