@@ -454,8 +454,31 @@ extern void CopyFromAsCopier(UTILITY_PARAMS, UtilityRunner run);
 /* grants.c */
 extern bool GrantsMatter(Node *stmt);
 
-/* What the command will have changed, to be recorded by GrantsAfter. */
+/* What the command will have changed, as AdminEvents. */
 extern List *GrantsBefore(Node *stmt);
-extern void GrantsAfter(List *events);
+
+/* settings_event.c: adds the settings of ours that the command changes. */
+extern void SettingsNote(Node *stmt, List **events);
+
+/* event.c */
+typedef struct AdminEvent
+{
+	const char *action;
+	const char *target_type;
+	char	   *target;
+	char	   *details;		/* JSON, or NULL */
+} AdminEvent;
+
+extern void AdminEventAdd(List **events, const char *action,
+						  const char *target_type, char *target,
+						  char *details);
+
+/*
+ * Inserts the events into admin_event, in the current transaction.  The other
+ * one does it where the command must not fail for want of a record: a setting
+ * may be what is missing to write one.  It warns instead.
+ */
+extern void AdminEventsRecord(List *events);
+extern void AdminEventsRecordOrWarn(List *events);
 
 #endif

@@ -12,16 +12,10 @@
 #include "postgres.h"
 
 #include "access/access.h"
-#include "access/htup_details.h"
-#include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_statistic_ext.h"
-#include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "ledger/guard.h"
 #include "miscadmin.h"
@@ -31,17 +25,7 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
-#include "utils/snapmgr.h"
 #include "utils/syscache.h"
-
-/* One event to record. */
-typedef struct GrantEvent
-{
-	const char *action;
-	const char *target_type;
-	char	   *target;
-	char	   *details;		/* JSON, or NULL */
-} GrantEvent;
 
 /* ---------------- what is ours ---------------- */
 
@@ -91,19 +75,6 @@ Resolve(const RangeVar *rv)
 }
 
 /* ---------------- building events ---------------- */
-
-static void
-AddEvent(List **events, const char *action, const char *target_type,
-		 char *target, char *details)
-{
-	GrantEvent *event = palloc(sizeof(GrantEvent));
-
-	event->action = action;
-	event->target_type = target_type;
-	event->target = target;
-	event->details = details;
-	*events = lappend(*events, event);
-}
 
 /* Appends "key": ["a", "b"] to a JSON object that is being written. */
 static void
@@ -223,10 +194,10 @@ NoteGrant(const GrantStmt *stmt, List **events)
 		char	   *name = OurObject(stmt, lfirst(lc));
 
 		if (name != NULL)
-			AddEvent(events,
-					 stmt->is_grant ? "privilege.granted" : "privilege.revoked",
-					 "object", name,
-					 GrantDetails(Names(stmt->privileges), grantees));
+			AdminEventAdd(events,
+						  stmt->is_grant ? "privilege.granted" : "privilege.revoked",
+						  "object", name,
+						  GrantDetails(Names(stmt->privileges), grantees));
 	}
 }
 
@@ -241,9 +212,9 @@ NoteGrantRole(const GrantRoleStmt *stmt, List **events)
 		char	   *name = ((AccessPriv *) lfirst(lc))->priv_name;
 
 		if (RoleGivesOurs(name))
-			AddEvent(events, stmt->is_grant ? "role.granted" : "role.revoked",
-					 "role", pstrdup(name),
-					 MemberDetails(Names(stmt->grantee_roles)));
+			AdminEventAdd(events, stmt->is_grant ? "role.granted" : "role.revoked",
+						  "role", pstrdup(name),
+						  MemberDetails(Names(stmt->grantee_roles)));
 	}
 }
 
@@ -255,7 +226,7 @@ NoteCreateRole(const CreateRoleStmt *stmt, List **events)
 	ListCell   *lc2;
 
 	if (IsOurRoleName(stmt->role))
-		AddEvent(events, "role.created", "role", pstrdup(stmt->role), NULL);
+		AdminEventAdd(events, "role.created", "role", pstrdup(stmt->role), NULL);
 	foreach(lc, stmt->options)
 	{
 		DefElem    *option = lfirst(lc);
@@ -267,8 +238,8 @@ NoteCreateRole(const CreateRoleStmt *stmt, List **events)
 			char	   *name = RoleSpecName(lfirst(lc2));
 
 			if (RoleGivesOurs(name))
-				AddEvent(events, "role.granted", "role", name,
-						 MemberDetails(list_make1(stmt->role)));
+				AdminEventAdd(events, "role.granted", "role", name,
+							  MemberDetails(list_make1(stmt->role)));
 		}
 	}
 }
@@ -286,13 +257,13 @@ NoteAlterRole(const AlterRoleStmt *stmt, List **events)
 
 		if (strcmp(option->defname, "rolemembers") == 0 && RoleGivesOurs(name))
 		{
-			AddEvent(events, stmt->action > 0 ? "role.granted" : "role.revoked",
-					 "role", name, MemberDetails(Names((List *) option->arg)));
+			AdminEventAdd(events, stmt->action > 0 ? "role.granted" : "role.revoked",
+						  "role", name, MemberDetails(Names((List *) option->arg)));
 			return;
 		}
 	}
 	if (IsOurRoleName(name))
-		AddEvent(events, "role.updated", "role", name, NULL);
+		AdminEventAdd(events, "role.updated", "role", name, NULL);
 }
 
 /* What a role that is dropped was a member of, if that is ours. */
@@ -305,8 +276,8 @@ NoteLostMemberships(const char *name, List **events)
 	if (!OidIsValid(role))
 		return;
 	foreach(lc, OurRolesOf(role))
-		AddEvent(events, "role.revoked", "membership", lfirst(lc),
-				 MemberDetails(list_make1(pstrdup(name))));
+		AdminEventAdd(events, "role.revoked", "membership", lfirst(lc),
+					  MemberDetails(list_make1(pstrdup(name))));
 }
 
 /* DROP ROLE: of ours, or of a member. */
@@ -322,8 +293,8 @@ NoteDropRole(const DropRoleStmt *stmt, List **events)
 		if (role->roletype != ROLESPEC_CSTRING)
 			continue;
 		if (IsOurRoleName(role->rolename))
-			AddEvent(events, "role.deleted", "role", pstrdup(role->rolename),
-					 NULL);
+			AdminEventAdd(events, "role.deleted", "role", pstrdup(role->rolename),
+						  NULL);
 		else
 			NoteLostMemberships(role->rolename, events);
 	}
@@ -338,12 +309,12 @@ NoteRelation(const RangeVar *relation, const char *action,
 	const char *schema = relation->schemaname;
 
 	if (IsOurRelation(relid))
-		AddEvent(events, action, target_type, QualifiedName(relid), NULL);
+		AdminEventAdd(events, action, target_type, QualifiedName(relid), NULL);
 	else if (!OidIsValid(relid) && schema != NULL &&
 			 strcmp(schema, LLM_AUDIT_SCHEMA) == 0)
-		AddEvent(events, action, target_type,
-				 pstrdup(quote_qualified_identifier(schema, relation->relname)),
-				 NULL);
+		AdminEventAdd(events, action, target_type,
+					  pstrdup(quote_qualified_identifier(schema, relation->relname)),
+					  NULL);
 }
 
 /* DROP STATISTICS of one of our relations. */
@@ -359,7 +330,7 @@ NoteDropStatistics(List *name, List **events)
 	relid = ((Form_pg_statistic_ext) GETSTRUCT(tuple))->stxrelid;
 	ReleaseSysCache(tuple);
 	if (IsOurRelation(relid))
-		AddEvent(events, "ledger.changed", "table", QualifiedName(relid), NULL);
+		AdminEventAdd(events, "ledger.changed", "table", QualifiedName(relid), NULL);
 }
 
 /* CREATE STATISTICS: the values that are common will stand in the catalogs. */
@@ -382,8 +353,8 @@ NoteDropOwned(const DropOwnedStmt *stmt, List **events)
 	ListCell   *lc;
 
 	foreach(lc, stmt->roles)
-		AddEvent(events, "privilege.revoked", "owned", RoleSpecName(lfirst(lc)),
-				 NULL);
+		AdminEventAdd(events, "privilege.revoked", "owned", RoleSpecName(lfirst(lc)),
+					  NULL);
 }
 
 /* True if the rights that are given by default concern what setup() makes. */
@@ -417,10 +388,10 @@ NoteDefaults(const AlterDefaultPrivilegesStmt *stmt, List **events)
 	const GrantStmt *grant = stmt->action;
 
 	if (DefaultsAreOurs(stmt))
-		AddEvent(events,
-				 grant->is_grant ? "privilege.granted" : "privilege.revoked",
-				 "object", "default privileges",
-				 GrantDetails(Names(grant->privileges), Names(grant->grantees)));
+		AdminEventAdd(events,
+					  grant->is_grant ? "privilege.granted" : "privilege.revoked",
+					  "object", "default privileges",
+					  GrantDetails(Names(grant->privileges), Names(grant->grantees)));
 }
 
 /* ALTER ROLE ... SET of a role of ours. */
@@ -430,7 +401,7 @@ NoteRoleSetting(const AlterRoleSetStmt *stmt, List **events)
 	char	   *name = stmt->role ? RoleSpecName(stmt->role) : NULL;
 
 	if (IsOurRoleName(name))
-		AddEvent(events, "role.updated", "role", name, NULL);
+		AdminEventAdd(events, "role.updated", "role", name, NULL);
 }
 
 /* DROP of views, policies, triggers or rules that are ours. */
@@ -471,8 +442,8 @@ NoteRename(const RenameStmt *stmt, List **events)
 	if (stmt->renameType == OBJECT_ROLE)
 	{
 		if (IsOurRoleName(stmt->subname) || IsOurRoleName(stmt->newname))
-			AddEvent(events, "role.updated", "role", pstrdup(stmt->subname),
-					 NULL);
+			AdminEventAdd(events, "role.updated", "role", pstrdup(stmt->subname),
+						  NULL);
 	}
 	else if (stmt->relation != NULL)
 		NoteRelation(stmt->relation, stmt->renameType == OBJECT_POLICY ?
@@ -622,6 +593,8 @@ GrantsMatter(Node *stmt)
 		case T_DropOwnedStmt:
 		case T_AlterDefaultPrivilegesStmt:
 		case T_AlterRoleSetStmt:
+		case T_AlterDatabaseSetStmt:
+		case T_AlterSystemStmt:
 			return Preloaded() && !IsBinaryUpgrade && !InOwnScript() &&
 				!RecoveryInProgress() && IsTransactionState() &&
 				!OwnFunctionRuns() && PermitCurrent() == PERMIT_NONE;
@@ -640,7 +613,7 @@ RefuseElsewhere(List *events)
 		return;
 	foreach(lc, events)
 	{
-		GrantEvent *event = lfirst(lc);
+		AdminEvent *event = lfirst(lc);
 
 		if (strcmp(event->target_type, "role") == 0)
 			ereport(ERROR,
@@ -659,121 +632,8 @@ GrantsBefore(Node *stmt)
 	List	   *events = NIL;
 
 	NoteStatement(stmt, &events);
+	SettingsNote(stmt, &events);
 	if (events != NIL)
 		RefuseElsewhere(events);
 	return ExtensionInstalled() ? events : NIL;
-}
-
-/* The owner of llm_audit.admin_event, or InvalidOid without setup(). */
-static Oid
-EventOwner(void)
-{
-	Oid			relid = get_relname_relid("admin_event",
-										  get_namespace_oid(LLM_AUDIT_SCHEMA, true));
-	HeapTuple	tuple;
-	Oid			owner;
-
-	if (!OidIsValid(relid) || GuardKind(relid) != LEDGER_REL_ROOT)
-		return InvalidOid;
-	if (!OidIsValid(get_trigger_oid(relid, "llm_audit_insert", true)))
-		return InvalidOid;		/* a dump is being restored */
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
-/* Visitor: keeps prod, or the first environment by name. */
-static void
-EnvironmentVisit(HeapTuple tuple, TupleDesc desc, void *arg)
-{
-	char	  **kept = arg;
-	bool		isnull;
-	char	   *name = TextDatumGetCString(heap_getattr(tuple, 1, desc, &isnull));
-
-	if (*kept == NULL || strcmp(name, "prod") == 0 ||
-		(strcmp(*kept, "prod") != 0 && strcmp(name, *kept) < 0))
-		*kept = name;
-}
-
-/* Inserts one event; the current user may do so. */
-static void
-InsertEvent(const GrantEvent *event)
-{
-	Oid			types[7] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-	Datum		values[7];
-	char		nulls[] = "       ";
-	char	   *environment = NULL;
-	const char *reason = ReaderSettingGet(READER_REASON);
-	const char *ticket = ReaderSettingGet(READER_TICKET);
-
-	ConfigScan("environment", NULL, 0, EnvironmentVisit, &environment);
-	values[6] = CStringGetTextDatum(environment ? environment : "");
-	values[0] = CStringGetTextDatum(event->action);
-	values[1] = CStringGetTextDatum(event->target_type);
-	values[2] = CStringGetTextDatum(event->target);
-	values[3] = CStringGetTextDatum(reason ? reason : "no reason given");
-	nulls[4] = event->details == NULL ? 'n' : ' ';
-	values[4] = event->details == NULL ? (Datum) 0 :
-		CStringGetTextDatum(event->details);
-	nulls[5] = ticket == NULL ? 'n' : ' ';
-	values[5] = ticket == NULL ? (Datum) 0 : CStringGetTextDatum(ticket);
-	if (SPI_execute_with_args("INSERT INTO llm_audit.admin_event"
-							  " (occurred_at, action, actor_id, actor_type,"
-							  " organization_id, environment, target_type,"
-							  " target_id, reason, \"after\", ticket, outcome)"
-							  " SELECT pg_catalog.clock_timestamp(), $1,"
-							  " session_user, 'human', 'default',"
-							  " $7, $2, $3, $4, $5::pg_catalog.jsonb, $6, 'success'",
-							  7, types, values, nulls, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not record a change of privileges");
-}
-
-/* Inserts the events; they are new, also where old rows are restored. */
-static void
-InsertEvents(List *events)
-{
-	bool		restore = llm_audit_restore;
-	ListCell   *lc;
-
-	PG_TRY();
-	{
-		llm_audit_restore = false;
-		foreach(lc, events)
-			InsertEvent(lfirst(lc));
-	}
-	PG_FINALLY();
-	{
-		llm_audit_restore = restore;
-	}
-	PG_END_TRY();
-}
-
-void
-GrantsAfter(List *events)
-{
-	Oid			owner;
-	Oid			user;
-	int			security;
-
-	if (events == NIL)
-		return;
-	CommandCounterIncrement();
-	owner = EventOwner();
-	if (!OidIsValid(owner))
-		return;
-	/* an error puts the user back by ending the (sub)transaction */
-	GetUserIdAndSecContext(&user, &security);
-	/* pg_restore turns row security on before all of its policies are there */
-	SetUserIdAndSecContext(owner, security | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	PushActiveSnapshot(GetTransactionSnapshot());
-	InsertEvents(events);
-	PopActiveSnapshot();
-	SPI_finish();
-	SetUserIdAndSecContext(user, security);
 }

@@ -477,15 +477,24 @@ IsNoted(Node *stmt)
 	}
 }
 
-/* Runs a command; what it grants or changes is recorded when it is done. */
+/*
+ * Runs a command; what it grants or changes is recorded when it is done.  What
+ * it sets for all is recorded before: ALTER SYSTEM could not be taken back.
+ */
 static void
 RunWatched(UTILITY_PARAMS)
 {
 	Node	   *stmt = pstmt->utilityStmt;
 	List	   *events = GrantsMatter(stmt) ? GrantsBefore(stmt) : NIL;
 
+	if (events != NIL &&
+		(IsA(stmt, AlterSystemStmt) || IsA(stmt, AlterDatabaseSetStmt)))
+	{
+		AdminEventsRecordOrWarn(events);
+		events = NIL;
+	}
 	CopyFromAsCopier(UTILITY_ARGS, CallProcessUtility);
-	GrantsAfter(events);
+	AdminEventsRecord(events);
 }
 
 /* The table that COPY TO names, or InvalidOid. */

@@ -172,6 +172,18 @@ my @changes = (
 	[ 'ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO anna', undef ],
 	[ 'ALTER ROLE llm_audit_auditor SET statement_timeout = 0', 'role.updated llm_audit_auditor' ],
 	[ 'ALTER ROLE llm_audit_auditor RESET statement_timeout', 'role.updated llm_audit_auditor' ],
+	[ 'ALTER SYSTEM SET llm_audit.access_timeout = 21000', 'setting.changed llm_audit.access_timeout' ],
+	[ 'ALTER SYSTEM RESET llm_audit.access_timeout', 'setting.changed llm_audit.access_timeout' ],
+	[ 'ALTER SYSTEM SET Full_Page_Writes = on', 'setting.changed full_page_writes' ],
+	[ 'ALTER SYSTEM RESET full_page_writes', 'setting.changed full_page_writes' ],
+	[ q{ALTER SYSTEM SET work_mem = '4MB'}, undef ],
+	[ 'ALTER SYSTEM RESET work_mem', undef ],
+	[ 'ALTER DATABASE audit SET llm_audit.row_records = strict', 'setting.changed llm_audit.row_records' ],
+	[ 'ALTER DATABASE audit RESET ALL', 'setting.changed ALL' ],
+	[ 'ALTER ROLE anna SET session_replication_role = replica', 'setting.changed session_replication_role' ],
+	[ 'ALTER ROLE anna RESET session_replication_role', 'setting.changed session_replication_role' ],
+	[ 'ALTER ROLE ALL IN DATABASE audit SET row_security = on', 'setting.changed row_security' ],
+	[ 'ALTER ROLE ALL IN DATABASE audit RESET row_security', 'setting.changed row_security' ],
 	[ 'GRANT SELECT ON llm_audit.oncall_calls TO anna', 'privilege.granted llm_audit.oncall_calls' ],
 	[ 'DROP OWNED BY anna', 'privilege.revoked anna' ],
 	[ 'CREATE STATISTICS sp ON a, b FROM pair', undef ]);
@@ -184,6 +196,22 @@ for my $change (@changes)
 	is(events("occurred_at > '$mark'", "action || ' ' || target_id"), $event // '',
 		$event ? "$command: is an event" : "$command: is none");
 }
+is(events("target_id = 'llm_audit.row_records' AND action = 'setting.changed'", '"after"::text'),
+	'{"value": "strict", "database": "audit"}', 'with the value and where it is set');
+is(events("target_id = 'row_security'", '"after"::text'),
+	'{"role": "ALL", "value": "on", "database": "audit"},{"role": "ALL", "database": "audit"}', 'for whom, too');
+($status, $out, $err) = $node->psql('audit', q{ALTER SYSTEM SET llm_audit.access_timeout = 'never'});
+is(events("target_id = 'llm_audit.access_timeout'", q{coalesce("after" ->> 'value', '-')}), '21000,-', 'ALTER SYSTEM that failed is no event');
+# what keeps a record from being written may be a setting: it can be changed all the same
+my $locker = $node->background_psql('audit');
+$locker->query_safe('BEGIN; LOCK TABLE llm_audit.admin_event');
+($status, $out, $err) = $node->psql('audit', qq{SET lock_timeout = '200ms';\nALTER SYSTEM SET llm_audit.access_timeout = 22000});
+is($status, 0, 'ALTER SYSTEM is possible where no record is');
+like($err, qr/WARNING: +the change of a setting could not be recorded/, 'and says so');
+isnt($node->psql('audit', qq{SET lock_timeout = '200ms';\nALTER ROLE anna SET row_security = off}), 0,
+	'what can be rolled back is not possible without');
+$locker->query_safe('ROLLBACK');
+$locker->quit;
 $node->safe_psql('audit', 'DROP VIEW public.moved');
 
 # ---------------- logins ----------------
