@@ -26,3 +26,12 @@ CREATE FUNCTION llm_audit.reader_setting(name text) RETURNS text
 	AS 'MODULE_PATHNAME', 'llm_audit_reader_setting';
 COMMENT ON FUNCTION llm_audit.reader_setting(text) IS
 	'reason, ticket or reader as they count: by SET LOCAL, or given by the client when it connected; NULL otherwise';
+
+-- For functions with rights of their own only: what it writes is trusted.
+CREATE FUNCTION llm_audit.refuse(relation regclass, condition text, message text, hint text)
+	RETURNS void
+	LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+	AS 'MODULE_PATHNAME', 'llm_audit_refuse';
+COMMENT ON FUNCTION llm_audit.refuse(regclass, text, text, text) IS
+	'raises an error, 42501 for the condition insufficient_privilege and 22023 otherwise, that the access log keeps as a refusal of the relation; part of the functions that search and disclose';
+REVOKE EXECUTE ON FUNCTION llm_audit.refuse(regclass, text, text, text) FROM PUBLIC;

@@ -195,15 +195,15 @@ BEGIN
 	ELSIF num_nonnulls(customer, operation_number, actor_id) > 0
 		AND llm_audit.reader_setting('reason') IS NULL
 	THEN
-		RAISE EXCEPTION 'a reason is needed to search for a person or an operation'
-			USING ERRCODE = 'invalid_parameter_value',
-				HINT = 'SET LOCAL llm_audit.reason = ''...'' in the same transaction.';
+		PERFORM llm_audit.refuse('llm_audit.llm_call', 'invalid_parameter_value',
+			'a reason is needed to search for a person or an operation',
+			'SET LOCAL llm_audit.reason = ''...'' in the same transaction.');
 	ELSIF num_nonnulls(customer, operation_number, actor_id) > 0
 		AND NOT llm_audit.may_search_persons()
 	THEN
-		RAISE EXCEPTION 'permission denied to search for a person or an operation'
-			USING ERRCODE = 'insufficient_privilege',
-				HINT = 'Developers search by request and time; ask on-call or security.';
+		PERFORM llm_audit.refuse('llm_audit.llm_call', 'insufficient_privilege',
+			'permission denied to search for a person or an operation',
+			'Developers search by request and time; ask on-call or security.');
 	END IF;
 	IF request_id IS NOT NULL THEN
 		wanted.request_ids := llm_audit.known_as(request_id, 'request_id');

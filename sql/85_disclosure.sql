@@ -108,9 +108,9 @@ BEGIN
 		OR EXISTS (SELECT FROM llm_audit.staff_roster s
 			WHERE s.login = session_user AND s.kind <> 'person')
 	THEN
-		RAISE EXCEPTION 'a shared login can neither ask for a disclosure nor decide on one'
-			USING ERRCODE = 'insufficient_privilege',
-				HINT = 'Connect as yourself.';
+		PERFORM llm_audit.refuse('llm_audit.disclosure', 'insufficient_privilege',
+			'a shared login can neither ask for a disclosure nor decide on one',
+			'Connect as yourself.');
 	END IF;
 END
 $$;
@@ -373,9 +373,9 @@ DECLARE
 BEGIN
 	PERFORM llm_audit.require_person();
 	IF coalesce(btrim(reason), '') = '' THEN
-		RAISE EXCEPTION 'a reason is needed to ask for a disclosure'
-			USING ERRCODE = 'invalid_parameter_value',
-				HINT = 'Say what happened and why the text is needed.';
+		PERFORM llm_audit.refuse('llm_audit.disclosure', 'invalid_parameter_value',
+			'a reason is needed to ask for a disclosure',
+			'Say what happened and why the text is needed.');
 	ELSIF coalesce(btrim(ticket), '') = '' THEN
 		RAISE EXCEPTION 'a ticket is needed to ask for a disclosure'
 			USING ERRCODE = 'invalid_parameter_value';
@@ -502,13 +502,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF NOT llm_audit.is_member(session_user, 'llm_audit_approver') THEN
-		RAISE EXCEPTION 'only members of llm_audit_approver decide on disclosures'
-			USING ERRCODE = 'insufficient_privilege',
-				HINT = 'Being a superuser is not enough.';
+		PERFORM llm_audit.refuse('llm_audit.disclosure', 'insufficient_privilege',
+			'only members of llm_audit_approver decide on disclosures',
+			'Being a superuser is not enough.');
 	ELSIF NOT llm_audit.covers_scope(d.organizations, d.environments, d.services, '{llm_audit_approver}') THEN
-		RAISE EXCEPTION 'the disclosure reaches beyond your scope'
-			USING ERRCODE = 'insufficient_privilege',
-				HINT = 'What an approver may reach is set by llm_audit.set_scope().';
+		PERFORM llm_audit.refuse('llm_audit.disclosure', 'insufficient_privilege',
+			'the disclosure reaches beyond your scope',
+			'What an approver may reach is set by llm_audit.set_scope().');
 	END IF;
 END
 $$;
@@ -562,16 +562,16 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
 	IF llm_audit.is_same_person(d.requester, d.requester_authentication_id) THEN
-		RAISE EXCEPTION 'nobody approves a disclosure that they asked for'
-			USING ERRCODE = 'insufficient_privilege',
-				HINT = 'Another member of llm_audit_approver has to.';
+		PERFORM llm_audit.refuse('llm_audit.disclosure', 'insufficient_privilege',
+			'nobody approves a disclosure that they asked for',
+			'Another member of llm_audit_approver has to.');
 	ELSIF EXISTS (SELECT FROM llm_audit.disclosure_decision x
 		WHERE x.disclosure_id = d.id AND x.decision = 'approved'
 			AND llm_audit.is_same_person(x.decided_by, x.authentication_id))
 	THEN
-		RAISE EXCEPTION 'the second approver must be somebody else than the first'
-			USING ERRCODE = 'insufficient_privilege',
-				HINT = 'Another member of llm_audit_approver has to.';
+		PERFORM llm_audit.refuse('llm_audit.disclosure', 'insufficient_privilege',
+			'the second approver must be somebody else than the first',
+			'Another member of llm_audit_approver has to.');
 	END IF;
 END
 $$;
@@ -723,7 +723,7 @@ BEGIN
 		WHERE r.requester = session_user AND (id IS NULL OR r.id = id)
 		ORDER BY r.state = 'granted' AND r.expires_at > clock_timestamp() DESC,
 			r.requested_at DESC LIMIT 1;
-	RAISE EXCEPTION '%', CASE
+	PERFORM llm_audit.refuse('llm_audit.disclosed_content', 'insufficient_privilege', CASE
 			WHEN NOT FOUND THEN 'no disclosure was granted to you'
 			WHEN d.state = 'granted' AND d.expires_at > clock_timestamp() AND llm_audit.is_export()
 				THEN 'the disclosure does not allow to export'
@@ -732,9 +732,9 @@ BEGIN
 			WHEN d.state IN ('granted', 'expired') THEN 'the disclosure has expired'
 			WHEN d.state = 'approved_once' THEN 'the disclosure waits for a second approver'
 			WHEN d.state = 'pending' THEN 'the disclosure has not been approved yet'
-			ELSE format('the disclosure was %s', d.state) END
-		USING ERRCODE = 'insufficient_privilege',
-			HINT = 'Ask with llm_audit.request_disclosure(); another person approves.';
+			ELSE format('the disclosure was %s', d.state) END,
+		'Ask with llm_audit.request_disclosure(); another person approves.');
+	RETURN false;
 END
 $$;
 COMMENT ON FUNCTION llm_audit.require_disclosure(uuid) IS
@@ -752,9 +752,9 @@ BEGIN
 	IF NOT EXISTS (SELECT FROM llm_audit.disclosure_call c WHERE c.call_id = call_id
 		AND c.disclosure_id = ANY (llm_audit.live_disclosures()))
 	THEN
-		RAISE EXCEPTION 'no disclosure of this text was granted to you'
-			USING ERRCODE = 'insufficient_privilege',
-				HINT = 'Ask with llm_audit.request_disclosure(); another person approves.';
+		PERFORM llm_audit.refuse('llm_audit.disclosed_content', 'insufficient_privilege',
+			'no disclosure of this text was granted to you',
+			'Ask with llm_audit.request_disclosure(); another person approves.');
 	END IF;
 	RETURN llm_audit.decrypt_value(segment, 'body_encrypted', id, body_encrypted);
 END

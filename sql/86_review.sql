@@ -182,6 +182,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 	SELECT u.login, max(u.used_at)
 		FROM (SELECT r.login, r.occurred_at FROM llm_audit.review_reads r
+				WHERE r.event <> 'refused'
 			UNION ALL
 			SELECT e.actor_id, e.occurred_at FROM llm_audit.review_events e)
 			AS u (login, used_at)

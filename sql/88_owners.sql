@@ -39,12 +39,12 @@ BEGIN
 	FOREACH f IN ARRAY ARRAY[
 		'known_as(text, text)', 'may_search_persons()', 'setting(text)',
 		'class_rank(text)', 'pseudonym(text, text)', 'match_token(text, text)',
-		'masking_source(regclass, name)']
+		'masking_source(regclass, name)', 'refuse(regclass, text, text, text)']
 	LOOP
 		EXECUTE 'GRANT EXECUTE ON FUNCTION llm_audit.' || f || ' TO llm_audit_view_owner';
 	END LOOP;
 	FOREACH f IN ARRAY ARRAY[
-		'record_own_event(text, text, text, text, jsonb)',
+		'record_own_event(text, text, text, text, jsonb)', 'refuse(regclass, text, text, text)',
 		'require_reason(text, text)', 'setting(text)', 'record_search(text, text, int)',
 		'record_access_event(llm_audit.access_event)',
 		'record_disclosure_event(text, llm_audit.disclosure, text, jsonb)',

@@ -413,6 +413,10 @@ extern AccessStatement *RecordOtherRead(Oid relid, const char *command,
 
 extern void OtherReadRefused(Oid relid, const char *command, const char *why);
 
+/* Records that a function of ours refused its caller, without waiting. */
+extern void RecordRefusal(Oid relid, const char *command, int sqlstate,
+						  const char *why);
+
 /* The ring to record in, or an error that says why there is none. */
 extern AccessRing *RequireRing(void);
 

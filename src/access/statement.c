@@ -497,23 +497,26 @@ RecordOtherRead(Oid relid, const char *command, bool exported)
 	return statement;
 }
 
+void
+RecordRefusal(Oid relid, const char *command, int sqlstate, const char *why)
+{
+	AccessStatement *statement = StatementCreate();
+	MemoryContext old = MemoryContextSwitchTo(statement->context);
+
+	statement->text = debug_query_string;
+	statement->command = command;
+	statement->examined.relations = list_make1(QualifiedName(relid));
+	StatementRefused(statement, sqlstate, why);
+	MemoryContextSwitchTo(old);
+	Unlink(statement);
+}
+
 /* Records that such a read was refused, without waiting. */
 void
 OtherReadRefused(Oid relid, const char *command, const char *why)
 {
-	AccessStatement *statement;
-	MemoryContext old;
-
-	if (!OidIsValid(SensitiveRoot(relid, NULL)))
-		return;
-	statement = StatementCreate();
-	statement->text = debug_query_string;
-	statement->command = command;
-	old = MemoryContextSwitchTo(statement->context);
-	statement->examined.relations = list_make1(QualifiedName(relid));
-	StatementRefused(statement, ERRCODE_INSUFFICIENT_PRIVILEGE, why);
-	MemoryContextSwitchTo(old);
-	Unlink(statement);
+	if (OidIsValid(SensitiveRoot(relid, NULL)))
+		RecordRefusal(relid, command, ERRCODE_INSUFFICIENT_PRIVILEGE, why);
 }
 
 /* True if the statement that runs is recorded as a reader of the ledger. */

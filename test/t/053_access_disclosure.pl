@@ -179,5 +179,24 @@ is($rows, 'other|the other words', 'shows its text');
 $node->poll_query_until('audit', "SELECT clock_timestamp() > expires_at FROM llm_audit.disclosure WHERE id = '$short'");
 refused_is($node, 'audit', reads(), qr/the disclosure has expired/, 'and nothing when it has ended', 'ann');
 refused_is($node, 'audit', $call{other}, $not_yours, 'nor does it decrypt', 'ann');
+# ---------------- what was refused is on record ----------------
+
+# posted without waiting, and kept although every one of them was rolled back
+my $refused = q{SELECT count(*) FROM llm_audit.access_log
+	WHERE event = 'refused' AND login = '%s' AND refusal LIKE '%s'};
+for my $refusal ([ 'ann_approver', 'nobody approves%' ], [ 'ned', '%waits for a second approver' ],
+	[ 'eve', 'no disclosure was granted to you' ], [ 'ned', '%another identity' ],
+	[ 'ann', 'the disclosure has expired' ], [ 'bob', 'no disclosure of this text%' ])
+{
+	ok($node->poll_query_until('audit', 'SELECT (' . sprintf($refused, @$refusal) . ') > 0'),
+		"on record: $refusal->[0], $refusal->[1]");
+}
+refused_is($node, 'audit', "DO \$\$ BEGIN PERFORM llm_audit.find_calls(customer => 'c-1'); EXCEPTION WHEN OTHERS THEN END \$\$;"
+	  . " SELECT llm_audit.find_calls(customer => 'c-1')", qr/a reason is needed/, 'a search without a reason', 'eve');
+ok($node->poll_query_until('audit', 'SELECT (' . sprintf($refused, 'eve', 'a reason is needed to search%') . ') = 2'),
+	'both tries are on record, the one that was caught too');
+refused_is($node, 'audit', "SELECT llm_audit.refuse('llm_audit.llm_call', 'x', 'y', 'z')", qr/permission denied for function/,
+	'refusals cannot be forged', 'eve');
+
 $node->stop;
 done_testing();
