@@ -57,9 +57,9 @@ CharsetBit(char charset)
 	}
 }
 
-/* Fills the classes, once per process. */
-static void
-PrepareKeyChars(void)
+/* Fills the classes; again is harmless. */
+void
+KeyCharsPrepare(void)
 {
 	static const struct
 	{
@@ -101,8 +101,6 @@ SpanEnd(const MaskScan *scan, size_t pos, char charset, size_t max)
 	size_t		limit = pos;
 	size_t		end = pos;
 
-	if (key_chars['0'] == 0)
-		PrepareKeyChars();
 	if (pos < scan->len)
 		limit = scan->len - pos > max ? pos + max : scan->len;
 	while (end < limit && (key_chars[scan->text[end]] & bit))

@@ -844,6 +844,7 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	if (join_index[' '] == 0)
 	{
 		CharSetsPrepare();
+		KeyCharsPrepare();
 		WordsPrepare();
 		PrepareTriggers();
 	}

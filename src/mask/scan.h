@@ -601,6 +601,7 @@ CountDigits(const MaskScan *scan, size_t pos, size_t max)
 }
 
 /* detectors (detect_*.c) */
+extern void KeyCharsPrepare(void);
 extern bool DetectIpv4(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectDate(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectCard(MaskScan *scan, const MaskDetector *self, size_t pos);
