@@ -25,15 +25,26 @@ MaskSetSimd(MaskSimd simd)
 	return chosen != NULL;
 }
 
-/* Makes room for one more finding. */
-static bool
-HitRoom(MaskScan *scan)
+static bool pass_repeats = true;
+
+/* For tests: whether repetitions are passed over. */
+void
+MaskPassRepeats(bool pass)
+{
+	pass_repeats = pass;
+}
+
+/* Makes room for more findings. */
+bool
+HitRoom(MaskScan *scan, size_t more)
 {
 	MaskHit    *grown;
 	size_t		room = scan->hit_room ? scan->hit_room * 2 : 32;
 
-	if (scan->hit_count < scan->hit_room)
+	if (more <= scan->hit_room - scan->hit_count)
 		return true;
+	if (room < scan->hit_count + more)
+		room = scan->hit_count + more;
 	grown = MaskAlloc(scan->options, room * sizeof(MaskHit));
 	if (grown == NULL)
 	{
@@ -77,7 +88,7 @@ MaskAddHit(MaskScan *scan, const MaskHit *found)
 		hit.end = end;
 		scan->hit_count--;
 	}
-	if (HitRoom(scan))
+	if (HitRoom(scan, 1))
 		scan->hits[scan->hit_count++] = hit;
 	if (scan->done < hit.end)
 		scan->done = hit.end;
@@ -724,15 +735,6 @@ FilterWords(const unsigned char *block, uint64_t starts,
 	return pass;
 }
 
-/* The last bits of the block before: what a word or run continues. */
-typedef struct BlockCarry
-{
-	uint64_t	word;
-	uint64_t	ascii;
-	uint64_t	lower;
-	uint64_t	digit;
-} BlockCarry;
-
 /* Finds and dispatches the events of one block of 64 bytes. */
 static void
 ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
@@ -774,10 +776,18 @@ ScanText(MaskScan *scan)
 {
 	unsigned char tail[64 + 8];
 	BlockCarry	carry = {0};
+	Repetition	repeat;
 	size_t		offset = 0;
 
+	memset(&repeat, 0, offsetof(Repetition, offset));
+	if (!pass_repeats)
+		repeat.next = SIZE_MAX;
 	for (; offset + 68 <= scan->len; offset += 64)
+	{
+		if (offset >= repeat.next)
+			offset = PassRepeats(scan, &carry, offset, &repeat);
 		ScanBlock(scan, scan->text +offset, offset, &carry);
+	}
 	for (; offset < scan->len; offset += 64)
 	{
 		size_t		rest = scan->len - offset;

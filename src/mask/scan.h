@@ -214,6 +214,7 @@ extern const int DetectorCount;
 /* scan.c */
 extern bool OfferWord(MaskScan *scan, size_t pos);
 extern void MaskAddHit(MaskScan *scan, const MaskHit *hit);
+extern bool HitRoom(MaskScan *scan, size_t more);
 extern bool ContextNear(const MaskScan *scan, MaskContext context, size_t pos,
 						size_t distance);
 extern uint32_t ContextsAfter(MaskScan *scan, size_t pos);
@@ -382,6 +383,41 @@ extern ClassifyBlock ClassifyChoose(MaskSimd simd);
 
 /* For tests: all later scans use this variant. */
 extern bool MaskSetSimd(MaskSimd simd);
+
+/* For tests: whether repetitions are passed over, as they are at first. */
+extern void MaskPassRepeats(bool pass);
+
+/* The last bits of the block before: what a word or run continues. */
+typedef struct BlockCarry
+{
+	uint64_t	word;
+	uint64_t	ascii;
+	uint64_t	lower;
+	uint64_t	digit;
+} BlockCarry;
+
+/* repeat.c: a piece that the text repeats, and a state noted within that */
+#define REPEAT_HITS 64
+typedef struct Repetition
+{
+	size_t		next;			/* the offset to call PassRepeats at; from
+								 * here to end starts as 0 */
+	size_t		end;			/* of the repetitions */
+	size_t		ahead;			/* what may be looked at behind an offset */
+	size_t		step;
+	size_t		limit;			/* steps between states that are noted */
+	size_t		tries;			/* steps since the last */
+	bool		noted;
+	size_t		offset;			/* where the state was noted */
+	size_t		settled;		/* findings that can't change from there on */
+	size_t		recent;			/* and the others: hits[] */
+	BlockCarry	carry;
+	MaskHit		hits[REPEAT_HITS];
+	MaskScan	state;			/* up to its memos */
+} Repetition;
+
+extern size_t PassRepeats(MaskScan *scan, const BlockCarry *carry,
+						  size_t offset, Repetition *repeat);
 
 extern KeyKind KindOfKey(const unsigned char *key, size_t len);
 

@@ -135,6 +135,64 @@ SameFindings(MaskSimd simd)
 	return same;
 }
 
+/*
+ * A text that repeats a piece, or two, between pieces in disorder.  The piece
+ * is made of others; some texts have an error in the row.
+ */
+static void
+FillRepeating(unsigned char *text, size_t len)
+{
+	unsigned char piece[200];
+	size_t		size = 1 + Random(Random(3) ? 40 : sizeof(piece));
+	size_t		at = Random(2000);
+
+	Fill(text, at);
+	for (int part = 0; part < 2; part++)
+	{
+		size_t		end = part ? len : at + (len - at) / (1 + Random(3));
+
+		Fill(piece, size);
+		for (size_t i = 0; at < end; i++)
+			text[		at++] = piece[i % size];
+	}
+	if (Random(3) == 0)
+		text[		Random((unsigned) len)] = '7';
+}
+
+/* Findings where repetitions are passed over, and where all is read. */
+static bool
+SameRepeated(int rounds)
+{
+	static unsigned char text[200000];
+	size_t		all = 0;
+	bool		same = true;
+
+	for (int round = 0; round < rounds && same; round++)
+	{
+		MaskHit    *hits[2];
+		size_t		count[2];
+		size_t		len = sizeof(text) - Random(64);
+
+		FillRepeating(text, len);
+		for (int pass = 0; pass < 2; pass++)
+		{
+			MaskPassRepeats(pass);
+			FindWithSet(&plain, NULL, (char *) text, len, &hits[pass],
+						&count[pass]);
+		}
+		same = count[0] == count[1];
+		for (size_t i = 0; i < count[0] && same; i++)
+			same = hits[0][i].start == hits[1][i].start &&
+				hits[0][i].end == hits[1][i].end &&
+				hits[0][i].entity == hits[1][i].entity &&
+				hits[0][i].keep == hits[1][i].keep;
+		all += count[0];
+		free(hits[0]);
+		free(hits[1]);
+	}
+	return same && all > 10000;
+}
+
 static const char *const hostile[] =
 {
 	"1", "1 ", "1-", "a1", "a@", "@", ":", "::", "=", "token=", "://a:b",
@@ -237,6 +295,19 @@ TestSlowest(void)
 	}
 }
 
+/* A text of repetitions takes a part of the time once they are passed over. */
+static bool
+PassesRepeats(void)
+{
+	const char *piece = "4403 1234 5678 1297, 17.05.1990 ";
+	double		all;
+
+	MaskPassRepeats(false);
+	all = BestSeconds(piece, 1000000);
+	MaskPassRepeats(true);
+	return BestSeconds(piece, 1000000) < all / 2;
+}
+
 int
 main(void)
 {
@@ -260,6 +331,10 @@ main(void)
 		Ok(SameFindings(variants[i]), name);
 	}
 	MaskSetSimd(MASK_SIMD_BEST);
+	Ok(SameRepeated(150), "repetitions are passed over with the same findings");
+	Ok(PassesRepeats(), "a text of repetitions takes less time");
+	/* from here on what repeats stands for any text of its kind */
+	MaskPassRepeats(false);
 	TestLinear();
 	TestSlowest();
 	printf("1..%d\n", number);

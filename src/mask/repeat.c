@@ -1,0 +1,316 @@
+/*
+ * repeat.c
+ *	  Texts that repeat a piece many thousand times are read once.
+ *
+ * Models that got stuck, padding, columns of one value, and texts that are
+ * made to keep the scanner busy look like that.  Where a text repeats itself,
+ * and the scanner comes to a state that it was in a number of repetitions
+ * before, all that follows is the same as what followed then: the findings
+ * are copied, and the scan goes on at the end of the repetitions.
+ *
+ * This rests on what every detector keeps to: it looks back REPEAT_BACK bytes
+ * at most, and ahead no further than REPEAT_AHEAD, or REPEAT_FAR in a row of
+ * the characters of keys, and it remembers nothing but the fields compared
+ * here (the rest of MaskScan are answers kept by the place in the text, which
+ * stay right).  What consumes more sets "done", and then states differ.
+ */
+#include "mask/scan.h"
+
+#include <string.h>
+
+#define REPEAT_LOOK 65536		/* how often repetitions are looked for */
+#define REPEAT_PERIOD 1024		/* the longest piece */
+#define REPEAT_PROBE 256		/* bytes that have to come again */
+#define REPEAT_STEP 1024		/* the least distance of states compared */
+#define REPEAT_BACK 1024
+#define REPEAT_HIT_BACK 256		/* no finding begins further back */
+#define REPEAT_AHEAD 8192
+#define REPEAT_FAR 262144
+
+/* The length of the shortest piece that text repeats, 0 if it does not. */
+static size_t
+FindPeriod(const unsigned char *text)
+{
+	const unsigned char *at = text +1;
+	const unsigned char *end = text +REPEAT_PERIOD + 1;
+
+	while ((at = memchr(at, text[0], (size_t) (end - at))) != NULL)
+	{
+		if (memcmp(at, text, REPEAT_PROBE) == 0)
+			return (size_t) (at - text);
+		at++;
+	}
+	return 0;
+}
+
+/* True if no key or token goes over the whole of a piece. */
+static bool
+BreaksKeys(const unsigned char *piece, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!IsAlnum(piece[i]) && memchr("_-=.~+/@", piece[i], 8) == NULL)
+			return true;
+	return false;
+}
+
+/* The least multiple of both len and a block, and of REPEAT_STEP at least. */
+static size_t
+StepOf(size_t len)
+{
+	size_t		step = len;
+
+	while (step % 64 != 0)
+		step += step;
+	return step * ((REPEAT_STEP + step - 1) / step);
+}
+
+/*
+ * Looks for a piece that repeats from offset on; how far it does is found
+ * out once, so that a text is compared with itself once only.
+ */
+static bool
+FindRepeat(const MaskScan *scan, Repetition *repeat, size_t offset)
+{
+	const unsigned char *text = scan->text;
+	size_t		end = offset;
+	size_t		period;
+
+	if (scan->len - offset < REPEAT_LOOK)
+		return false;
+	period = FindPeriod(text +offset);
+	if (period == 0)
+		return false;
+	while (end + period + 4096 <= scan->len &&
+		   memcmp(text +end, text +end + period, 4096) == 0)
+		end += 4096;
+	repeat->end = end + period;
+	repeat->ahead = BreaksKeys(text +offset, period) ? REPEAT_AHEAD : REPEAT_FAR;
+	repeat->step = StepOf(period);
+	repeat->limit = repeat->tries = 0;
+	return true;
+}
+
+/* The number of findings that nothing found at pos or later can change. */
+static size_t
+SettledHits(const MaskScan *scan, size_t pos)
+{
+	size_t		n = scan->hit_count;
+
+	while (n > 0 && scan->hits[n - 1].end + REPEAT_HIT_BACK > pos)
+		n--;
+	return n;
+}
+
+/* Notes the state at offset; without a limit if it is too much of it. */
+static void
+TakeState(const MaskScan *scan, const BlockCarry *carry, size_t offset,
+		  Repetition *repeat)
+{
+	size_t		settled = SettledHits(scan, offset);
+
+	repeat->noted = scan->hit_count - settled <= REPEAT_HITS;
+	if (!repeat->noted)
+		return;
+	memcpy(&repeat->state, scan, offsetof(MaskScan, keys));
+	repeat->carry = *carry;
+	repeat->offset = offset;
+	repeat->settled = settled;
+	repeat->recent = scan->hit_count - settled;
+	for (size_t i = 0; i < repeat->recent; i++)
+		repeat->hits[i] = scan->hits[settled + i];
+}
+
+/* True if a position is too far behind to matter. */
+static inline bool
+IsPast(size_t value, size_t offset)
+{
+	return value + REPEAT_BACK <= offset;
+}
+
+/* True if two positions are the same as seen from two offsets. */
+static inline bool
+SamePlace(size_t before, size_t from, size_t now, size_t offset)
+{
+	return now - offset == before - from ||
+		(IsPast(before, from) && IsPast(now, offset));
+}
+
+/* The same of chains of digits, which matter up to their end. */
+static bool
+SameChain(const DigitRun *before, size_t from, const DigitRun *now,
+		  size_t offset)
+{
+	int			first = now->groups > 0 ? (int) (now->group - now->chain) : 0;
+	int			count = now->chain_count;
+
+	if (before->chain_end <= from && now->chain_end <= offset)
+		return true;
+	if (now->chain_end - offset != before->chain_end - from ||
+		count != before->chain_count || now->groups != before->groups)
+		return false;
+	/* before is a copy: its pointers go into the same chain as now's did */
+	if (now->groups > 0 && now->group != before->group)
+		return false;
+	for (int i = first; i < count; i++)
+		if (now->chain[i].pos - offset != before->chain[i].pos - from ||
+			now->chain[i].len != before->chain[i].len ||
+			now->chain[i].before != before->chain[i].before ||
+			now->chain[i].sep != before->chain[i].sep)
+			return false;
+	return count == 0 ||
+		memcmp(now->chain_digits, before->chain_digits,
+			   (size_t) (now->chain[count - 1].before +
+						 now->chain[count - 1].len)) == 0;
+}
+
+/* The same of the findings that later ones may change. */
+static bool
+SameHits(const MaskScan *scan, const Repetition *repeat, size_t offset,
+		 size_t settled)
+{
+	const MaskHit *now = scan->hits + settled;
+	const MaskHit *before = repeat->hits;
+
+	if (scan->hit_count - settled != repeat->recent)
+		return false;
+	for (size_t i = 0; i < repeat->recent; i++)
+		if (now[i].start - offset != before[i].start - repeat->offset ||
+			now[i].end - offset != before[i].end - repeat->offset ||
+			now[i].validator != before[i].validator ||
+			now[i].score != before[i].score ||
+			now[i].entity != before[i].entity || now[i].keep != before[i].keep)
+			return false;
+	return true;
+}
+
+/* True if the scanner is in the state that was noted. */
+static bool
+SameState(const MaskScan *scan, const BlockCarry *carry, size_t offset,
+		  const Repetition *repeat)
+{
+	const MaskScan *before = &repeat->state;
+	size_t		from = repeat->offset;
+
+	if (!SamePlace(before->done, from, scan->done, offset) ||
+		!SamePlace(before->digits_done, from, scan->digits_done, offset) ||
+		!SamePlace(before->key_done, from, scan->key_done, offset) ||
+		!SamePlace(before->sign_done, from, scan->sign_done, offset) ||
+		!SamePlace(before->context_last, from, scan->context_last, offset) ||
+		before->dear_checks != scan->dear_checks || scan->no_memory ||
+		memcmp(&repeat->carry, carry, sizeof(*carry)) != 0)
+		return false;
+	for (int i = 0; i < CTX_COUNT; i++)
+		if (!SamePlace(before->context_end[i], from, scan->context_end[i],
+					   offset))
+			return false;
+	return SameChain(&before->run, from, &scan->run, offset) &&
+		SameHits(scan, repeat, offset, SettledHits(scan, offset));
+}
+
+/* Moves a position that still matters. */
+static inline void
+Move(size_t *value, size_t offset, size_t distance)
+{
+	if (!IsPast(*value, offset))
+		*value += distance;
+}
+
+/* Moves the state from offset on by a distance. */
+static void
+MoveState(MaskScan *scan, size_t offset, size_t distance)
+{
+	DigitRun   *run = &scan->run;
+
+	Move(&scan->done, offset, distance);
+	Move(&scan->digits_done, offset, distance);
+	Move(&scan->key_done, offset, distance);
+	Move(&scan->sign_done, offset, distance);
+	Move(&scan->context_last, offset, distance);
+	for (int i = 0; i < CTX_COUNT; i++)
+		Move(&scan->context_end[i], offset, distance);
+	if (run->chain_end <= offset)
+		return;
+	run->chain_end += distance;
+	for (int i = 0; i < run->chain_count; i++)
+		run->chain[i].pos += distance;
+}
+
+/* Appends findings, each moved by a distance. */
+static void
+AppendHits(MaskScan *scan, const MaskHit *hits, size_t count, size_t distance)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		MaskHit    *to = &scan->hits[scan->hit_count++];
+
+		*to = hits[i];
+		to->start += distance;
+		to->end += distance;
+	}
+}
+
+/*
+ * Goes on as if the rounds that follow had been read: each gives what was
+ * found since the state was noted.  Returns the offset then.
+ */
+static size_t
+SkipRounds(MaskScan *scan, const Repetition *repeat, size_t offset)
+{
+	size_t		round = offset - repeat->offset;
+	size_t		rounds = (repeat->end - repeat->ahead - offset) / round;
+	size_t		settled = SettledHits(scan, offset);
+	size_t		found = settled - repeat->settled;
+
+	if (found + repeat->recent > 0)
+	{
+		if (!HitRoom(scan, rounds * found))
+			return offset;
+		scan->hit_count = settled;
+		for (size_t i = 1; i <= rounds; i++)
+			AppendHits(scan, scan->hits + repeat->settled, found, i * round);
+		/* seen from here, the latest are those that were noted */
+		AppendHits(scan, repeat->hits, repeat->recent, round * (rounds + 1));
+	}
+	MoveState(scan, offset, rounds * round);
+	return offset + rounds * round;
+}
+
+/*
+ * Called at the block at offset when repeat->next says so: returns the offset
+ * to go on at, which is later if repetitions were passed over.  States are
+ * compared with one that is noted anew after 1, 2, 4, ... steps, so that any
+ * cycle of them is found.
+ */
+size_t
+PassRepeats(MaskScan *scan, const BlockCarry *carry, size_t offset,
+			Repetition *repeat)
+{
+	if (offset >= repeat->end)
+	{
+		bool		found = FindRepeat(scan, repeat, offset);
+
+		/* what is behind matters too: it has to be of the repetition */
+		repeat->next = offset + (found ? REPEAT_BACK : REPEAT_LOOK);
+		return offset;
+	}
+	if (offset + repeat->step + repeat->ahead > repeat->end)
+	{
+		repeat->next = (repeat->end + 63) / 64 * 64;
+		return offset;
+	}
+	if (repeat->limit > 0 && repeat->noted &&
+		SameState(scan, carry, offset, repeat))
+	{
+		repeat->next = (repeat->end + 63) / 64 * 64;
+		return SkipRounds(scan, repeat, offset);
+	}
+	if (repeat->tries == repeat->limit)
+	{
+		TakeState(scan, carry, offset, repeat);
+		repeat->limit = repeat->limit * 2 + 1;
+		repeat->tries = 0;
+	}
+	repeat->tries++;
+	repeat->next = offset + repeat->step;
+	return offset;
+}
