@@ -178,6 +178,12 @@ extern bool RingSleep(AccessRing *ring);
 extern bool RingDatabaseExists(AccessRing *ring);
 extern void RingSetDatabase(AccessRing *ring, bool exists);
 extern TimestampTz RingPausedUntil(AccessRing *ring);
+
+/*
+ * Wants the worker to let go of the database until then; whether there is one.
+ * It goes when it has written what it was at.
+ */
+extern bool RingPause(AccessRing *ring, TimestampTz until);
 extern bool RingHasWorker(AccessRing *ring);
 extern void RingSetWatcher(void);
 
@@ -446,6 +452,7 @@ extern bool ReadNeedsNoReason(void);
 extern void ExemptInit(void);
 extern void HookInit(void);
 extern void LoginInit(void);
+extern void PauseInit(void);
 extern void AccessInit(void);
 
 /*

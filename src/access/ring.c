@@ -24,9 +24,7 @@
 #include "access/access.h"
 #include "access/twophase.h"
 #include "access/xlog.h"
-#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -39,7 +37,6 @@
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 #include "utils/varlena.h"
 
@@ -96,7 +93,6 @@ static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
 PG_FUNCTION_INFO_V1(llm_audit_access_status);
-PG_FUNCTION_INFO_V1(llm_audit_pause_workers);
 
 /* ---------------- making them ---------------- */
 
@@ -827,6 +823,20 @@ RingPausedUntil(AccessRing *ring)
 }
 
 bool
+RingPause(AccessRing *ring, TimestampTz until)
+{
+	bool		had_worker;
+
+	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
+	ring->paused_until = until;
+	had_worker = ring->worker >= 0;
+	WakeProcess(ring->worker);
+	LWLockRelease(ring->lock);
+	WakeProcess(shared->watcher);
+	return had_worker;
+}
+
+bool
 RingHasWorker(AccessRing *ring)
 {
 	return ring->worker >= 0;
@@ -901,82 +911,4 @@ llm_audit_access_status(PG_FUNCTION_ARGS)
 	for (int i = 0; i < RingCount(); i++)
 		PutStatus((ReturnSetInfo *) fcinfo->resultinfo, &shared->rings[i]);
 	return (Datum) 0;
-}
-
-/* The pause as an admin event of the calling transaction. */
-static void
-RecordPause(int64 length)
-{
-	Oid			types[1] = {INT8OID};
-	Datum		values[1] = {Int64GetDatum(length / USECS_PER_SEC)};
-
-	if (!ExtensionInstalled())
-		return;
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	SPI_execute_with_args("SELECT llm_audit.record_own_event('workers.paused',"
-						  " 'database', pg_catalog.current_database(),"
-						  " llm_audit.reader_setting('reason'),"
-						  " pg_catalog.jsonb_build_object('seconds', $1))",
-						  1, types, values, NULL, false, 0);
-	SPI_finish();
-}
-
-/* An interval from 0 to a day, as microseconds; an error for any other. */
-static int64
-PauseLength(const Interval *span)
-{
-	int64		length = span->time + (int64) span->day * USECS_PER_DAY;
-
-	if (span->month != 0 || length < 0 || length > USECS_PER_DAY)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a pause can last from 0 to 24 hours")));
-	return length;
-}
-
-/* Waits up to five seconds for the worker to go. */
-static void
-AwaitDeparture(AccessRing *ring)
-{
-	for (int i = 0; i < 500 && ring->worker >= 0; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		pg_usleep(10000L);
-	}
-}
-
-/*
- * llm_audit.pause_workers(duration interval) -> int
- *		Lets the access writer go of the database; the number of workers that
- *		have gone.  42501 for others than superusers, 55000 where there is no
- *		worker.
- */
-Datum
-llm_audit_pause_workers(PG_FUNCTION_ARGS)
-{
-	int64		length = PauseLength(PG_GETARG_INTERVAL_P(0));
-	AccessRing *ring = RingMine();
-	bool		had_worker;
-
-	if (!superuser())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be superuser to pause the workers of llm_audit")));
-	if (ring == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no worker of llm_audit serves this database"),
-				 errhint("\"%s\" names the databases that have workers.",
-						 "llm_audit.databases")));
-	RecordPause(length);
-	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
-	ring->paused_until = GetCurrentTimestamp() + length;
-	had_worker = ring->worker >= 0;
-	WakeProcess(ring->worker);
-	LWLockRelease(ring->lock);
-	WakeProcess(shared->watcher);
-	if (length > 0)
-		AwaitDeparture(ring);
-	PG_RETURN_INT32(length > 0 && had_worker && ring->worker < 0 ? 1 : 0);
 }

@@ -129,5 +129,6 @@ AccessInit(void)
 	ExemptInit();
 	HookInit();
 	LoginInit();
+	PauseInit();
 	WriterRegister();
 }

@@ -214,6 +214,12 @@ for my $wait (0, 60, 120, 180, 300)
 }
 is($gone, '5', 'the writer lets go whatever it is at');
 
+$node->safe_psql('other', "BEGIN; SELECT llm_audit.pause_workers('1 minute'); ROLLBACK");
+await_writer($node, 'other');
+$node->safe_psql('other', q{DO $$ BEGIN PERFORM llm_audit.pause_workers('1 minute'); RAISE 'x'; EXCEPTION WHEN OTHERS THEN END $$});
+await_writer($node, 'other');
+works('other', 'when pauses are rolled back, and so not on record');
+
 is($node->safe_psql('other', "SELECT llm_audit.pause_workers('30 s')"), '1', 'it lets go again');
 is($node->safe_psql('audit', 'ALTER DATABASE other RENAME TO renamed; ALTER DATABASE renamed RENAME TO other;'
 		  . ' CREATE DATABASE copied TEMPLATE other; DROP DATABASE copied; SELECT 1'), '1',
