@@ -7,6 +7,11 @@ COMMENT ON SCHEMA llm_audit IS
 	'append-only, hash-chained audit trail for LLM gateways';
 GRANT USAGE ON SCHEMA llm_audit TO PUBLIC;
 
+-- Until the end of this script, everybody may call what it does not revoke,
+-- wherever ALTER DEFAULT PRIVILEGES has taken that away: views, defaults and
+-- checks of rows call functions as whoever reads or writes.
+ALTER DEFAULT PRIVILEGES IN SCHEMA llm_audit GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
+
 DO $$
 BEGIN
 	IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN

@@ -611,7 +611,7 @@ VALUES
 	('segment_event', 'lane_digests', 'bytea[]',
 		'SHA-256 over the concatenated row_hashes of each lane, as in purge_receipt'),
 	('segment_event', 'facts', 'text[]',
-		'of the event columns: number, type and name of columns that the ledger got; of installed: version, server, and digests of the functions, views and policies that are llm_audit''s'),
+		'of the event columns: number, type and name of columns that the ledger got; of definition: its CHECK constraints, policies and row security when it was made; of installed: version, server, and digests of the functions, views, policies and grants that are llm_audit''s'),
 	('segment_event', 'actor', 'text NOT NULL',
 		'who asked for it: a login, or the maintenance that ran'),
 
@@ -805,9 +805,9 @@ VALUES
 		'CASE event WHEN ''read'' THEN outcome IS NULL WHEN ''refused'' THEN outcome = ''refused'' ELSE outcome = ANY (''{ok,error}'') END'),
 
 	('segment_event', 'segment_event_event_check',
-		'event = ANY (''{created,closed,rows_purged,purged,columns,installed}'')'),
+		'event = ANY (''{created,closed,rows_purged,purged,columns,definition,installed}'')'),
 	('segment_event', 'segment_event_facts_check',
-		'(facts IS NOT NULL) = (event = ANY (''{columns,installed}''))'),
+		'(facts IS NOT NULL) = (event = ANY (''{columns,definition,installed}''))'),
 	('segment_event', 'segment_event_segment_check',
 		'segment >= 1'),
 	('segment_event', 'segment_event_row_count_check',

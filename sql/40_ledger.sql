@@ -789,7 +789,8 @@ BEGIN
 	END IF;
 	PERFORM llm_audit.enroll(relation, 'plain', false, retention, erasable, segment_width);
 	PERFORM llm_audit.make_all_segments(relation);
-	PERFORM llm_audit.append_columns(l.ledger_id) FROM llm_audit.ledger_of(relation) l;
+	PERFORM llm_audit.append_columns(l.ledger_id), llm_audit.append_definition(l.ledger_id)
+		FROM llm_audit.ledger_of(relation) l;
 	PERFORM llm_audit.record_own_event('ledger.created', 'ledger', relation::text, NULL,
 		jsonb_build_object('retention', retention, 'erasable', erasable,
 			'segment_width', segment_width));

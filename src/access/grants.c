@@ -151,8 +151,14 @@ OurObject(const GrantStmt *stmt, Node *object)
 			strVal(object) : NULL;
 	if (stmt->targtype == ACL_TARGET_ALL_IN_SCHEMA ||
 		stmt->objtype == OBJECT_SCHEMA)
-		return strcmp(strVal(object), LLM_AUDIT_SCHEMA) == 0 ?
-			strVal(object) : NULL;
+	{
+		if (strcmp(strVal(object), LLM_AUDIT_SCHEMA) != 0)
+			return NULL;
+		if (stmt->targtype != ACL_TARGET_ALL_IN_SCHEMA)
+			return strVal(object);
+		return stmt->objtype == OBJECT_TABLE ? LLM_AUDIT_SCHEMA ".*" :
+			LLM_AUDIT_SCHEMA ".*()";
+	}
 	if (IsA(object, RangeVar))
 	{
 		Oid			relid = Resolve((RangeVar *) object);
@@ -300,6 +306,19 @@ NoteDropRole(const DropRoleStmt *stmt, List **events)
 	}
 }
 
+/* {"policies": [...]} */
+static char *
+PolicyDetails(List *names)
+{
+	StringInfoData json;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	AppendList(&json, "policies", names);
+	appendStringInfoChar(&json, '}');
+	return json.data;
+}
+
 /* A change of a relation that is ours. */
 static void
 NoteRelation(const RangeVar *relation, const char *action,
@@ -315,6 +334,21 @@ NoteRelation(const RangeVar *relation, const char *action,
 		AdminEventAdd(events, action, target_type,
 					  pstrdup(quote_qualified_identifier(schema, relation->relname)),
 					  NULL);
+}
+
+/*
+ * A change of policies on a relation that is ours: verify takes those that are
+ * named for known.
+ */
+static void
+NotePolicy(const RangeVar *relation, const char *action, List *names,
+		   List **events)
+{
+	int			before = list_length(*events);
+
+	NoteRelation(relation, action, "table", events);
+	if (list_length(*events) > before)
+		((GrantEvent *) llast(*events))->details = PolicyDetails(names);
 }
 
 /* DROP STATISTICS of one of our relations. */
@@ -427,9 +461,11 @@ NoteDrop(const DropStmt *stmt, List **events)
 		}
 		if (part)
 			name = list_truncate(name, list_length(name) - 1);
-		if (name != NIL)
+		if (name != NIL && stmt->removeType == OBJECT_POLICY)
+			NotePolicy(makeRangeVarFromNameList(name), "policy.deleted",
+					   list_make1(strVal(llast((List *) lfirst(lc)))), events);
+		else if (name != NIL)
 			NoteRelation(makeRangeVarFromNameList(name),
-						 stmt->removeType == OBJECT_POLICY ? "policy.deleted" :
 						 "ledger.changed",
 						 stmt->removeType == OBJECT_VIEW ? "view" : "table",
 						 events);
@@ -445,9 +481,11 @@ NoteRename(const RenameStmt *stmt, List **events)
 			AdminEventAdd(events, "role.updated", "role", pstrdup(stmt->subname),
 						  NULL);
 	}
+	else if (stmt->relation != NULL && stmt->renameType == OBJECT_POLICY)
+		NotePolicy(stmt->relation, "policy.updated",
+				   list_make2(stmt->subname, stmt->newname), events);
 	else if (stmt->relation != NULL)
-		NoteRelation(stmt->relation, stmt->renameType == OBJECT_POLICY ?
-					 "policy.updated" : "ledger.changed", "relation", events);
+		NoteRelation(stmt->relation, "ledger.changed", "relation", events);
 }
 
 /*
@@ -503,12 +541,15 @@ NoteStatement(Node *stmt, List **events)
 			break;
 		case T_CreatePolicyStmt:
 			if (!IsOurRoleName(((CreatePolicyStmt *) stmt)->policy_name))
-				NoteRelation(((CreatePolicyStmt *) stmt)->table,
-							 "policy.created", "table", events);
+				NotePolicy(((CreatePolicyStmt *) stmt)->table,
+						   "policy.created",
+						   list_make1(((CreatePolicyStmt *) stmt)->policy_name),
+						   events);
 			break;
 		case T_AlterPolicyStmt:
-			NoteRelation(((AlterPolicyStmt *) stmt)->table, "policy.updated",
-						 "table", events);
+			NotePolicy(((AlterPolicyStmt *) stmt)->table, "policy.updated",
+					   list_make1(((AlterPolicyStmt *) stmt)->policy_name),
+					   events);
 			break;
 		case T_ViewStmt:
 			NoteRelation(((ViewStmt *) stmt)->view, "ledger.changed", "view",

@@ -16,6 +16,7 @@
 #include "utils/uuid.h"
 
 PG_FUNCTION_INFO_V1(llm_audit_append_columns);
+PG_FUNCTION_INFO_V1(llm_audit_append_definition);
 PG_FUNCTION_INFO_V1(llm_audit_append_installed);
 
 /* An event about a ledger as a whole stands with its first segment. */
@@ -44,6 +45,16 @@ FACTS_INSERT "'columns'" FACTS_VALUES
 "   AND e.event = 'columns' AND n.fact = ANY (e.facts))) f"
 " WHERE f.facts IS NOT NULL AND" FACTS_FIRST " AND l.ledger_id = ";
 
+/* What a ledger was made with, if no event says it yet. */
+static const char definition_insert[] =
+FACTS_INSERT "'definition'" FACTS_VALUES
+" CROSS JOIN LATERAL (SELECT array_agg(d.fact ORDER BY d.kind, d.name) AS facts"
+"  FROM llm_audit.current_definition(format('%I.%I', l.schema_name,"
+"   l.relation_name)::regclass) d) f"
+" WHERE" FACTS_FIRST " AND NOT EXISTS (SELECT FROM llm_audit.segment_event e"
+"  WHERE e.event = 'definition' AND e.ledger_id = l.ledger_id)"
+" AND l.ledger_id = ";
+
 /* What this version installed on this server, if no event says it yet. */
 static const char installed_insert[] =
 FACTS_INSERT "'installed'" FACTS_VALUES
@@ -70,6 +81,15 @@ AppendFacts(const char *function, const char *sql)
 	return appended;
 }
 
+/* Appends what a statement that ends with a ledger's id finds. */
+static bool
+AppendFactsOf(const char *function, const char *sql, Datum ledger_id)
+{
+	char	   *id = DatumGetCString(DirectFunctionCall1(uuid_out, ledger_id));
+
+	return AppendFacts(function, psprintf("%s%s", sql, quote_literal_cstr(id)));
+}
+
 /*
  * llm_audit.append_columns(ledger_id uuid) -> boolean
  *		Appends the numbers, names and types of columns that the ledger's
@@ -78,12 +98,21 @@ AppendFacts(const char *function, const char *sql)
 Datum
 llm_audit_append_columns(PG_FUNCTION_ARGS)
 {
-	char	   *id = DatumGetCString(DirectFunctionCall1(uuid_out,
-														 PG_GETARG_DATUM(0)));
+	PG_RETURN_BOOL(AppendFactsOf("append_columns", columns_insert,
+								 PG_GETARG_DATUM(0)));
+}
 
-	PG_RETURN_BOOL(AppendFacts("append_columns",
-							   psprintf("%s%s", columns_insert,
-										quote_literal_cstr(id))));
+/*
+ * llm_audit.append_definition(ledger_id uuid) -> boolean
+ *		Appends the CHECK constraints, policies and row security of the
+ *		ledger's root as they are; false if an event has them: the first one
+ *		counts.
+ */
+Datum
+llm_audit_append_definition(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(AppendFactsOf("append_definition", definition_insert,
+								 PG_GETARG_DATUM(0)));
 }
 
 /*

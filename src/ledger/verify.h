@@ -11,6 +11,7 @@
  * verify_careful.c	units that raised errors, row by row
  * verify_parallel.c	workers
  * verify_catalog.c	triggers, functions, owners, grants, registry
+ * verify_definition.c	constraints, policies, unique indexes
  * verify_generated.c	generated columns
  * verify_purge.c	gaps that a purge explains
  * verify_query.c	queries on catalogs and configuration
@@ -93,6 +94,7 @@ typedef struct VerifySegment
 	bool		closed;
 	bool		has_lane_index; /* a usable one, when the plan was made */
 	bool		has_id_index;
+	bool		has_receipts;	/* of erasures, which say what is gone */
 	BlockNumber blocks;
 } VerifySegment;
 
@@ -240,7 +242,13 @@ extern uint64 PlaceWord(const ItemPointerData * place);
 
 /* ---------------- verify_erased.c ---------------- */
 
-/* Reports erased columns of the row that no erase_receipt explains. */
+/* True if the row has values that ErasedCheck has to look at. */
+extern bool ErasedMatters(const RowReader *reader);
+
+/*
+ * Reports erased columns of the row that no erase_receipt explains, and values
+ * that a receipt says were erased.
+ */
 extern void ErasedCheck(RowReader *reader, const VerifyUnit *unit,
 						const RowFacts *facts);
 
@@ -442,6 +450,9 @@ extern bool PurgedUncovered(const SegmentAccount *account, int32 lane,
 /* What is missing there: rows, or receipts of a purge that is known. */
 extern FindingKind PurgedFinding(const SegmentAccount *account);
 
+/* verify_erased.c: finds out which segments have receipts of erasures. */
+extern void ErasedRead(VerifyRun *run);
+
 /* ---------------- verify_query.c: catalogs and configuration -------------- */
 
 /* One row of a query: values are text or NULL, valid during the visit. */
@@ -464,6 +475,14 @@ extern const char *const verify_baseline_sql;
 /* verify_access.c */
 
 extern const char *const verify_leaves_sql;
+extern const char *const verify_grants_sql;
+extern const char *const verify_preload_sql;
+
+/* verify_definition.c; each follows the relations of ledgers */
+
+extern const char *const verify_checks_sql;
+extern const char *const verify_policies_sql;
+extern const char *const verify_unique_sql;
 
 /* ---------------- verify_generated.c ---------------- */
 

@@ -154,15 +154,7 @@ static const char *const columns_sql =
 " SELECT a.root, a.segment, format('column %s of %s may be NULL',"
 "  quote_ident(a.attname), a.relation::regclass)"
 " FROM att a WHERE a.attname IN ('id', 'recorded_at', 'recorded_by', 'chain_lane',"
-"  'chain_seq', 'prev_hash', 'row_hash') AND NOT a.attnotnull"
-" UNION ALL"
-" SELECT part.root, part.segment, format('constraint %s of %s is gone',"
-"  quote_ident(b.constraint_name), part.oid::regclass)"
-" FROM part JOIN llm_audit.builtin_constraints() b"
-"  ON b.relation_name = part.relation_name"
-" WHERE part.builtin AND NOT EXISTS (SELECT FROM pg_constraint k"
-"  WHERE k.conrelid = part.oid AND k.conname = b.constraint_name"
-"  AND k.contype = 'c' AND k.convalidated)";
+"  'chain_seq', 'prev_hash', 'row_hash') AND NOT a.attnotnull";
 
 /* Where values of erasable columns would outlive their erasure. */
 static const char *const copies_sql =
@@ -341,8 +333,9 @@ DriftVisit(VerifyRun *run, const char *const *values, void *arg)
 typedef enum DriftScope
 {
 	DRIFT_NO_LEDGER,
-	DRIFT_EVENTS,				/* likewise, and it reads segment_event */
+	DRIFT_EVENTS,				/* likewise, and it reads ledgers of ours */
 	DRIFT_ONE_LEDGER,			/* of one ledger, if one is verified */
+	DRIFT_ONE_LEDGER_EVENTS,	/* likewise, and it reads segment_event */
 	DRIFT_ALL_LEDGERS			/* it looks for what belongs to none */
 } DriftScope;
 
@@ -368,14 +361,15 @@ DriftWork(void *arg)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	if (check->scope == DRIFT_EVENTS &&
+	if ((check->scope == DRIFT_EVENTS ||
+		 check->scope == DRIFT_ONE_LEDGER_EVENTS) &&
 		!OidIsValid(get_relname_relid("segment_event",
 									  get_namespace_oid(LLM_AUDIT_SCHEMA, true))))
 		return;					/* that setup() has not run is said elsewhere */
-	if (check->scope == DRIFT_ONE_LEDGER || check->scope == DRIFT_ALL_LEDGERS)
+	if (check->scope >= DRIFT_ONE_LEDGER)
 	{
 		appendStringInfoString(&sql, roots_sql);
-		if (check->scope == DRIFT_ONE_LEDGER && OidIsValid(ledger))
+		if (check->scope != DRIFT_ALL_LEDGERS && OidIsValid(ledger))
 			appendStringInfo(&sql, " WHERE r.oid = %u", ledger);
 		appendStringInfoString(&sql, parts_sql);
 	}
@@ -392,11 +386,16 @@ VerifyCatalog(VerifyRun *run)
 		{DRIFT_ONE_LEDGER, triggers_sql},
 		{DRIFT_ALL_LEDGERS, relations_sql},
 		{DRIFT_ONE_LEDGER, columns_sql},
+		{DRIFT_ONE_LEDGER_EVENTS, verify_checks_sql},
+		{DRIFT_ONE_LEDGER_EVENTS, verify_policies_sql},
+		{DRIFT_ONE_LEDGER, verify_unique_sql},
 		{DRIFT_ONE_LEDGER, copies_sql},
 		{DRIFT_ONE_LEDGER, grants_sql},
 		{DRIFT_NO_LEDGER, configuration_sql},
 		{DRIFT_NO_LEDGER, access_sql},
 		{DRIFT_NO_LEDGER, functions_sql},
+		{DRIFT_EVENTS, verify_grants_sql},
+		{DRIFT_NO_LEDGER, verify_preload_sql},
 		{DRIFT_NO_LEDGER, verify_leaves_sql},
 		{DRIFT_NO_LEDGER, verify_registry_sql},
 		{DRIFT_NO_LEDGER, verify_columns_sql},

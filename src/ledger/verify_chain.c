@@ -220,7 +220,7 @@ ContentCheck(const ChainState *state, RowFacts *facts)
 	facts->matches = (why == NULL);
 	if (why != NULL)
 		RowReport(reader, facts, FINDING_ROW_ALTERED, "%s", why);
-	if (facts->readable && facts->has_position && RowHasErased(reader))
+	if (facts->readable && facts->has_position && ErasedMatters(reader))
 		ErasedCheck(reader, state->unit, facts);
 	if (facts->readable && seg->attrs.known_values != InvalidAttrNumber &&
 		!reader->nulls[seg->attrs.known_values - 1])

@@ -4,8 +4,11 @@
  *
  * A row's erased column says which values are gone.  Each must be covered by
  * an erase_receipt of its segment that names the column and the position.
- * The receipts of a unit's lane are read when the unit meets its first erased
- * row, as sorted ranges, so that segments without erasures pay nothing.
+ * The other way round, no value may be there that a receipt covers: somebody
+ * has put it back, with its salt, and the row's hash cannot tell.  The
+ * receipts of a unit's lane are read when the unit meets its first row with
+ * erased values, or with erasable ones in a segment that has receipts, as
+ * sorted ranges, so that segments without erasures pay nothing.
  */
 #include "postgres.h"
 
@@ -119,14 +122,82 @@ ColumnName(const Segment *seg, int number)
 	return "unknown";
 }
 
+static const char *const segments_sql =
+"SELECT DISTINCT c.oid, e.segment FROM llm_audit.erase_receipt e"
+" JOIN llm_audit.ledger l USING (ledger_id)"
+" JOIN pg_catalog.pg_namespace n ON n.nspname = l.schema_name"
+" JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid"
+"  AND c.relname = l.relation_name"
+" WHERE e.stage = 'erased'";
+
+/* Visitor of segments_sql. */
+static void
+SegmentVisit(VerifyRun *run, const char *const *values, void *arg)
+{
+	int			segment = PurgedSegment(run,
+										(Oid) strtoul(values[0], NULL, 10),
+										(uint32) strtoul(values[1], NULL, 10));
+
+	if (segment >= 0)
+		run->segments[segment].has_receipts = true;
+}
+
+void
+ErasedRead(VerifyRun *run)
+{
+	if (OidIsValid(get_relname_relid("erase_receipt",
+									 get_namespace_oid(LLM_AUDIT_SCHEMA,
+													   true))))
+		VerifyQuery(run, segments_sql, SegmentVisit, NULL);
+}
+
+bool
+ErasedMatters(const RowReader *reader)
+{
+	return RowHasErased(reader) || (reader->vseg->has_receipts &&
+									!reader->nulls[reader->seg->attrs.salt - 1]);
+}
+
+/* The groups of the row's erased or salt column. */
+static const uint8 *
+GroupsOf(const RowReader *reader, AttrNumber attnum, size_t *size)
+{
+	const struct varlena *groups;
+
+	*size = 0;
+	if (reader->nulls[attnum - 1])
+		return NULL;
+	groups = (const struct varlena *)
+		DatumGetPointer(reader->values[attnum - 1]);
+	*size = VARSIZE_ANY_EXHDR(groups);
+	return (const uint8 *) VARDATA_ANY(groups);
+}
+
+/* Values that are there although a receipt says that they are not. */
+static void
+ReturnedCheck(RowReader *reader, const RowFacts *facts)
+{
+	size_t		size;
+	const uint8 *groups = GroupsOf(reader, reader->seg->attrs.salt, &size);
+
+	for (size_t at = 0; at + 2 + SALT_SIZE <= size; at += 2 + SALT_SIZE)
+	{
+		int			number = GetU16(groups + at);
+
+		if (RangesCover(reader, number, facts->seq))
+			RowReport(reader, facts, FINDING_ROW_ALTERED,
+					  "column \"%s\" was erased, but its value is there again",
+					  ColumnName(reader->seg, number));
+	}
+}
+
 /*
  * The row has been hashed, or it has been reported that it cannot be; its
- * erased column is in memory in the first case.
+ * salt and erased columns are in memory in the first case.
  */
 void
 ErasedCheck(RowReader *reader, const VerifyUnit *unit, const RowFacts *facts)
 {
-	struct varlena *erased;
 	const uint8 *groups;
 	size_t		size;
 
@@ -134,11 +205,10 @@ ErasedCheck(RowReader *reader, const VerifyUnit *unit, const RowFacts *facts)
 		return;
 	if (reader->erasures == NULL)
 		RangesRead(reader, unit);
-	erased = (struct varlena *)
-		DatumGetPointer(reader->values[reader->seg->attrs.erased - 1]);
-	groups = (const uint8 *) VARDATA_ANY(erased);
-	size = VARSIZE_ANY_EXHDR(erased);
-	if (size == 0)
+	if (reader->nerasures > 0)
+		ReturnedCheck(reader, facts);
+	groups = GroupsOf(reader, reader->seg->attrs.erased, &size);
+	if (groups != NULL && size == 0)
 		RowReport(reader, facts, FINDING_ERASED_WITHOUT_EVENT,
 				  "a column was erased and no event says so");
 	for (size_t at = 0; at + 2 + SHA256_SIZE <= size; at += 2 + SHA256_SIZE)

@@ -362,6 +362,7 @@ SegmentsWithEvents(void *arg)
 	VerifyQuery(run, bounds_sql, BoundsVisit, NULL);
 	VerifyQuery(run, closed_sql, ClosedVisit, NULL);
 	PurgedRead(run);
+	ErasedRead(run);
 }
 
 /* Lists the segments in scope and reports what is missing. */

@@ -115,7 +115,7 @@ const char *const verify_numbers_sql =
 " WHERE d.fact IS NULL OR r.fact IS NULL";
 
 /*
- * What functions, views and policies are compared with is what setup() said
+ * What functions, views, policies and grants are compared with is what setup() said
  * of this version first, on this major version of the server or, until setup()
  * has run there, on the one that the views were made on.
  */
@@ -133,5 +133,8 @@ const char *const verify_baseline_sql =
 "   'installed_function is not what setup() found installed'),"
 "  (EXISTS (SELECT FROM of_version) AND NOT EXISTS (SELECT FROM of_version f"
 "   WHERE f.facts[4] = n.facts[4]),"
-"   'installed_object is not what setup() found installed')) w (wrong, why)"
+"   'installed_object is not what setup() found installed'),"
+"  (EXISTS (SELECT FROM of_version) AND NOT EXISTS (SELECT FROM of_version f"
+"   WHERE f.facts[5] = n.facts[5]),"
+"   'installed_grant is not what setup() found installed')) w (wrong, why)"
 " WHERE w.wrong";

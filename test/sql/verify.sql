@@ -344,7 +344,8 @@ SELECT * FROM change($$
 	UPDATE llm_audit.ledger_column SET column_name = 'swapped' WHERE column_name = 'kind' AND ledger_id = of;
 	UPDATE llm_audit.ledger_column SET column_name = 'kind' WHERE column_name = 'invoice_id' AND ledger_id = of;
 	UPDATE llm_audit.ledger_column SET column_name = 'invoice_id' WHERE column_name = 'swapped';
-	END $do$ $$, 'llm_audit.ledger_column');
+	END $do$ $$, 'llm_audit.ledger_column')
+	WHERE detail NOT LIKE 'constraint %';
 
 -- and of one that was enrolled
 SELECT * FROM change($$

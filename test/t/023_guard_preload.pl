@@ -173,6 +173,46 @@ pass('without preloading, DDL of a session that has not loaded it passes');
 
 is($node->safe_psql('audit', 'SELECT count(*) FROM llm_audit.llm_call'),
 	'7', 'the rows are there');
+
+# Nothing refuses or records this, but verify tells of each.
+my $findings = q{SELECT detail FROM llm_audit.verify() WHERE detail !~ 'trigger|shared_preload' ORDER BY detail COLLATE "C"};
+is($node->safe_psql('audit', $findings), '', 'verify finds nothing but triggers before');
+$node->safe_psql('audit', q{
+	CREATE ROLE drift;
+	GRANT EXECUTE ON FUNCTION llm_audit.setting(text) TO drift;
+	GRANT UPDATE ON llm_audit.legal_hold TO drift;
+	GRANT CREATE ON SCHEMA llm_audit TO drift;
+	REVOKE SELECT ON llm_audit.approver_requests FROM llm_audit_approver;
+	ALTER TABLE checked DROP CONSTRAINT checked_n_check, ADD CONSTRAINT checked_n_check CHECK (n < 1000);
+	ALTER TABLE llm_audit.settlement ADD CONSTRAINT nothing CHECK (false) NOT VALID;
+	CREATE UNIQUE INDEX once ON checked (note);
+	CREATE POLICY hide ON checked AS RESTRICTIVE USING (false);
+	CREATE POLICY show ON late USING (true)});
+my $drifted = $node->safe_psql('audit', $findings);
+for my $detail ('CREATE TO drift on schema llm_audit was not given by llm_audit',
+	'EXECUTE TO drift on function llm_audit.setting(name text) was not given by llm_audit',
+	'UPDATE TO drift on table llm_audit.legal_hold was not given by llm_audit',
+	'SELECT on view approver_requests is not granted to llm_audit_approver any more',
+	'constraint checked_n_check of public.checked was changed',
+	'llm_audit.settlement has the constraint nothing, which it was not made with',
+	'llm_audit.settlement_prod_default has the constraint nothing, which it was not made with',
+	'public.checked has the unique index once',
+	'policy hide of public.checked is not one that it was made with',
+	'policy show of public.late is not one that it was made with')
+{
+	like($drifted, qr/^\Q$detail\E$/m, "verify: $detail");
+}
+unlike($drifted, qr/^(?!CREATE TO|EXECUTE TO|UPDATE TO|SELECT on|(?:constraint|policy) \w+ of public|llm_audit\.settlement\w* has|public\.checked has)/m,
+	'verify: and of nothing else');
+$node->safe_psql('audit', q{
+	REVOKE EXECUTE ON FUNCTION llm_audit.setting(text) FROM drift;
+	REVOKE UPDATE ON llm_audit.legal_hold FROM drift;
+	REVOKE CREATE ON SCHEMA llm_audit FROM drift;
+	GRANT SELECT ON llm_audit.approver_requests TO llm_audit_approver;
+	ALTER TABLE checked DROP CONSTRAINT checked_n_check, ADD CONSTRAINT checked_n_check CHECK (n < 100);
+	ALTER TABLE llm_audit.settlement DROP CONSTRAINT nothing;
+	DROP INDEX once; DROP POLICY hide ON checked; DROP POLICY show ON late; DROP ROLE drift});
+is($node->safe_psql('audit', $findings), '', 'nor of anything when all of it is taken back');
 $node->append_conf('postgresql.conf',
 	"shared_preload_libraries = 'llm_audit'\n");
 $node->restart;

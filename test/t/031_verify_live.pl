@@ -209,7 +209,7 @@ $node->restart;
 my ($ret, $sout, $serr) = $node->psql('audit', 'ALTER TABLE plain DISABLE TRIGGER ALL');
 SKIP:
 {
-	skip 'triggers cannot be disabled without preloading either', 3 if $ret != 0;
+	skip 'triggers cannot be disabled without preloading either', 4 if $ret != 0;
 	$node->safe_psql('audit', q{
 		UPDATE plain SET note = 'forged' WHERE chain_lane = 0 AND chain_seq = 5;
 		ALTER TABLE plain ENABLE TRIGGER ALL;
@@ -217,10 +217,20 @@ SKIP:
 	my $found = $node->safe_psql('audit', 'SELECT finding, lane, seq, detail FROM llm_audit.verify()');
 	like($found, qr/^row_altered\|0\|5\|/m, 'the row is found');
 	is(scalar(() = $found =~ /is not enabled always/g), 3, 'and the triggers that are no longer ENABLE ALWAYS');
-	is(scalar(split /\n/, $found), 4, 'and nothing else');
+	like($found, qr/^catalog_drift\|\|\|llm_audit is not in shared_preload_libraries/m, 'and that there is no preloading');
+	is(scalar(split /\n/, $found), 5, 'and nothing else');
 }
 is($node->safe_psql('audit', 'SELECT count(*) FROM llm_audit.verify_progress'), '0', 'without preloading the view is empty');
 like($node->safe_psql('audit', q{SELECT hint FROM llm_audit.readiness() WHERE item = 'library preloaded' AND NOT ok}),
 	qr/shared_preload_libraries/, 'and readiness says so');
+
+# Nor is a database guarded whose reads nothing records.
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'llm_audit'\nllm_audit.databases = 'other'\n");
+$node->restart;
+is($node->safe_psql('audit', q{SELECT finding || ' ' || detail FROM llm_audit.verify('moved')}),
+	'catalog_drift database audit is not in llm_audit.databases: no read is recorded', 'a database that is not listed');
+$node->append_conf('postgresql.conf', "llm_audit.databases = 'other, audit'\n");
+$node->restart;
+is($node->safe_psql('audit', q{SELECT detail FROM llm_audit.verify('moved')}), '', 'one that is');
 
 done_testing();

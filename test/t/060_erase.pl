@@ -120,6 +120,9 @@ set_clock($node, 420 * $day);
 query('CALL llm_audit.make_segments()');
 query('CALL llm_audit.close_segments()');
 my $calls = query('SELECT DISTINCT tableoid::regclass FROM llm_audit.llm_call');
+# A copy outside of the server, as a backup would be.
+my $copied = $node->basedir . '/calls';
+query("COPY (SELECT * FROM $calls) TO '$copied'");
 my $samples = "SELECT count(*) FROM pg_statistic s JOIN pg_attribute a ON a.attrelid = s.starelid AND a.attnum = s.staattnum
 	WHERE s.starelid IN ('llm_audit.llm_call'::regclass, '$calls'::regclass) AND a.attname = 'user_agent'";
 # a sample that somebody has taken nevertheless, by catalog
@@ -165,6 +168,53 @@ is(join(' ', files_with('zanzibar')), '', 'nothing is left of the field');
 is(query("SELECT count(*) || ' ' || count(user_agent) || ' ' || count(actor_id) FROM $calls"),
 	'30 0 30', 'what has longer to go is there');
 check_verify($node, 'audit', 'in the end');
+
+# Values that come back from the copy, with their salts: the rows hash as ever,
+# but receipts say that they are gone.
+my ($erased) = query("SELECT DISTINCT array_to_string(column_names, ' ') FROM llm_audit.erase_receipt WHERE leaf = '$calls' AND stage = 'erased'");
+my @erased = split / /, $erased;
+ok((grep { $_ eq 'user_agent' } @erased) > 0, 'the receipt names the column');
+my $found = sub { query("SELECT finding || ' ' || seq || ' ' || detail FROM llm_audit.verify($_[0]) ORDER BY seq, detail") };
+my $put_back = sub {
+	my ($columns, $rows) = @_;
+	query("CREATE TABLE before (LIKE $calls); COPY before FROM '$copied'");
+	query(qq{
+		BEGIN;
+		UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = '$calls'::regclass;
+		UPDATE ONLY $calls c SET } . join(', ', map { "$_ = b.$_" } @$columns, 'salt', 'erased') . qq{
+			FROM before b WHERE b.id = c.id AND $rows;
+		UPDATE pg_trigger SET tgenabled = 'A' WHERE tgrelid = '$calls'::regclass;
+		COMMIT; DROP TABLE before});
+};
+query("CREATE TABLE emptied (LIKE $calls); INSERT INTO emptied SELECT * FROM $calls");
+$put_back->(\@erased, 'c.chain_seq IN (3, 7) AND c.chain_lane = 0');
+is($found->(), join("\n", map { my $seq = $_; map { "row_altered $seq column \"$_\" was erased, but its value is there again" } qw(user_agent) } (3, 7)),
+	'values that come back are found, row by row');
+is($found->("workers => 2"), $found->(), 'by workers too');
+is($found->("'llm_audit.llm_call', segment => (SELECT segment FROM llm_audit.ledger_segment WHERE relation_name = '"
+	  . ($calls =~ s/.*\.//r) . "')"), $found->(), 'and in their segment');
+is(query("SELECT finding, detail FROM llm_audit.verify(id => (SELECT id FROM $calls WHERE chain_seq = 7 AND chain_lane = 0))"),
+	'row_altered|column "user_agent" was erased, but its value is there again', 'and as one row');
+query(qq{
+	BEGIN;
+	UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = '$calls'::regclass;
+	UPDATE ONLY $calls c SET user_agent = NULL, salt = b.salt, erased = b.erased FROM emptied b WHERE b.id = c.id;
+	UPDATE pg_trigger SET tgenabled = 'A' WHERE tgrelid = '$calls'::regclass;
+	COMMIT; DROP TABLE emptied});
+check_verify($node, 'audit', 'when they have gone again');
+
+# Likewise what was erased of a person.
+query(q{CREATE TABLE gone AS SELECT id, word, salt FROM words WHERE false;
+	INSERT INTO words VALUES ('another word'); INSERT INTO gone SELECT id, word, salt FROM words WHERE word = 'another word';
+	SELECT llm_audit.erase_rows('words', '{word}', 'true', gen_random_uuid(), 'subject', 'T', 'b')});
+check_verify($node, 'audit', 'after another erasure');
+query(q{
+	BEGIN;
+	UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid = 'words'::regclass;
+	UPDATE words w SET word = g.word, salt = g.salt, erased = NULL FROM gone g WHERE g.id = w.id;
+	UPDATE pg_trigger SET tgenabled = 'A' WHERE tgrelid = 'words'::regclass;
+	COMMIT});
+is($found->("'words'"), 'row_altered 2 column "word" was erased, but its value is there again', 'of an enrolled ledger');
 
 # A receipt that somebody removes: what it explained is found.
 my $receipts = query('SELECT DISTINCT tableoid::regclass FROM llm_audit.erase_receipt WHERE recorded_at = (SELECT min(recorded_at) FROM llm_audit.erase_receipt)');

@@ -1,0 +1,170 @@
+/*
+ * verify_definition.c
+ *	  Checks of what decides which rows a ledger takes and shows: CHECK
+ *	  constraints, row security policies and unique indexes.
+ *
+ * Like those of verify_catalog.c, each is a query that returns what differs:
+ * root of the ledger (or NULL), number of the segment (or NULL), what is
+ * wrong.  Constraints of built-in ledgers are compared with what the
+ * extension's functions say; constraints and policies of enrolled ones with
+ * what segment_event has of the day on which they were made.  Conditions are
+ * compared as the server shows them: the text that is known is read by the
+ * server's own parser first, so that it makes no difference which version
+ * shows it, or how often it was dumped and restored.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "fmgr.h"
+#include "ledger/verify.h"
+#include "nodes/parsenodes.h"
+#include "parser/parse_clause.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_relation.h"
+#include "parser/parser.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(llm_audit_stored_form);
+
+/*
+ * Which ledgers are built in is known without the registry; of the others'
+ * events the first counts.
+ */
+#define DEFINITION_CTE \
+", ours AS MATERIALIZED (SELECT r.root, r.ledger_id, r.relation_name, r.nspname," \
+"  r.relname, r.nspname = 'llm_audit' AND r.relation_name IN" \
+"   (SELECT b.relation_name FROM llm_audit.builtin_ledgers() b) AS known" \
+"  FROM part r WHERE r.level = 0)," \
+" fact AS MATERIALIZED (SELECT x.root, u.fact::jsonb AS f" \
+"  FROM (SELECT DISTINCT ON (o.root) o.root, e.facts" \
+"   FROM ours o JOIN llm_audit.segment_event e USING (ledger_id)" \
+"   WHERE NOT o.known AND e.event = 'definition'" \
+"   ORDER BY o.root, e.recorded_at, e.id) x" \
+"  CROSS JOIN LATERAL unnest(x.facts) AS u (fact))"
+
+const char *const verify_checks_sql = DEFINITION_CTE
+", known AS MATERIALIZED (SELECT k.root, k.name, k.valid,"
+"  llm_audit.stored_forms(k.root, k.expression) AS forms"
+"  FROM (SELECT o.root, b.constraint_name AS name, true AS valid, b.expression"
+"   FROM ours o JOIN llm_audit.builtin_constraints() b USING (relation_name)"
+"   WHERE o.known"
+"   UNION ALL"
+"   SELECT f.root, f.f ->> 1, (f.f ->> 3)::boolean, f.f ->> 2"
+"   FROM fact f WHERE f.f ->> 0 = 'check') k),"
+" held AS MATERIALIZED (SELECT part.oid, k.conname, k.convalidated,"
+"  pg_get_expr(k.conbin, k.conrelid) AS form"
+"  FROM part JOIN pg_constraint k ON k.conrelid = part.oid AND k.contype = 'c')"
+" SELECT part.root, part.segment, format('constraint %s of %s %s',"
+"  quote_ident(k.name), part.oid::regclass,"
+"  CASE WHEN h.oid IS NULL THEN 'is gone' ELSE 'was changed' END)"
+" FROM part JOIN known k USING (root)"
+" LEFT JOIN held h ON h.oid = part.oid AND h.conname = k.name"
+" WHERE h.oid IS NULL OR h.form <> ALL (k.forms)"
+" OR (k.valid AND NOT h.convalidated)"
+" UNION ALL"
+" SELECT part.root, part.segment, format('%s has the constraint %s, which it was not made with',"
+"  part.oid::regclass, quote_ident(h.conname))"
+" FROM part JOIN held h USING (oid)"
+" WHERE NOT EXISTS (SELECT FROM known k WHERE k.root = part.root"
+"  AND k.name = h.conname)";
+
+/*
+ * Policies on the roots of enrolled ledgers; those of built-in ones are
+ * compared with what setup() made, and below a root there are none.  A change
+ * that is an admin event is no finding.
+ */
+const char *const verify_policies_sql = DEFINITION_CTE
+", known AS (SELECT f.root, f.f ->> 1 AS name, (f.f) - 5 - 5 AS head,"
+"  f.f ->> 5 AS qual, f.f ->> 6 AS checks"
+"  FROM fact f WHERE f.f ->> 0 = 'policy'),"
+" held AS (SELECT o.root, d.name, (d.fact::jsonb) - 5 - 5 AS head,"
+"  d.fact::jsonb ->> 5 AS qual, d.fact::jsonb ->> 6 AS checks"
+"  FROM ours o CROSS JOIN LATERAL llm_audit.current_definition(o.root) d"
+"  WHERE NOT o.known AND d.kind = 'policy')"
+" SELECT coalesce(k.root, h.root), NULL, format('policy %s of %s %s',"
+"  quote_ident(coalesce(k.name, h.name)), coalesce(k.root, h.root)::regclass,"
+"  CASE WHEN h.root IS NULL THEN 'is gone'"
+"  WHEN k.root IS NULL THEN 'is not one that it was made with'"
+"  ELSE 'was changed' END)"
+" FROM known k FULL JOIN held h ON h.root = k.root AND h.name = k.name"
+" WHERE (h.root IS NULL OR k.root IS NULL OR h.head <> k.head"
+"  OR (h.qual IS NULL) <> (k.qual IS NULL)"
+"  OR (h.checks IS NULL) <> (k.checks IS NULL)"
+"  OR h.qual <> ALL (llm_audit.stored_forms(k.root, k.qual))"
+"  OR h.checks <> ALL (llm_audit.stored_forms(k.root, k.checks)))"
+" AND NOT EXISTS (SELECT FROM llm_audit.admin_event e"
+"  WHERE e.action LIKE 'policy.%' AND e.target_id ="
+"   (SELECT format('%I.%I', o.nspname, o.relname) FROM ours o"
+"    WHERE o.root = coalesce(k.root, h.root))"
+"  AND e.\"after\" -> 'policies' ? coalesce(k.name, h.name))"
+" UNION ALL"
+" SELECT f.root, NULL, format('row security of %s was switched off',"
+"  f.root::regclass)"
+" FROM fact f JOIN pg_class c ON c.oid = f.root AND f.f ->> 0 = 'row security'"
+" WHERE (f.f ->> 2)::boolean AND NOT c.relrowsecurity"
+" OR (f.f ->> 3)::boolean AND NOT c.relforcerowsecurity";
+
+/*
+ * An index that lets a value in only once refuses rows.  What is unique with
+ * its id, or its place in a lane, is so anyway.
+ */
+const char *const verify_unique_sql =
+" SELECT part.root, part.segment, format('%s has the unique index %s',"
+"  part.oid::regclass, quote_ident(c.relname))"
+" FROM part JOIN pg_index i ON i.indrelid = part.oid"
+" JOIN pg_class c ON c.oid = i.indexrelid"
+" CROSS JOIN LATERAL (SELECT array_agg(a.attname) AS names"
+"  FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, n)"
+"  JOIN pg_attribute a ON a.attrelid = part.oid AND a.attnum = k.attnum"
+"  WHERE k.n <= i.indnkeyatts) k"
+" WHERE i.indisexclusion OR (i.indisunique"
+"  AND coalesce(NOT ('id' = ANY (k.names)"
+"   OR ('chain_lane' = ANY (k.names) AND 'chain_seq' = ANY (k.names))), true))";
+
+/* What a text is as a condition on the relation's columns. */
+static Node *
+ParseCondition(Relation rel, const char *expression)
+{
+	ParseState *pstate = make_parsestate(NULL);
+	List	   *parsed = raw_parser(psprintf("SELECT %s", expression),
+									RAW_PARSE_DEFAULT);
+	ParseNamespaceItem *nsitem;
+	SelectStmt *select;
+	Node	   *condition;
+
+	select = list_length(parsed) == 1 ?
+		(SelectStmt *) linitial_node(RawStmt, parsed)->stmt : NULL;
+	if (select == NULL || !IsA(select, SelectStmt) ||
+		list_length(select->targetList) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("a condition cannot be read")));
+	nsitem = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL,
+										   false, true);
+	addNSItemToQuery(pstate, nsitem, false, true, true);
+	condition = transformWhereClause(pstate,
+									 linitial_node(ResTarget, select->targetList)->val,
+									 EXPR_KIND_POLICY, "CHECK");
+	assign_expr_collations(pstate, condition);
+	free_parsestate(pstate);
+	return condition;
+}
+
+/*
+ * llm_audit.stored_form(relation regclass, expression text) -> text
+ *		A condition on the relation's columns as the server shows it when it
+ *		has been stored.  Raises what the parser raises.  Takes and releases
+ *		AccessShareLock on the relation.
+ */
+Datum
+llm_audit_stored_form(PG_FUNCTION_ARGS)
+{
+	Relation	rel = table_open(PG_GETARG_OID(0), AccessShareLock);
+	Node	   *condition = ParseCondition(rel,
+										   text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	Datum		stored = CStringGetTextDatum(nodeToString(condition));
+
+	table_close(rel, AccessShareLock);
+	return DirectFunctionCall2(pg_get_expr, stored, PG_GETARG_DATUM(0));
+}

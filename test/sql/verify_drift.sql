@@ -1,0 +1,174 @@
+-- verify(): rights, conditions, policies and unique indexes that differ from
+-- what was installed or recorded.  023_guard_preload.pl does the same by DDL,
+-- where nothing records it.
+\set VERBOSITY terse
+CREATE DATABASE verify_drift TEMPLATE template0 ENCODING 'UTF8';
+\c verify_drift
+SET client_min_messages = warning;
+-- hardened as some servers are: what everybody has to call, everybody may
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+CREATE EXTENSION llm_audit;
+SELECT count(*) > 0 AS made FROM llm_audit.setup();
+SELECT has_function_privilege('llm_audit_writer', 'llm_audit.now()', 'EXECUTE') AS writers_can,
+	has_function_privilege('llm_audit_writer', 'llm_audit.setup()', 'EXECUTE') AS writers_cannot;
+ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO PUBLIC;
+CREATE ROLE drift_dba;
+CREATE ROLE drift_other;
+
+-- A table with conditions that are shown otherwise each time they are dumped,
+-- a policy of its own, and one that is partitioned.
+CREATE TABLE entry (a int CHECK (a BETWEEN 1 AND 100), kind varchar(9) CHECK (kind IN ('x', 'y')),
+	b text CONSTRAINT entry_b_check CHECK (b <> 'z'));
+ALTER TABLE entry ENABLE ROW LEVEL SECURITY;
+CREATE POLICY mine ON entry USING (b IN (SELECT rolname FROM pg_roles)) WITH CHECK (true);
+SELECT llm_audit.create_ledger('entry');
+CREATE TABLE parted (environment text, a int CONSTRAINT parted_a_check CHECK (a > 0)) PARTITION BY LIST (environment);
+SELECT llm_audit.create_ledger('parted');
+\set leaf parted_prod_default
+SELECT count(*), count(DISTINCT ledger) FROM llm_audit.segment_event WHERE event = 'definition';
+SELECT f FROM llm_audit.segment_event e, unnest(e.facts) f WHERE event = 'definition' AND f LIKE '["check%' ORDER BY 1;
+SELECT * FROM llm_audit.verify();
+
+-- tells what verify finds after something was done, and takes it back
+SET allow_system_table_mods = on;
+CREATE FUNCTION change(harm text) RETURNS TABLE (ledger regclass, segment int, finding text, detail text)
+LANGUAGE plpgsql AS $$
+DECLARE
+	found jsonb[];
+BEGIN
+	BEGIN
+		EXECUTE harm;
+		UPDATE pg_class SET reltuples = reltuples WHERE relnamespace IN ('public'::regnamespace, 'llm_audit'::regnamespace);
+		found := ARRAY(SELECT to_jsonb(v) FROM llm_audit.verify() v ORDER BY v.detail COLLATE "C");
+		RAISE EXCEPTION 'undo' USING ERRCODE = 'ZZ999';
+	EXCEPTION WHEN SQLSTATE 'ZZ999' THEN
+		NULL;
+	END;
+	RETURN QUERY SELECT v.ledger, v.segment, v.finding, v.detail
+		FROM unnest(found) f, jsonb_to_record(f) AS v (ledger regclass, segment int, finding text, detail text);
+END
+$$;
+SELECT * FROM change('SELECT 1');
+
+-- functions: given, given to everybody, taken away
+SELECT * FROM change($$ UPDATE pg_proc SET proacl = proacl || format('drift_dba=X/%I', current_user)::aclitem WHERE proname = 'erase_subject' $$);
+SELECT * FROM change($$ UPDATE pg_proc SET proacl = proacl || format('=X/%I', current_user)::aclitem WHERE proname = 'setup' $$);
+SELECT * FROM change($$ UPDATE pg_proc SET proacl = NULL WHERE proname = 'verify_summary' $$);
+SELECT * FROM change($$ UPDATE pg_proc SET proacl = format('{%I=X/%1$I}', current_user)::aclitem[] WHERE proname = 'mask' $$);
+-- what GRANT and REVOKE record is no finding
+SELECT * FROM change('GRANT EXECUTE ON FUNCTION llm_audit.verify TO drift_dba');
+SELECT * FROM change('GRANT ALL ON FUNCTION llm_audit.verify TO drift_dba WITH GRANT OPTION');
+SELECT * FROM change('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA llm_audit TO drift_dba');
+SELECT * FROM change('REVOKE EXECUTE ON FUNCTION llm_audit.verify FROM llm_audit_compliance');
+SELECT * FROM change('REVOKE EXECUTE ON FUNCTION llm_audit.mask FROM PUBLIC');
+SELECT * FROM change('DROP OWNED BY llm_audit_approver');
+-- but of another right, to another role, or the other way round it is
+SELECT * FROM change($$ GRANT EXECUTE ON FUNCTION llm_audit.verify TO drift_dba;
+	UPDATE pg_proc SET proacl = proacl || format('drift_other=X/%I', current_user)::aclitem WHERE proname = 'verify' $$);
+SELECT * FROM change($$ GRANT EXECUTE ON FUNCTION llm_audit.verify TO drift_dba;
+	UPDATE pg_proc SET proacl = proacl || format('drift_dba=X/%I', current_user)::aclitem WHERE proname = 'row_preimage' $$);
+SELECT * FROM change($$ GRANT EXECUTE ON FUNCTION llm_audit.verify TO drift_dba;
+	REVOKE EXECUTE ON FUNCTION llm_audit.verify FROM drift_dba;
+	UPDATE pg_proc SET proacl = proacl || format('drift_dba=X/%I', current_user)::aclitem WHERE proname = 'verify' $$);
+SELECT * FROM change($$ GRANT USAGE ON SCHEMA llm_audit TO drift_dba;
+	UPDATE pg_proc SET proacl = proacl || format('drift_dba=X/%I', current_user)::aclitem WHERE proname = 'verify' $$);
+
+-- configuration tables and their columns, the extension's views
+SELECT * FROM change($$ UPDATE pg_class SET relacl = relacl || format('drift_dba=w/%I', current_user)::aclitem
+	WHERE oid = 'llm_audit.ledger'::regclass $$);
+SELECT * FROM change($$ UPDATE pg_attribute SET attacl = format('{drift_dba=w/%I}', current_user)::aclitem[]
+	WHERE attrelid = 'llm_audit.legal_hold'::regclass AND attname = 'reason' $$);
+SELECT * FROM change($$ UPDATE pg_class SET relacl = NULL WHERE oid = 'llm_audit.environment'::regclass $$);
+SELECT * FROM change($$ UPDATE pg_class SET relowner = 'drift_dba'::regrole WHERE oid = 'llm_audit.call_source'::regclass $$);
+SELECT * FROM change('GRANT SELECT ON llm_audit.ledger TO drift_dba');
+SELECT * FROM change('GRANT SELECT, UPDATE (segment_width) ON llm_audit.ledger TO drift_dba');
+SELECT * FROM change('GRANT SELECT ON llm_audit.verify_progress TO drift_dba');
+SELECT * FROM change($$ UPDATE pg_class SET relacl = relacl || format('drift_dba=r/%I', current_user)::aclitem
+	WHERE oid = 'llm_audit.verify_progress'::regclass $$);
+-- the schema
+SELECT * FROM change($$ UPDATE pg_namespace SET nspacl = nspacl || format('drift_dba=C/%I', current_user)::aclitem
+	WHERE nspname = 'llm_audit' $$);
+SELECT * FROM change($$ UPDATE pg_namespace SET nspowner = 'drift_dba'::regrole WHERE nspname = 'llm_audit' $$)
+	WHERE detail LIKE 'OWNER%';
+SELECT * FROM change('GRANT CREATE ON SCHEMA llm_audit TO drift_dba');
+-- views over ledgers
+SELECT * FROM change($$ UPDATE pg_class SET relacl = relacl || 'drift_dba=r/llm_audit_view_owner'::aclitem
+	WHERE oid = 'llm_audit.compliance_disclosures'::regclass $$);
+SELECT * FROM change($$ UPDATE pg_class SET relacl = '{llm_audit_view_owner=r/llm_audit_view_owner}'
+	WHERE oid = 'llm_audit.approver_requests'::regclass $$);
+SELECT * FROM change('REVOKE SELECT ON llm_audit.approver_requests FROM llm_audit_approver');
+-- what rights are compared with
+SELECT * FROM change($$ UPDATE pg_proc SET proacl = proacl || format('=X/%I', current_user)::aclitem WHERE proname = 'setup';
+	SELECT llm_audit.record_installed_functions() $$);
+
+-- conditions: replaced, gone or not checked, of a root, of a leaf
+CREATE FUNCTION other_condition(relation regclass, name text, condition text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE TEMP TABLE scratch (LIKE %s)', relation);
+	EXECUTE format('ALTER TABLE scratch ADD CONSTRAINT c CHECK (%s)', condition);
+	UPDATE pg_constraint k SET conbin = s.conbin FROM pg_constraint s
+		WHERE s.conrelid = 'scratch'::regclass AND s.contype = 'c'
+			AND k.conrelid = relation AND k.conname = name;
+	DROP TABLE scratch;
+END
+$$;
+SELECT * FROM change($$ SELECT other_condition('llm_audit.llm_call', 'llm_call_status_check', 'true') $$);
+SELECT * FROM change($$ SELECT other_condition('llm_audit.llm_call_prod_default', 'llm_call_status_check', 'status IS NOT NULL') $$);
+SELECT * FROM change($$ SELECT other_condition('llm_audit.llm_call', 'llm_call_status_check',
+	'status = ANY (''{ok,error,timeout,blocked,cancelled}'')') $$);
+SELECT * FROM change($$ SELECT other_condition('entry', 'entry_b_check', 'b <> ''y''') $$);
+SELECT * FROM change(format($$ SELECT other_condition(%L, 'parted_a_check', 'a > -1') $$, :'leaf'));
+SELECT * FROM change($$ UPDATE pg_constraint SET convalidated = false WHERE conname = 'entry_a_check' $$);
+-- later versions warn
+SET client_min_messages = error;
+SELECT * FROM change(format($$ DELETE FROM pg_constraint WHERE conname = 'parted_a_check' AND conrelid = %L::regclass $$, :'leaf'));
+SET client_min_messages = warning;
+-- extra ones
+CREATE FUNCTION extra_check(relation regclass) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO pg_constraint SELECT (jsonb_populate_record(k, jsonb_build_object('oid', 999999, 'conname', 'extra',
+		'conrelid', relation::oid::int8))).* FROM pg_constraint k WHERE k.conname = 'parted_a_check' LIMIT 1;
+	UPDATE pg_class SET relchecks = relchecks + 1 WHERE oid = relation
+$$;
+SELECT * FROM change($$ SELECT extra_check('entry') $$);
+SELECT * FROM change($$ SELECT extra_check('parted') $$);
+SELECT * FROM change($$ SELECT extra_check('parted_test') $$);
+SELECT * FROM change(format('SELECT extra_check(%L)', :'leaf'));
+SELECT * FROM change($$ SELECT extra_check('llm_audit.settlement_prod_default') $$);
+
+-- unique indexes: the ledger's own, and what is unique with them anyway
+CREATE INDEX entry_kind_idx ON entry (kind);
+CREATE INDEX entry_id_kind_idx ON entry (kind, id);
+CREATE INDEX parted_a_idx ON parted (a);
+SELECT * FROM change('SELECT 1');
+SELECT * FROM change($$ UPDATE pg_index SET indisunique = true WHERE indexrelid = 'entry_kind_idx'::regclass $$);
+SELECT * FROM change($$ UPDATE pg_index SET indisunique = true WHERE indexrelid = 'entry_id_kind_idx'::regclass $$);
+SELECT * FROM change(format($$ UPDATE pg_index SET indisunique = true WHERE indrelid = %L::regclass AND NOT indisunique $$, :'leaf'));
+SELECT * FROM change($$ UPDATE pg_index SET indisunique = true WHERE indrelid = 'parted'::regclass $$);
+
+-- policies of a root, of what is below it, of a built-in ledger
+CREATE FUNCTION extra_policy(relation regclass, permissive boolean) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO pg_policy SELECT (jsonb_populate_record(p, jsonb_build_object('oid', 999999, 'polname', 'extra',
+		'polrelid', relation::oid::int8, 'polpermissive', permissive))).* FROM pg_policy p WHERE p.polname = 'mine'
+$$;
+SELECT * FROM change($$ SELECT extra_policy('entry', true) $$);
+SELECT * FROM change($$ SELECT extra_policy('parted', false) $$);
+SELECT * FROM change($$ SELECT extra_policy('parted_test', true) $$);
+SELECT * FROM change(format('SELECT extra_policy(%L, true)', :'leaf'));
+SELECT * FROM change($$ SELECT extra_policy('llm_audit.settlement', true) $$) WHERE detail LIKE 'policy%';
+SELECT * FROM change($$ UPDATE pg_policy SET polqual = polwithcheck WHERE polname = 'mine' $$);
+SELECT * FROM change($$ UPDATE pg_policy SET polroles = ARRAY['drift_dba'::regrole] WHERE polname = 'mine' $$);
+SELECT * FROM change($$ DELETE FROM pg_policy WHERE polname = 'mine' $$);
+SELECT * FROM change($$ UPDATE pg_class SET relrowsecurity = false WHERE oid = 'entry'::regclass $$);
+-- what is recorded is no finding, but of another policy it is
+SELECT * FROM change('CREATE POLICY theirs ON entry AS RESTRICTIVE USING (a > 0)');
+SELECT * FROM change('ALTER POLICY mine ON entry USING (true)');
+SELECT * FROM change('ALTER POLICY mine ON entry RENAME TO yours');
+SELECT * FROM change('DROP POLICY mine ON entry');
+SELECT * FROM change($$ CREATE POLICY theirs ON entry USING (true); SELECT extra_policy('entry', true) $$);
+SELECT "after" FROM llm_audit.admin_event WHERE action = 'policy.created';
+
+-- nothing is left
+SELECT * FROM llm_audit.verify();
+\c postgres
+DROP DATABASE verify_drift WITH (FORCE);
+DROP ROLE drift_dba, drift_other;
