@@ -348,7 +348,7 @@ NotePolicy(const RangeVar *relation, const char *action, List *names,
 
 	NoteRelation(relation, action, "table", events);
 	if (list_length(*events) > before)
-		((GrantEvent *) llast(*events))->details = PolicyDetails(names);
+		((AdminEvent *) llast(*events))->details = PolicyDetails(names);
 }
 
 /* DROP STATISTICS of one of our relations. */
