@@ -351,6 +351,15 @@ NotePolicy(const RangeVar *relation, const char *action, List *names,
 		((AdminEvent *) llast(*events))->details = PolicyDetails(names);
 }
 
+/* True for a policy that setup() makes, or a dump of what it made. */
+static bool
+IsBuiltinPolicy(const CreatePolicyStmt *stmt)
+{
+	return IsOurRoleName(stmt->policy_name) &&
+		get_rel_namespace(Resolve(stmt->table)) ==
+		get_namespace_oid(LLM_AUDIT_SCHEMA, true);
+}
+
 /* DROP STATISTICS of one of our relations. */
 static void
 NoteDropStatistics(List *name, List **events)
@@ -540,7 +549,7 @@ NoteStatement(Node *stmt, List **events)
 			NoteRename((RenameStmt *) stmt, events);
 			break;
 		case T_CreatePolicyStmt:
-			if (!IsOurRoleName(((CreatePolicyStmt *) stmt)->policy_name))
+			if (!IsBuiltinPolicy((CreatePolicyStmt *) stmt))
 				NotePolicy(((CreatePolicyStmt *) stmt)->table,
 						   "policy.created",
 						   list_make1(((CreatePolicyStmt *) stmt)->policy_name),

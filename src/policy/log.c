@@ -117,18 +117,23 @@ MessageQuotes(const ErrorData *edata)
 }
 
 /*
- * The place in the input of COPY, without what stood there; NULL if the
- * context says none.
+ * The place in the input of COPY, or which parameter of a statement it is,
+ * without what stood there; NULL if the context says neither.
  */
 static char *
-CopyPlace(const ErrorData *edata)
+PlaceOf(const ErrorData *edata)
 {
-	size_t		len;
+	static const char parameter[] = "unnamed portal parameter $";
+	const char *context = edata->context;
 
-	if (edata->context == NULL || strncmp(edata->context, "COPY ", 5) != 0)
+	if (context == NULL)
 		return NULL;
-	len = strcspn(edata->context, ":\"\n");
-	return pnstrdup(edata->context, len);
+	if (strncmp(context, "COPY ", 5) == 0)
+		return pnstrdup(context, strcspn(context, ":\"\n"));
+	if (strncmp(context, parameter, strlen(parameter)) == 0)
+		return pnstrdup(context, strlen(parameter) +
+						strspn(context + strlen(parameter), "0123456789"));
+	return NULL;
 }
 
 /*
@@ -140,7 +145,7 @@ Withhold(ErrorData *edata)
 {
 	MemoryContext old = MemoryContextSwitchTo(edata->assoc_context);
 
-	edata->context = CopyPlace(edata);
+	edata->context = PlaceOf(edata);
 	edata->internalquery = NULL;
 	edata->internalpos = 0;
 	if (!WordsAreChosen(edata))

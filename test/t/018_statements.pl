@@ -135,6 +135,14 @@ $node->safe_psql('audit', "DO \$\$ BEGIN INSERT INTO plain VALUES (1, 'card 4403
 cmp_ok(kept('INSERT INTO plain'), '>', 0, 'the insert inside of it is known');
 is(kept('Mark' . 'DoAgainX'), '0', 'with track_utility off, nothing of DO');
 
+# Which parameter it was, is said.
+my ($bound, $none, $fault) = run_pgbench($node, 'audit',
+	"INSERT INTO llm_audit.llm_call (environment, request_id, cost) VALUES ('prod', :a, :b);\n",
+	'-t', 1, '-M', 'extended', '-D', 'a=r-9', '-D', 'b=MarkPlace');
+like($fault, qr/ERROR:  invalid value or syntax in a statement on a ledger\n.*^CONTEXT:  unnamed portal parameter \$2$/ms,
+	'a parameter that does not fit is told by its number');
+unlike($fault, qr/MarkPlace/, 'and not by its value');
+
 # The other order
 $session->quit;
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'llm_audit, pg_stat_statements'\n");

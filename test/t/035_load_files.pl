@@ -98,6 +98,15 @@ my %forms = (
 			model_parameters => { temperature => 0.2 }, hidden_params => {}, cache_hit => JSON::PP::false,
 			error_str => undef, request_tags => [] };
 	},
+	otel => sub {
+		my ($i) = @_;
+		return {
+			traceId => sprintf('%032x', $i), spanId => sprintf('%016x', $i), name => 'chat gpt-4o',
+			startTimeUnixNano => '1769246446847000000', endTimeUnixNano => '1769246447100000000',
+			attributes => { 'gen_ai.operation.name' => 'chat', 'gen_ai.provider.name' => 'openai',
+				'gen_ai.request.model' => 'gpt-4o', 'gen_ai.usage.input_tokens' => 10, 'gen_ai.usage.output_tokens' => 20,
+				'gen_ai.input.messages' => [ { role => 'user', parts => [ { type => 'text', content => 'What is the daily limit?' } ] } ] } };
+	},
 	own => sub {
 		my ($i) = @_;
 		return {
