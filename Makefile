@@ -38,6 +38,9 @@ include $(PGXS)
 
 $(OBJS): $(wildcard src/*.h src/*/*.h)
 
+# The scanner is all loops: a tenth faster on numbers, where it is slowest.
+$(patsubst %.c,%.o,$(wildcard src/mask/*.c)): CFLAGS += -O3
+
 llm_audit--$(EXTVERSION).sql: $(SQL_PARTS) Makefile
 	cat $(SQL_PARTS) > $@
 

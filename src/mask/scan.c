@@ -45,6 +45,14 @@ HitRoom(MaskScan *scan, size_t more)
 		return true;
 	if (room < scan->hit_count + more)
 		room = scan->hit_count + more;
+	/* the rest of a long text is likely to be as full: copied less often */
+	if (room > 4096 && scan->done > 0)
+	{
+		size_t		likely = scan->hit_count * (scan->len / scan->done + 1);
+
+		if (likely > room)
+			room = likely < room * 4 ? likely : room * 4;
+	}
 	grown = MaskAlloc(scan->options, room * sizeof(MaskHit));
 	if (grown == NULL)
 	{
@@ -288,7 +296,21 @@ static const char joins[] = "0 -./()*~";
 #define JOINS ((int) sizeof(joins) - 1)
 #define NEXT_SIZES 8			/* the last of each is for all that is longer */
 #define TOKEN_SIZES 65
-static uint8_t asked_number[GROUP_DIGITS + 1][NEXT_SIZES][JOINS][LIST_ROOM];
+
+/*
+ * Within a long chain of numbers, and no word near before, nobody says what a
+ * number is: then documents are out, and telephones that begin with no sign
+ * of one, but for America's.
+ */
+typedef enum NumberPlace
+{
+	PLACE_SPOKEN = 0,			/* words may have a say */
+	PLACE_DIALLED,				/* no words, but a plus, 0, 7 or 8 */
+	PLACE_SILENT,
+	PLACES
+} NumberPlace;
+
+static uint8_t asked_number[PLACES][GROUP_DIGITS + 1][NEXT_SIZES][JOINS][LIST_ROOM];
 static uint8_t asked_token[TOKEN_SIZES][JOINS][LIST_ROOM];
 static uint8_t join_index[256];
 
@@ -311,9 +333,21 @@ JoinFits(const MaskDetector *detector, char join)
 	return detector->joins == NULL || strchr(detector->joins, join) != NULL;
 }
 
-/* Adds a detector of numbers to the lists that it takes part in. */
+/* True if a detector may find something at a place before a second group. */
+static bool
+PlaceFits(const MaskDetector *detector, NumberPlace place, int next)
+{
+	if (place == PLACE_SPOKEN)
+		return true;
+	if (detector->detect == DetectDocument)
+		return false;
+	return detector->detect != DetectPhone || place == PLACE_DIALLED ||
+		next == 3;
+}
+
+/* Adds a detector of numbers to the lists of a place that it takes part in. */
 static void
-AddNumber(int number)
+AddNumber(int number, NumberPlace place)
 {
 	const MaskDetector *detector = &DetectorTable[number];
 
@@ -325,11 +359,12 @@ AddNumber(int number)
 
 			if (!(detector->lengths >> len & 1) ||
 				(detector->next_lengths != 0 &&
-				 !(detector->next_lengths & nexts)))
+				 !(detector->next_lengths & nexts)) ||
+				!PlaceFits(detector, place, next))
 				continue;
 			for (int j = 0; j < JOINS; j++)
 				if (JoinFits(detector, joins[j]))
-					AddToList(asked_number[len][next][j], number);
+					AddToList(asked_number[place][len][next][j], number);
 		}
 }
 
@@ -358,7 +393,8 @@ PrepareTriggers(void)
 		const MaskDetector *detector = &DetectorTable[i];
 
 		if (detector->trigger == TRIGGER_NUMBER)
-			AddNumber(i);
+			for (int place = 0; place < PLACES; place++)
+				AddNumber(i, (NumberPlace) place);
 		else if (detector->trigger == TRIGGER_TOKEN)
 			AddToken(i);
 		else if (detector->trigger == TRIGGER_COLON)
@@ -383,6 +419,25 @@ OfferList(MaskScan *scan, const uint8_t *list, size_t pos)
 	return false;
 }
 
+/*
+ * The place of the present run.  What is said here follows from DetectPhone
+ * and DetectDocument: no word behind so many digits belongs to the first.
+ */
+static NumberPlace
+PlaceOf(const MaskScan *scan, size_t pos)
+{
+	const DigitRun *run = &scan->run;
+	unsigned char before = ByteBefore(scan, pos);
+	char		first = run->digits[0];
+
+	if (run->total <= 20 || !IsQuiet(scan, pos, 64))
+		return PLACE_SPOKEN;
+	return first == '0' || first == '7' || first == '8' || before == '+' ||
+		before == '(' ||
+		(before == ' ' && pos >= 2 && scan->text[pos - 2] == '+') ?
+		PLACE_DIALLED : PLACE_SILENT;
+}
+
 /* Offers a run to the detectors of numbers that its first groups may fit. */
 static bool
 OfferNumber(MaskScan *scan, size_t pos)
@@ -395,8 +450,8 @@ OfferNumber(MaskScan *scan, size_t pos)
 	if (next > NEXT_SIZES - 1)
 		next = NEXT_SIZES - 1;
 	return OfferList(scan,
-					 asked_number[run->group[0].len][next][join_index[join]],
-					 pos);
+					 asked_number[PlaceOf(scan, pos)][run->group[0].len][next]
+					 [join_index[join]], pos);
 }
 
 /* Offers a token of letters and digits to those that it may fit. */

@@ -281,11 +281,11 @@ RunShape(const DigitRun *run, const char *shape)
 /* words.c */
 /*
  * What lets words pass: by their first four, three and two bytes.  Before
- * that, in one look, by the first two and four bits of a later one.
+ * that, in one look, by the first two and five bits of a later one.
  */
 typedef struct WordFilter
 {
-	uint16_t	pair[65536];
+	uint32_t	pair[65536];
 	uint8_t		four[65536 / 8];
 	uint8_t		three[65536 / 8];
 	uint8_t		two[65536 / 8];
@@ -323,7 +323,7 @@ WordsSlot3(uint32_t three)
 static inline unsigned
 WordsThird(uint32_t four)
 {
-	return four >> (16 + ((four & 0x80) >> 4)) & 15;
+	return four >> (16 + ((four & 0x80) >> 4)) & 31;
 }
 
 /* True if it is worth asking whether a word begins with the four bytes. */

@@ -44,7 +44,7 @@ const MaskDetector DetectorTable[] =
 	/* numbers, the surest first */
 	ON_JOINED(MASK_ACCESS_TOKEN, DetectFacebook, BITS(15, 16), "0"),
 	ON_GROUPS(MASK_IP_ADDRESS, DetectIpv4, BITS(1, 3), BITS(1, 3), "."),
-	ON_NUMBER(MASK_MAC_ADDRESS, DetectMacToken, BITS(2, 2) | BITS(4, 4)),
+	ON_JOINED(MASK_MAC_ADDRESS, DetectMacToken, BITS(2, 2) | BITS(4, 4), "0-."),
 	ON_JOINED(MASK_DATE_OF_BIRTH, DetectDate, BITS(1, 2) | BITS(4, 4), "-./0*"),
 	ON_GROUPS(MASK_KZ_IIN, DetectTwelve, BITS(1, 1), BITS(1, 1), " -."),
 	ON_GROUPS(MASK_KZ_IIN, DetectTwelve, BITS(2, 2), BITS(2, 2), " -."),

@@ -127,7 +127,7 @@ FilterAdd(WordFilter *to, const unsigned char *first, int key_len)
 	}
 	bits[slot >> 3] |= (uint8_t) (1u << (slot & 7));
 	to->pair[key & 0xFFFF] |=
-		key_len == 2 ? 0xFFFF : (uint16_t) (1u << WordsThird(key));
+		key_len == 2 ? 0xFFFFFFFFu : 1u << WordsThird(key);
 }
 
 /*

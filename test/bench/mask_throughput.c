@@ -9,7 +9,7 @@
  * 0.5 GB/s on ordinary prompts, 0.1 GB/s on digit-heavy text, hostile text
  * at most five times the time that the ordinary target allows.
  *
- * Build: cc -O2 -Isrc test/bench/mask_throughput.c src/mask/[c-k]*.c
+ * Build: cc -O3 -Isrc test/bench/mask_throughput.c src/mask/[c-k]*.c
  *		  src/mask/[nrstvw][aceho-u]*.c src/core/sha256.c -lcrypto
  */
 #include <stdio.h>
@@ -198,6 +198,55 @@ Keep(Hostile *worst, const char *unit, double cost)
 	worst[at].cost = cost;
 }
 
+/*
+ * Texts in disorder, which nothing repeats: characters of a set at random,
+ * all pieces mixed, and numbers that differ in some digits.
+ */
+static const char *const disorder[] =
+{
+	"0123456789 ", "0123456789 -.,\n()+/:", "0123456789abcdef", "0123456789abcdef-",
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+	"abcdefghij@. ", "ab1.:=@ ", "abc =:\"'{}[],1", "a%3&#\\u0", ":0123456789abcdef",
+};
+
+#define DISORDER ((int) (sizeof(disorder) / sizeof(disorder[0])))
+
+/* Fills a text with characters of a set, or with pieces if there is none. */
+static void
+Disorder(char *text, size_t len, const char *set)
+{
+	size_t		n = set ? strlen(set) : 0;
+
+	if (set == NULL)
+		Fill(text, len, pieces, PIECES);
+	for (size_t i = 0; i < len && set != NULL; i++)
+		text[		i] = set[Random((unsigned) n)];
+}
+
+/* Measures these, one line each; the worst time for len bytes. */
+static double
+MeasureDisorder(char *text, size_t len, double ordinary)
+{
+	double		slowest = 0;
+	size_t		hits;
+
+	for (int i = 0; i <= DISORDER; i++)
+	{
+		const char *set = i < DISORDER ? disorder[i] : NULL;
+		double		seconds;
+
+		Disorder(text, len, set);
+		seconds = Measure(text, len, 2, &hits);
+		printf("in disorder: %-30.30s %.3f GB/s, %.1f times ordinary\n",
+			   set && strchr(set, '\n') ? "digits and separators" :
+			   set ? set : "all pieces", (double) len / seconds / 1e9,
+			   seconds / ordinary);
+		if (seconds > slowest)
+			slowest = seconds;
+	}
+	return slowest;
+}
+
 /* Prints a unit without its control and foreign characters. */
 static void
 PrintUnit(const char *unit)
@@ -272,6 +321,8 @@ main(int argc, char **argv)
 	printf("worst of %d hostile texts: %.1f times the ordinary time, "
 		   "%.1f times the ordinary target\n", PIECES * (PIECES + 1),
 		   worst / ordinary, worst / ((double) len / 0.5e9));
+	printf("worst of %d in disorder: %.1f times the ordinary time\n", DISORDER + 1,
+		   MeasureDisorder(text, len, ordinary) / ordinary);
 	free(text);
 	return check && (len / ordinary < 0.5e9 || len / heavy < 0.1e9 ||
 					 worst > 5 * (double) len / 0.5e9);

@@ -251,6 +251,8 @@ static const char *const slowest[] =
 	"eyJ-", "-eyJAC", "1Q~", "MTab", "&", "'&", "(1", "1.1.", "1-", "1:", ":a",
 	"token: \"", "password: ", "secret=x1 ", "Bearer key-", "tokenBearer ",
 	"GB82WEST.", "a.aA1234567", "ffe80::1", "0x00:1a:2b", "4b1dSG.", "sk-",
+	"|bc1q", "\xe2\x80\x94password: ", "&bc1q", "@1.1.1.1", "tel 1 123456789012",
+	"<token>%31", "1200:1a:2b", "born 1 1990-01-01 ", "@123456", "Mr. 0x",
 	"card ", "my name is ", "1048576 2024-05-17 12:30:45 0.000123 4403 1234 ",
 	"4403 1234 5678 129 ", "%31", "&#49;", "\\u0031", "\xd9\xa1", "4403_",
 };
