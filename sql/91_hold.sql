@@ -506,93 +506,114 @@ AS $$
 		ELSE 'rest' END
 $$;
 COMMENT ON FUNCTION llm_audit.hold_lead(llm_audit.legal_hold) IS
-	'by which part of its scope a hold leads to rows';
+	'by which part of its scope a hold leads to rows; part of hold_scans()';
 REVOKE EXECUTE ON FUNCTION llm_audit.hold_lead(llm_audit.legal_hold) FROM PUBLIC;
 
--- What joins holds h to rows of a table: the FROM and WHERE of a query for
--- one lead, NULL where the table has not what the lead needs.
-CREATE FUNCTION llm_audit.hold_join(source text, r text, c record, lead text,
-		extra text) RETURNS text
+-- Holds of one shape are joined to rows together, by all that they name.
+CREATE FUNCTION llm_audit.hold_shape(h llm_audit.legal_hold, later_keys text[])
+	RETURNS text[]
+LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT array_remove(ARRAY[CASE WHEN h.request_ids IS NOT NULL THEN 'request' END,
+		CASE WHEN h.actor_ids IS NOT NULL THEN 'actor' END,
+		CASE WHEN h.end_user_ids IS NOT NULL THEN 'end_user' END,
+		CASE WHEN h.customer_keys IS NOT NULL THEN 'customer' END,
+		CASE WHEN h.organization_id IS NOT NULL THEN 'organization' END,
+		CASE WHEN h.service_name IS NOT NULL THEN 'service' END,
+		CASE WHEN h.environment IS NOT NULL THEN 'environment' END,
+		CASE WHEN h.occurred_from IS NOT NULL OR h.occurred_to IS NOT NULL THEN 'timed' END,
+		CASE WHEN later_keys <> '{}' THEN 'later' END], NULL)
+$$;
+COMMENT ON FUNCTION llm_audit.hold_shape(llm_audit.legal_hold, text[]) IS
+	'which parts of a scope a hold names, and whether there are keys that came after it';
+REVOKE EXECUTE ON FUNCTION llm_audit.hold_shape(llm_audit.legal_hold, text[]) FROM PUBLIC;
+
+-- The ways in which a part of a scope leads to rows r of a table: where the
+-- hold has the names, what has to be joined too, and the condition; none if
+-- the table has not what it takes.  wrap: lest an index leads from each hold
+-- to rows that most of them do not cover.
+CREATE FUNCTION llm_audit.hold_ways(part text, later boolean, r text, c record,
+		wrap boolean) RETURNS TABLE (names text, other text, condition text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	-- the leads to what has a pseudonym under a later key end with this
-	later boolean := lead LIKE '% later';
-	by_token boolean := lead LIKE 'customer by token%';
-	known text := CASE WHEN later THEN replace(lead, ' later', '') ELSE lead END;
-	col name;
-	condition text := '';
-	k record;
-BEGIN
-	IF (CASE known WHEN 'request' THEN c.request WHEN 'actor' THEN c.actor
+	col name := CASE part WHEN 'request' THEN c.request WHEN 'actor' THEN c.actor
 		WHEN 'end_user' THEN c.end_user WHEN 'customer' THEN c.customer
-		WHEN 'customer by token' THEN coalesce(c.token, c.request)
 		WHEN 'organization' THEN c.organization WHEN 'service' THEN c.service
-		ELSE 'recorded_at' END) IS NULL
-	THEN
-		RETURN NULL;
+		WHEN 'environment' THEN c.environment END;
+	equal text := CASE WHEN wrap THEN '%s.%I || '''' = h.%I' ELSE '%s.%I = h.%I' END;
+BEGIN
+	RETURN QUERY SELECT CASE part WHEN 'request' THEN 'h.request_ids' WHEN 'actor' THEN 'h.actor_ids'
+			WHEN 'end_user' THEN 'h.end_user_ids' WHEN 'customer' THEN 'h.customer_keys'
+			WHEN 'organization' THEN 'ARRAY[h.organization_id]' WHEN 'service' THEN 'ARRAY[h.service_name]'
+			ELSE 'ARRAY[h.environment]' END,
+		'', format(equal, r, col, part) WHERE col IS NOT NULL;
+	IF part = 'customer' THEN
+		RETURN QUERY SELECT 'h.customer_tokens', '', format(equal, r, c.token, part) WHERE c.token IS NOT NULL
+			UNION ALL
+			SELECT 'h.customer_tokens', ', llm_audit.match_token t',
+				format('t.token = h.customer AND t.request_id = %s.%I', r, c.request) WHERE c.request IS NOT NULL;
 	END IF;
-	FOR k IN SELECT * FROM (VALUES ('request_ids', c.request, true), ('actor_ids', c.actor, true),
-			('end_user_ids', c.end_user, true), ('organization_id', c.organization, false),
-			('environment', c.environment, false), ('service_name', c.service, false))
-			AS v (key, col, list)
-	LOOP
-		condition := condition || CASE WHEN k.col IS NULL THEN format(' AND h.%I IS NULL', k.key)
-			WHEN k.list THEN format(' AND (h.%1$I IS NULL OR %2$s.%3$I = ANY (h.%1$I) OR split_part(%2$s.%3$I, '':'', 1) = ANY (h.later_keys))',
-				k.key, r, k.col)
-			ELSE format(' AND (h.%I IS NULL OR %s.%I = h.%I)', k.key, r, k.col, k.key) END;
+	IF later AND part IN ('actor', 'end_user', 'customer') THEN
+		RETURN QUERY SELECT 'h.later_keys', '', format('split_part(%s.%I, '':'', 1) = h.%I', r, x, part)
+			FROM unnest(ARRAY[col, CASE WHEN part = 'customer' THEN c.token END]) AS x WHERE x IS NOT NULL;
+		RETURN QUERY SELECT 'h.later_keys', ', llm_audit.match_token t',
+				format('split_part(t.token, '':'', 1) = h.customer AND t.request_id = %s.%I', r, c.request)
+			WHERE part = 'customer' AND c.request IS NOT NULL;
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.hold_ways(text, boolean, text, record, boolean) IS
+	'ways in which a part of a scope leads to rows of a table; part of hold_joins()';
+REVOKE EXECUTE ON FUNCTION llm_audit.hold_ways(text, boolean, text, record, boolean) FROM PUBLIC;
+
+-- What joins the holds of one shape to rows of a table: FROM and WHERE of
+-- queries, none where the table has not what they name.  Holds that name the
+-- same are one here, with all their times, so that each row finds its holds by
+-- one look at a hash table, and its time by one search.
+CREATE FUNCTION llm_audit.hold_joins(shape text[], source text, r text, c record,
+		each boolean, many boolean) RETURNS SETOF text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	parts text[] := array_remove(array_remove(shape, 'timed'), 'later');
+	wrap boolean := many AND cardinality(parts) > 1 AND NOT 'request' = ANY (parts);
+	keys text := CASE WHEN each THEN 'h.hold_id, h.kinds' ELSE 'h.kinds' END;
+	ways jsonb := '[["", "", ""]]';
+	part text;
+	condition text := '';
+BEGIN
+	FOREACH part IN ARRAY parts LOOP
+		keys := keys || format(', %I.v', part);
+		SELECT jsonb_agg(jsonb_build_array(
+				(x ->> 0) || format(' CROSS JOIN LATERAL unnest(%s) AS %I (v)', w.names, part),
+				(x ->> 1) || w.other, (x ->> 2) || ' AND ' || w.condition)) INTO ways
+			FROM jsonb_array_elements(ways) AS x
+			CROSS JOIN llm_audit.hold_ways(part, 'later' = ANY (shape), r, c, wrap) AS w;
+		IF ways IS NULL THEN
+			RETURN;
+		END IF;
 	END LOOP;
-	condition := condition || format(
-		' AND (h.occurred_from IS NULL OR %1$s >= h.occurred_from) AND (h.occurred_to IS NULL OR %1$s < h.occurred_to)',
-		CASE WHEN c.occurred IS NULL THEN r || '.recorded_at'
-			ELSE format('coalesce(%s.%I, %s.recorded_at)', r, c.occurred, r) END);
+	IF 'timed' = ANY (shape) THEN
+		condition := format(' AND %s <@ h.times', CASE WHEN c.occurred IS NULL THEN r || '.recorded_at'
+			ELSE format('coalesce(%1$s.%2$I, %1$s.recorded_at)', r, c.occurred) END);
+	END IF;
 	IF c.kind IS NOT NULL THEN
 		condition := condition || format(' AND (h.kinds IS NULL OR %s.%I = ANY (h.kinds))', r, c.kind);
 	END IF;
-	IF NOT (by_token OR known = 'customer') THEN
-		condition := condition || ' AND (h.customer_keys IS NULL'
-			|| CASE WHEN c.customer IS NULL THEN ''
-				ELSE format(' OR %1$s.%2$I = ANY (h.customer_keys) OR split_part(%1$s.%2$I, '':'', 1) = ANY (h.later_keys)', r, c.customer) END
-			|| CASE WHEN c.token IS NULL THEN ''
-				ELSE format(' OR %1$s.%2$I = ANY (h.customer_tokens) OR split_part(%1$s.%2$I, '':'', 1) = ANY (h.later_keys)', r, c.token) END
-			|| CASE WHEN c.request IS NULL THEN '' ELSE format(
-				' OR EXISTS (SELECT FROM llm_audit.match_token t WHERE (t.token = ANY (h.customer_tokens) OR split_part(t.token, '':'', 1) = ANY (h.later_keys)) AND t.request_id = %s.%I)',
-				r, c.request) END || ')';
-	END IF;
-	condition := format(' WHERE h.lead = %L', split_part(lead, ' ', 1)) || condition || extra;
-	IF later THEN
-		-- holds that differ in the person only lead to the same rows
-		col := CASE known WHEN 'actor' THEN c.actor WHEN 'end_user' THEN c.end_user
-			WHEN 'customer' THEN c.customer ELSE c.token END;
-		RETURN format(' FROM (SELECT DISTINCT x.lead, k.v, x.later_keys, NULL::text[] AS request_ids,
-				CASE WHEN x.lead <> ''actor'' THEN x.actor_ids END AS actor_ids,
-				CASE WHEN x.lead <> ''end_user'' THEN x.end_user_ids END AS end_user_ids,
-				CASE WHEN x.lead <> ''customer'' THEN x.customer_keys END AS customer_keys,
-				CASE WHEN x.lead <> ''customer'' THEN x.customer_tokens END AS customer_tokens,
-				x.organization_id, x.environment, x.service_name, x.occurred_from, x.occurred_to, x.kinds
-				FROM h AS x CROSS JOIN LATERAL unnest(x.later_keys) AS k (v) WHERE x.lead = %L OFFSET 0) AS h',
-				split_part(lead, ' ', 1))
-			|| CASE WHEN by_token AND c.token IS NULL THEN format(
-				' JOIN llm_audit.match_token t ON split_part(t.token, '':'', 1) = h.v JOIN %s %s ON %s.%I = t.request_id', source, r, r, c.request)
-				ELSE format(' JOIN %s %s ON split_part(%s.%I, '':'', 1) = h.v', source, r, r, col) END
-			|| condition;
-	END IF;
-	RETURN CASE
-		WHEN lead = 'request' THEN format(' FROM (SELECT h.*, k.v FROM h CROSS JOIN LATERAL unnest(h.request_ids) AS k (v) OFFSET 0) AS h JOIN %s %s ON %s.%I = h.v', source, r, r, c.request)
-		WHEN lead = 'actor' THEN format(' FROM (SELECT h.*, k.v FROM h CROSS JOIN LATERAL unnest(h.actor_ids) AS k (v) OFFSET 0) AS h JOIN %s %s ON %s.%I = h.v', source, r, r, c.actor)
-		WHEN lead = 'end_user' THEN format(' FROM (SELECT h.*, k.v FROM h CROSS JOIN LATERAL unnest(h.end_user_ids) AS k (v) OFFSET 0) AS h JOIN %s %s ON %s.%I = h.v', source, r, r, c.end_user)
-		WHEN lead = 'customer' THEN format(' FROM (SELECT h.*, k.v FROM h CROSS JOIN LATERAL unnest(h.customer_keys) AS k (v) OFFSET 0) AS h JOIN %s %s ON %s.%I = h.v', source, r, r, c.customer)
-		WHEN by_token AND c.token IS NOT NULL THEN format(' FROM (SELECT h.*, k.v FROM h CROSS JOIN LATERAL unnest(h.customer_tokens) AS k (v) OFFSET 0) AS h JOIN %s %s ON %s.%I = h.v', source, r, r, c.token)
-		WHEN by_token THEN format(' FROM (SELECT h.*, k.v FROM h CROSS JOIN LATERAL unnest(h.customer_tokens) AS k (v) OFFSET 0) AS h JOIN llm_audit.match_token t ON t.token = h.v JOIN %s %s ON %s.%I = t.request_id', source, r, r, c.request)
-		WHEN lead = 'organization' THEN format(' FROM h JOIN %s %s ON %s.%I = h.organization_id', source, r, r, c.organization)
-		WHEN lead = 'service' THEN format(' FROM h JOIN %s %s ON %s.%I = h.service_name', source, r, r, c.service)
-		ELSE format(' FROM h CROSS JOIN %s %s', source, r) END || condition;
+	RETURN QUERY SELECT format(' FROM (SELECT %s, range_agg(h.times) AS times FROM h%s WHERE h.shape = %L GROUP BY %s) AS h, %s %s%s WHERE true%s',
+			regexp_replace(keys, '(\w+)\.v', '\1.v AS \1', 'g'), x ->> 0, shape, keys, source, r, x ->> 1,
+			(x ->> 2) || condition)
+		FROM jsonb_array_elements(ways) AS x;
 END
 $$;
-COMMENT ON FUNCTION llm_audit.hold_join(text, text, record, text, text) IS
-	'FROM and WHERE that join holds with one kind of lead to the rows that they cover; part of hold_query()';
-REVOKE EXECUTE ON FUNCTION llm_audit.hold_join(text, text, record, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION llm_audit.hold_joins(text[], text, text, record, boolean, boolean) IS
+	'FROM and WHERE that join holds of one shape to the rows that they cover, each: each by itself; part of hold_query()';
+REVOKE EXECUTE ON FUNCTION llm_audit.hold_joins(text[], text, text, record, boolean, boolean)
+	FROM PUBLIC;
 
 -- Holds that can concern a segment.  One of another ledger concerns calls and
 -- tokens too if it is by them that it leads to its rows.
@@ -617,94 +638,120 @@ COMMENT ON FUNCTION llm_audit.segment_holds(llm_audit.ledger_segment) IS
 	'holds in force that can concern rows of a segment';
 REVOKE EXECUTE ON FUNCTION llm_audit.segment_holds(llm_audit.ledger_segment) FROM PUBLIC;
 
--- The query for the rows of a segment that are held; NULL if no hold can
--- concern any.  Rows that do not have what a hold asks for (the text of a call
--- does not say who made it, usage need not) are held with the call of their
--- request.
-CREATE FUNCTION llm_audit.hold_query(leaf regclass) RETURNS text
+-- A window that ends before it begins covers nothing, and the environment of a
+-- segment needs no look at its rows.
+CREATE FUNCTION llm_audit.shaped_holds(for_ledger uuid, for_environment text)
+	RETURNS TABLE (hold_id uuid, request_ids text[], actor_ids text[],
+		end_user_ids text[], customer_keys text[], customer_tokens text[],
+		organization_id text, service_name text, environment text, kinds text[],
+		times tstzrange, later_keys text[], shape text[])
+LANGUAGE sql STABLE ROWS 10000
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT h.hold_id, h.request_ids, h.actor_ids, h.end_user_ids, h.customer_keys,
+		h.customer_tokens, h.organization_id, h.service_name, h.environment, h.kinds,
+		CASE WHEN h.occurred_from > h.occurred_to THEN 'empty'
+			ELSE tstzrange(h.occurred_from, h.occurred_to) END,
+		k.later, array_remove(llm_audit.hold_shape(h, k.later),
+			CASE WHEN for_environment <> '' THEN 'environment' END)
+	FROM llm_audit.segment_holds(jsonb_populate_record(NULL::llm_audit.ledger_segment,
+		jsonb_build_object('ledger_id', for_ledger, 'environment', coalesce(for_environment, '')))) h
+	CROSS JOIN LATERAL (SELECT CASE WHEN h.key_ids IS NULL THEN '{}' ELSE llm_audit.later_keys(h) END AS later) k
+$$;
+COMMENT ON FUNCTION llm_audit.shaped_holds(uuid, text) IS
+	'holds in force that can concern rows of a ledger in an environment (NULL: any), with what joins them to rows; part of hold_query()';
+REVOKE EXECUTE ON FUNCTION llm_audit.shaped_holds(uuid, text) FROM PUBLIC;
+
+-- Rows that do not have what holds ask for (the text of a call does not say
+-- who made it, usage need not) are held with the call of their request.  A
+-- column that some rows leave empty is as good as none.
+CREATE FUNCTION llm_audit.hold_lacks(shape text[], source text, c record)
+	RETURNS text
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	s llm_audit.ledger_segment;
-	l llm_audit.ledger;
+	k record;
+	empty text[] := '{}';
+BEGIN
+	IF shape && '{customer,timed}' THEN
+		RETURN 'true';
+	END IF;
+	FOR k IN SELECT * FROM (VALUES ('actor', c.actor), ('end_user', c.end_user),
+			('service', c.service), ('organization', c.organization)) AS v (part, col)
+		WHERE v.part = ANY (shape)
+	LOOP
+		IF k.col IS NULL THEN
+			RETURN 'true';
+		END IF;
+		empty := empty || format('EXISTS (SELECT FROM %s n WHERE n.%I IS NULL)', source, k.col);
+	END LOOP;
+	RETURN nullif(array_to_string(empty, ' OR '), '');
+END
+$$;
+COMMENT ON FUNCTION llm_audit.hold_lacks(text[], text, record) IS
+	'the condition that a table lacks something by which holds of a shape lead to calls; NULL: it does not; part of hold_query()';
+REVOKE EXECUTE ON FUNCTION llm_audit.hold_lacks(text[], text, record) FROM PUBLIC;
+
+-- The query for the rows of a table that are held, a segment or (environment
+-- NULL) a ledger with environments; NULL if no hold can concern any.
+CREATE FUNCTION llm_audit.hold_query(l llm_audit.ledger, environment text,
+		source text, each boolean) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
 	calls llm_audit.ledger;
-	c record;
+	c record := llm_audit.hold_columns(l);
 	cc record;
 	k record;
-	leads text[];
-	lead text;
 	parts text[] := '{}';
 	linked text[] := '{}';
-	lacking text;
-	part text;
-	rotated boolean;
+	lacks text;
+	shown text := CASE WHEN each THEN 'h.hold_id, r.tableoid, ' ELSE '' END || 'r.chain_lane, r.chain_seq';
 BEGIN
-	SELECT * INTO s FROM llm_audit.segment_of(leaf);
-	SELECT * INTO l FROM llm_audit.ledger r WHERE r.ledger_id = s.ledger_id;
-	SELECT array_agg(DISTINCT llm_audit.hold_lead(h)), bool_or(llm_audit.later_keys(h) <> '{}')
-		INTO leads, rotated FROM llm_audit.segment_holds(s) h;
-	IF leads IS NULL THEN
-		RETURN NULL;
-	ELSIF 'customer' = ANY (leads) THEN
-		leads := leads || 'customer by token'::text;
-	END IF;
-	IF rotated THEN
-		leads := leads || ARRAY(SELECT x || ' later' FROM unnest(leads) AS x
-			WHERE x IN ('actor', 'end_user', 'customer', 'customer by token'));
-	END IF;
-	c := llm_audit.hold_columns(l);
-	FOREACH lead IN ARRAY leads LOOP
-		part := llm_audit.hold_join(format('ONLY %s', leaf), 'r', c, lead, '');
-		IF part IS NOT NULL THEN
-			parts := parts || ('SELECT r.chain_lane, r.chain_seq' || part);
-		END IF;
-	END LOOP;
-
 	SELECT * INTO calls FROM llm_audit.ledger r
 		WHERE r.schema_name = 'llm_audit' AND r.relation_name = 'llm_call';
-	IF c.request IS NOT NULL AND l.ledger_id <> calls.ledger_id THEN
-		cc := llm_audit.hold_columns(calls);
-		lacking := 'h.customer_keys IS NOT NULL OR h.lead = ''customer'' OR h.occurred_from IS NOT NULL OR h.occurred_to IS NOT NULL';
-		FOR k IN SELECT * FROM (VALUES ('h.actor_ids IS NOT NULL OR h.lead = ''actor''', c.actor),
-				('h.end_user_ids IS NOT NULL OR h.lead = ''end_user''', c.end_user),
-				('h.service_name IS NOT NULL', c.service),
-				('h.organization_id IS NOT NULL', c.organization)) AS v (condition, col)
-		LOOP
-			-- a column that some rows leave empty is as good as none
-			lacking := lacking || CASE WHEN k.col IS NULL THEN ' OR ' || k.condition
-				ELSE format(' OR (%s) AND EXISTS (SELECT FROM ONLY %s n WHERE n.%I IS NULL)',
-					k.condition, leaf, k.col) END;
-		END LOOP;
-		lacking := ' AND (' || lacking || ')'
-			|| CASE WHEN s.environment = '' THEN '' ELSE format(' AND q.environment = %L', s.environment) END;
-		FOREACH lead IN ARRAY leads LOOP
-			part := llm_audit.hold_join('llm_audit.llm_call', 'q', cc, lead, lacking);
-			linked := linked || ('SELECT h.kinds, q.request_id' || part);
-		END LOOP;
-		parts := parts || format(
-			'SELECT r.chain_lane, r.chain_seq FROM (SELECT DISTINCT * FROM (%s) AS x) AS m JOIN ONLY %s r ON r.%I = m.request_id%s',
-			array_to_string(linked, ' UNION ALL '), leaf, c.request,
+	cc := llm_audit.hold_columns(calls);
+	FOR k IN SELECT h.shape, count(*) > 100 AS many
+		FROM llm_audit.shaped_holds(l.ledger_id, environment) h GROUP BY 1 ORDER BY 1
+	LOOP
+		parts := parts || ARRAY(SELECT 'SELECT ' || shown || j
+			FROM llm_audit.hold_joins(k.shape, source, 'r', c, each, k.many) j);
+		IF c.request IS NOT NULL AND l.ledger_id <> calls.ledger_id THEN
+			lacks := llm_audit.hold_lacks(k.shape, source, c);
+			linked := linked || ARRAY(SELECT 'SELECT ' || CASE WHEN each THEN 'h.hold_id, ' ELSE '' END
+					|| CASE WHEN environment IS NULL THEN 'q.environment, ' ELSE '' END
+					|| 'h.kinds, q.request_id' || j || ' AND (' || lacks || ')'
+					|| CASE WHEN environment <> '' THEN format(' AND q.environment = %L', environment) ELSE '' END
+				FROM llm_audit.hold_joins(k.shape, 'llm_audit.llm_call', 'q', cc, each, k.many) j
+				WHERE lacks IS NOT NULL);
+		END IF;
+	END LOOP;
+	IF NOT FOUND THEN
+		RETURN NULL;
+	END IF;
+	IF linked <> '{}' THEN
+		parts := parts || format('SELECT %s FROM (SELECT DISTINCT * FROM (%s) AS x) AS m JOIN %s r ON r.%I = m.request_id%s%s',
+			replace(shown, 'h.', 'm.'), array_to_string(linked, ' UNION ALL '), source, c.request,
+			CASE WHEN environment IS NULL THEN ' AND r.environment = m.environment' ELSE '' END,
 			CASE WHEN c.kind IS NULL THEN '' ELSE format(' WHERE m.kinds IS NULL OR r.%I = ANY (m.kinds)', c.kind) END);
 	END IF;
 	IF l.builtin AND l.relation_name = 'admin_event' THEN
 		-- else a freeze would end with the event that it is from
-		parts := parts || format('SELECT r.chain_lane, r.chain_seq FROM ONLY %s r
-			WHERE r.id IN (SELECT h.hold_id FROM h)', leaf);
+		parts := parts || format('SELECT %s FROM h JOIN %s r ON r.id = h.hold_id', shown, source);
 	END IF;
 	IF parts = '{}' THEN
 		RETURN NULL;
 	END IF;
-	RETURN format('WITH h AS MATERIALIZED (SELECT x.*, llm_audit.hold_lead(x) AS lead,
-				llm_audit.later_keys(x) AS later_keys FROM llm_audit.ledger_segment s
-			CROSS JOIN LATERAL llm_audit.segment_holds(s) x WHERE s.ledger_id = %L AND s.segment = %s)
-		SELECT chain_lane, chain_seq FROM (%s) AS held', s.ledger_id, s.segment,
-		array_to_string(parts, ' UNION ALL '));
+	RETURN format('WITH h AS MATERIALIZED (SELECT * FROM llm_audit.shaped_holds(%L, %L)) SELECT * FROM (%s) AS held',
+		l.ledger_id, environment, array_to_string(parts, ' UNION ALL '));
 END
 $$;
-COMMENT ON FUNCTION llm_audit.hold_query(regclass) IS
-	'the query that finds all rows of a segment which holds cover, at once; NULL: no hold can concern them';
-REVOKE EXECUTE ON FUNCTION llm_audit.hold_query(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION llm_audit.hold_query(llm_audit.ledger, text, text, boolean) IS
+	'the query that finds all rows of a segment, or of a ledger, which holds cover, at once, each: one row for each hold too; NULL: no hold can concern them';
+REVOKE EXECUTE ON FUNCTION llm_audit.hold_query(llm_audit.ledger, text, text, boolean)
+	FROM PUBLIC;
 
 CREATE FUNCTION llm_audit.held_rows(leaf regclass)
 	RETURNS TABLE (lane int, first_seq bigint, last_seq bigint)
@@ -714,7 +761,8 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
 DECLARE
-	query text := llm_audit.hold_query(leaf);
+	query text := llm_audit.hold_query(l, s.environment, format('ONLY %s', leaf), false)
+		FROM llm_audit.segment_of(leaf) s JOIN llm_audit.ledger l USING (ledger_id);
 BEGIN
 	IF query IS NULL THEN
 		RETURN;
@@ -784,32 +832,30 @@ COMMENT ON FUNCTION llm_audit.require_unheld(llm_audit.ledger) IS
 	'raises 42501 if a row of a ledger is held; keeps holds away until the transaction ends';
 REVOKE EXECUTE ON FUNCTION llm_audit.require_unheld(llm_audit.ledger) FROM PUBLIC;
 
-CREATE FUNCTION llm_audit.count_held(for_hold uuid) RETURNS bigint
+-- One query for a ledger, however many segments and holds there are.
+CREATE FUNCTION llm_audit.count_held() RETURNS TABLE (hold_id uuid, row_count bigint)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
-	leaf regclass;
+	l llm_audit.ledger;
 	query text;
-	found bigint;
-	total bigint := 0;
 BEGIN
-	FOR leaf IN SELECT llm_audit.leaf_of(s) FROM llm_audit.ledger_segment s
-		WHERE s.state <> 'purged' AND llm_audit.leaf_of(s) IS NOT NULL
+	FOR l IN SELECT * FROM llm_audit.ledger r
+		WHERE to_regclass(format('%I.%I', r.schema_name, r.relation_name)) IS NOT NULL
 	LOOP
-		query := llm_audit.hold_query(leaf);
+		query := llm_audit.hold_query(l, CASE WHEN EXISTS (SELECT FROM llm_audit.ledger_segment s
+				WHERE s.ledger_id = l.ledger_id AND s.environment <> '') THEN NULL ELSE '' END,
+			format('%I.%I', l.schema_name, l.relation_name), true);
 		CONTINUE WHEN query IS NULL;
-		EXECUTE format('SELECT count(DISTINCT (chain_lane, chain_seq)) FROM (%s) AS x',
-			replace(query, 'segment_holds(s) x WHERE', format('segment_holds(s) x WHERE x.hold_id = %L AND', for_hold)))
-			INTO found;
-		total := total + found;
+		RETURN QUERY EXECUTE format('SELECT x.hold_id, count(*) FROM (SELECT DISTINCT * FROM (%s) AS y) AS x GROUP BY 1', query);
 	END LOOP;
-	RETURN total;
 END
 $$;
-COMMENT ON FUNCTION llm_audit.count_held(uuid) IS
-	'rows that one hold covers now; part of hold_report()';
-REVOKE EXECUTE ON FUNCTION llm_audit.count_held(uuid) FROM PUBLIC;
+COMMENT ON FUNCTION llm_audit.count_held() IS
+	'how many rows of each ledger each hold in force covers now; part of hold_report()';
+REVOKE EXECUTE ON FUNCTION llm_audit.count_held() FROM PUBLIC;
 
 CREATE FUNCTION llm_audit.hold_report(released boolean DEFAULT false,
 		count_rows boolean DEFAULT false)
@@ -827,9 +873,11 @@ BEGIN
 	RETURN QUERY
 		SELECT h.hold_id, CASE WHEN o.hold_id IS NULL THEN 'incident' ELSE 'hold' END, h.ticket,
 			h.reason, h.scope, h.placed_at, h.placed_by, h.until, h.released_at, h.released_by,
-			h.release_reason, CASE WHEN count_rows THEN llm_audit.count_held(h.hold_id) END,
+			h.release_reason, CASE WHEN count_rows THEN coalesce(n.held, 0) END,
 			llm_audit.later_keys(h)
 		FROM llm_audit.active_holds() h LEFT JOIN llm_audit.legal_hold o USING (hold_id)
+		LEFT JOIN (SELECT c.hold_id, sum(c.row_count)::bigint AS held FROM llm_audit.count_held() c
+			WHERE count_rows GROUP BY 1) n USING (hold_id)
 		UNION ALL
 		SELECT h.hold_id, 'hold', h.ticket, h.reason, h.scope, h.placed_at, h.placed_by, h.until,
 			h.released_at, h.released_by, h.release_reason, NULL, '{}'

@@ -1104,13 +1104,15 @@ sub bench_purge_rows
 	return;
 }
 
-# What holds cost a purge's decision, and to place.
+# What holds cost a purge's decision, and to place: on requests, and on times in
+# organizations, which lead to rows by reading all of them.
 sub bench_holds
 {
 	my $rows = $million / 10;
-	sql("CREATE TABLE held (n int, request_id text, note text);
+	sql("CREATE TABLE held (n int, request_id text, organization_id text, occurred_at timestamptz);
 		SELECT llm_audit.create_ledger('held', retention => '1 microsecond');
-		INSERT INTO held SELECT i, 'r' || i, 'a note' FROM generate_series(1, $rows) AS i; ANALYZE held;");
+		INSERT INTO held SELECT i, 'r' || i, 'o' || i % 10, timestamptz '2026-01-01Z' + i * interval '1 minute'
+			FROM generate_series(1, $rows) AS i; ANALYZE held;");
 	my $plan = "SELECT sum(row_count) FROM llm_audit.purge('held')";
 	place_holds('held', 10, 1);
 	my $few = timed($plan);
@@ -1119,8 +1121,15 @@ sub bench_holds
 	result('place_hold_ms', $each, '<10', 'with up to 10,000 in force');
 	result('holds_10000_to_10', $many / $few, '<10',
 		sprintf('%.0f ms : %.0f ms to decide on %d rows', 1000 * $many, 1000 * $few, $rows));
-	sql("SELECT llm_audit.release_hold(hold_id, 'benchmark') FROM llm_audit.hold_report() WHERE ticket = 'BENCH';
-		SELECT llm_audit.drop_ledger('held', 'benchmark')");
+	my $release = "SELECT llm_audit.release_hold(hold_id, 'benchmark') FROM llm_audit.hold_report() WHERE ticket = 'BENCH'";
+	sql($release);
+	sql("SELECT count(llm_audit.place_hold('BENCH', 'benchmark', jsonb_build_object('ledger', 'held', 'organization_id', 'o' || i % 10,
+			'occurred_from', timestamptz '2026-01-01Z' + i * interval '5 minutes', 'occurred_to', timestamptz '2026-01-01Z' + i * interval '5 minutes' + interval '2 minutes')))
+		FROM generate_series(1, 10000) AS i");
+	my $windows = timed($plan);
+	result('windows_10000_to_10', $windows / $few, '<10',
+		sprintf('%.0f ms : %.0f ms, holds on a time in an organization', 1000 * $windows, 1000 * $few));
+	sql("$release; SELECT llm_audit.drop_ledger('held', 'benchmark')");
 	return;
 }
 

@@ -98,6 +98,104 @@ SELECT s AS scope, held(s, 'llm_audit.llm_content', 'request_id') AS content, he
 	FROM unnest(ARRAY['{"service_name": "chat"}', '{"actor_id": "ann"}', '{"actor_id": "ann", "service_name": "chat"}', '{"actor_id": "ann", "service_name": "mail"}',
 	'{"service_name": "chat", "ledger": "llm_content"}', '{"organization_id": "o1", "service_name": "mail"}']::jsonb[]) s;
 
+-- Many holds at once cover what each of them by itself does, row by row.
+SELECT setseed(0.5);
+CREATE FUNCTION any_of(VARIADIC text[]) RETURNS text LANGUAGE sql VOLATILE AS $$
+	SELECT $1[1 + floor(random() * cardinality($1))::int] $$;
+CREATE FUNCTION some_time() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
+	SELECT '2026-02-01Z'::timestamptz + floor(random() * 20) * interval '1 hour' $$;
+CREATE TABLE other (n text, request_id text, actor_id text, end_user_id text, customer_key text, organization_id text, environment text, occurred_at timestamptz);
+SELECT llm_audit.create_ledger('other');
+SELECT llm_audit.set_field_policy('other', c, 'keep', pattern => 'identifier', reason => 'test')
+	FROM unnest('{request_id,actor_id,end_user_id,customer_key}'::text[]) c;
+SELECT count(*) FROM llm_audit.record_calls((SELECT jsonb_agg(jsonb_build_object('request_id', 'q' || i, 'occurred_at', some_time(),
+		'actor_id', any_of('a1', 'a2', 'a3'), 'service_name', any_of('s1', 's2'), 'organization_id', any_of('o1', 'o2', 'o3')))::text FROM generate_series(1, 60) i),
+	'{"actor_type": "service", "environment": "prod", "operation_name": "chat", "provider_name": "openai", "request_model": "gpt", "status": "ok", "attempt": 1, "is_final": true, "utc_offset_minutes": 0}');
+INSERT INTO llm_audit.llm_content (call_id, request_id, environment, organization_id, ordinal, kind, body, body_bytes, occurred_at)
+	SELECT id, request_id, environment, organization_id, 0, any_of('prompt', 'response'), 'hello', 5, occurred_at FROM llm_audit.llm_call WHERE request_id LIKE 'q%';
+INSERT INTO llm_audit.usage_event (environment, organization_id, request_id, unit, quantity, cost, currency, occurred_at, actor_id)
+	SELECT 'prod', any_of('o1', 'o2', 'o3'), any_of('q' || i, 'z'), 'request', 1, 1, 'EUR', some_time(), any_of('a1', 'a2', NULL) FROM generate_series(1, 60) i;
+INSERT INTO other SELECT i, any_of('q' || i, 'z', NULL), any_of('a1', 'a2', 'new:1', NULL), any_of('u1', 'new:2', 'u2'), any_of('k1', 'k2', 'new:3', NULL),
+	any_of('o1', 'o2', 'o3'), any_of('prod', 'test'), CASE WHEN random() < 0.8 THEN some_time() END FROM generate_series(1, 60) i;
+INSERT INTO llm_audit.seen_key (key_id, first_seen) VALUES ('new', clock_timestamp());
+
+-- whether a row, as JSON, is one that a hold by itself names
+CREATE FUNCTION named(j jsonb, h llm_audit.legal_hold) RETURNS boolean LANGUAGE sql STABLE AS $$
+	SELECT (h.request_ids IS NULL OR j ->> 'request_id' = ANY (h.request_ids))
+		AND (h.actor_ids IS NULL OR j ->> 'actor_id' = ANY (h.actor_ids) OR split_part(j ->> 'actor_id', ':', 1) = ANY (llm_audit.later_keys(h)))
+		AND (h.end_user_ids IS NULL OR j ->> 'end_user_id' = ANY (h.end_user_ids) OR split_part(j ->> 'end_user_id', ':', 1) = ANY (llm_audit.later_keys(h)))
+		AND (h.customer_keys IS NULL OR j ->> 'customer_key' = ANY (h.customer_keys) OR split_part(j ->> 'customer_key', ':', 1) = ANY (llm_audit.later_keys(h)))
+		AND (h.organization_id IS NULL OR j ->> 'organization_id' = h.organization_id)
+		AND (h.service_name IS NULL OR j ->> 'service_name' = h.service_name)
+		AND (h.environment IS NULL OR j ->> 'environment' = h.environment)
+		AND (h.occurred_from IS NULL OR coalesce((j ->> 'occurred_at')::timestamptz, (j ->> 'recorded_at')::timestamptz) >= h.occurred_from)
+		AND (h.occurred_to IS NULL OR coalesce((j ->> 'occurred_at')::timestamptz, (j ->> 'recorded_at')::timestamptz) < h.occurred_to)
+		AND (h.kinds IS NULL OR NOT j ? 'kind' OR j ->> 'kind' = ANY (h.kinds)) $$;
+CREATE FUNCTION one_by_one(leaf regclass) RETURNS TABLE (lane int, seq bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	s llm_audit.ledger_segment := llm_audit.segment_of(leaf);
+	is_calls boolean := EXISTS (SELECT FROM llm_audit.ledger l WHERE l.ledger_id = s.ledger_id AND l.relation_name = 'llm_call');
+	empty_columns text[];
+BEGIN
+	EXECUTE format('SELECT array_agg(DISTINCT c) FROM unnest(''{actor_id,end_user_id,service_name,organization_id}''::text[]) c
+		WHERE EXISTS (SELECT FROM ONLY %s r WHERE to_jsonb(r) ->> c IS NULL)', leaf) INTO empty_columns;
+	RETURN QUERY EXECUTE format('WITH h AS MATERIALIZED (SELECT * FROM llm_audit.segment_holds($1)), row AS MATERIALIZED (SELECT chain_lane, chain_seq, to_jsonb(r) AS j FROM ONLY %s r)
+		SELECT DISTINCT r.chain_lane, r.chain_seq FROM row r, h WHERE named(r.j, h)
+		UNION
+		SELECT DISTINCT r.chain_lane, r.chain_seq FROM row r JOIN llm_audit.llm_call q ON q.request_id = r.j ->> ''request_id'' AND $1.environment IN ('''', q.environment), h
+		WHERE NOT $2 AND named(to_jsonb(q) - ''kind'', h) AND (h.kinds IS NULL OR NOT r.j ? ''kind'' OR r.j ->> ''kind'' = ANY (h.kinds))
+			AND (h.customer_keys IS NOT NULL OR h.occurred_from IS NOT NULL OR h.occurred_to IS NOT NULL
+				OR h.actor_ids IS NOT NULL AND ''actor_id'' = ANY ($3) OR h.end_user_ids IS NOT NULL AND ''end_user_id'' = ANY ($3)
+				OR h.service_name IS NOT NULL AND ''service_name'' = ANY ($3) OR h.organization_id IS NOT NULL AND ''organization_id'' = ANY ($3))', leaf)
+		USING s, is_calls, coalesce(empty_columns, '{}');
+END
+$$;
+CREATE FUNCTION same(ledgers text[]) RETURNS TABLE (ledger text, number_of_rows bigint, number_held bigint, wrong bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	leaf regclass;
+BEGIN
+	FOR ledger, leaf IN SELECT l.relation_name, llm_audit.leaf_of(s) FROM llm_audit.ledger_segment s JOIN llm_audit.ledger l USING (ledger_id)
+		WHERE l.relation_name::text = ANY (ledgers) ORDER BY 1
+	LOOP
+		EXECUTE format('SELECT count(*) FROM ONLY %s', leaf) INTO number_of_rows;
+		CONTINUE WHEN number_of_rows = 0;
+		EXECUTE format('SELECT count(h), count(*) FILTER (WHERE h IS DISTINCT FROM o) FROM (SELECT r.lane, seq FROM llm_audit.held_rows(%1$L) r CROSS JOIN generate_series(first_seq, last_seq) seq) h
+			FULL JOIN one_by_one(%1$L) o USING (lane, seq)', leaf) INTO number_held, wrong;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+CREATE FUNCTION holds(how_many int, parts int, seldom float) RETURNS SETOF uuid LANGUAGE sql VOLATILE AS $$
+	INSERT INTO llm_audit.legal_hold (hold_id, ticket, reason, scope, request_ids, actor_ids, end_user_ids, customer_keys, organization_id, service_name, environment, occurred_from, occurred_to, kinds, key_ids, ledger_id, placed_at)
+	SELECT gen_random_uuid(), 'RANDOM', 'test', '{}',
+		CASE WHEN i % parts = 0 THEN ARRAY[any_of('q1', 'q2', 'q3', 'z'), any_of('q1', 'q2')] END,
+		CASE WHEN random() < seldom THEN ARRAY[any_of('a1', 'a2'), any_of('a3', 'x')] END,
+		CASE WHEN random() < seldom / 4 THEN ARRAY[any_of('u1', 'x')] END,
+		CASE WHEN random() < seldom / 4 THEN ARRAY[any_of('k1', 'x')] END,
+		CASE WHEN random() < seldom THEN any_of('o1', 'o2', 'x') END,
+		CASE WHEN random() < seldom / 2 THEN any_of('s1', 's2', 'x') END,
+		CASE WHEN random() < seldom THEN any_of('prod', 'test') END,
+		CASE WHEN random() < 0.7 THEN t END, CASE WHEN random() < 0.7 THEN t + any_of('-1 hour', '1 hour', '10 minutes')::interval END,
+		CASE WHEN random() < seldom THEN ARRAY[any_of('prompt', 'response')] END,
+		CASE WHEN random() < seldom / 2 THEN '{old}'::text[] END,
+		CASE WHEN random() < seldom THEN (SELECT ledger_id FROM llm_audit.ledger WHERE relation_name = (ARRAY['llm_call', 'llm_content', 'other'])[1 + i % 3]) END,
+		'2026-01-01'
+	FROM (SELECT i, some_time() AS t FROM generate_series(1, how_many) i) AS holds RETURNING hold_id $$;
+CREATE FUNCTION compare(how_many int, parts int, seldom float) RETURNS TABLE (some_held boolean, some_free boolean, wrong numeric) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM holds(how_many, parts, seldom);
+	RETURN QUERY SELECT sum(number_held) > 0, sum(number_of_rows - number_held) > 0, sum(s.wrong) FROM same('{llm_call,llm_content,usage_event,other}') s;
+	UPDATE llm_audit.legal_hold SET released_at = now(), released_by = 'x', release_reason = 'over' WHERE released_at IS NULL;
+END
+$$;
+SELECT n, seldom, c.* FROM (VALUES (3, 1000, 0.3), (5, 2, 0.5), (10, 1000, 0.8), (120, 4, 1)) AS v (n, parts, seldom)
+	CROSS JOIN LATERAL compare(n, parts, seldom) c;
+-- many of one shape, and a window that ends before it begins
+INSERT INTO llm_audit.legal_hold (hold_id, ticket, reason, scope, actor_ids, organization_id, occurred_from, occurred_to)
+	SELECT gen_random_uuid(), 'SHAPE', 'test', '{}', ARRAY['a' || i % 2], 'o' || i % 4, t, t + CASE WHEN i % 7 = 0 THEN -1 ELSE 1 END * interval '1 hour'
+	FROM (SELECT i, some_time() AS t FROM generate_series(1, 150) i) AS holds;
+SELECT * FROM compare(0, 1, 0);
+
 -- What an incident freezes: a window that cannot be read for certain has no
 -- end, and what masking took from the scope does not limit it.
 CREATE FUNCTION incident(action text, id text, details jsonb DEFAULT NULL) RETURNS void LANGUAGE sql AS $$
