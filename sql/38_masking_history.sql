@@ -24,6 +24,19 @@ COMMENT ON COLUMN llm_audit.masking_history.definition IS
 CREATE INDEX masking_history_key ON llm_audit.masking_history (relation_name, key, changed_at);
 SELECT pg_catalog.pg_extension_config_dump('llm_audit.masking_history', '');
 
+-- A row that a dump or replication brings keeps its time, and has its history
+-- with it.  One that somebody inserts by hand may bear any time.
+CREATE FUNCTION llm_audit.was_restored(changed_at timestamptz) RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT changed_at < transaction_timestamp()
+		AND (NOT llm_audit.changed_by_hand('', '{}') OR llm_audit.nothing_happened())
+$$;
+COMMENT ON FUNCTION llm_audit.was_restored(timestamptz) IS
+	'whether a row of this time comes from a dump or by replication; part of masking_config_stamp() and masking_config_keep()';
+REVOKE EXECUTE ON FUNCTION llm_audit.was_restored(timestamptz) FROM PUBLIC;
+
 -- Changes take effect one after the other, and their times are in that order:
 -- else a version could stand for a change that was not in force yet.
 CREATE FUNCTION llm_audit.masking_config_stamp() RETURNS trigger
@@ -31,7 +44,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-	IF TG_OP = 'INSERT' AND NEW.changed_at < transaction_timestamp() THEN
+	IF TG_OP = 'INSERT' AND llm_audit.was_restored(NEW.changed_at) THEN
 		RETURN NEW;				-- of a dump
 	END IF;
 	IF TG_TABLE_NAME = 'field_policy' THEN
@@ -53,7 +66,7 @@ AS $$
 DECLARE
 	r jsonb := to_jsonb(CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END);
 BEGIN
-	IF TG_OP = 'INSERT' AND NEW.changed_at < transaction_timestamp() THEN
+	IF TG_OP = 'INSERT' AND llm_audit.was_restored(NEW.changed_at) THEN
 		RETURN NULL;			-- of a dump, which has its history too
 	END IF;
 	INSERT INTO llm_audit.masking_history

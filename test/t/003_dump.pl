@@ -74,6 +74,9 @@ sub state_of
 	  . $node->safe_psql($database,
 		'SELECT ledger_id, segment, relation_name, environment, lower, upper,'
 		  . ' is_default, state FROM llm_audit.ledger_segment ORDER BY 1, 2');
+	# each state of a policy or rule once, as it was
+	$state .= $node->safe_psql($database,
+		'SELECT h FROM llm_audit.masking_history h ORDER BY relation_name, key, changed_at');
 	return $state;
 }
 
@@ -106,6 +109,14 @@ for my $way (
 			$database, "SELECT count(*) FROM llm_audit.setup()"),
 		'0', "$name: setup() has nothing left to make");
 }
+
+# A time of long ago does not make a change by hand one that a dump has brought.
+is( $node->safe_psql(
+		'restored_custom', q{
+		INSERT INTO llm_audit.mask_rule (name, keyword, pattern, entity, style, data_class, changed_at)
+			VALUES ('by_hand', 'XX-', 'XX-[0-9]{4}', 'CASE_NUMBER', 'tag', 'internal', '2020-01-01');
+		SELECT count(*) FROM llm_audit.masking_history WHERE key = 'by_hand' AND changed_at > now() - interval '1 hour'}),
+	'1', 'masking_history tells of a rule that was inserted with an old time');
 
 # Plain text through psql.
 $node->command_ok([ 'pg_dump', @connect, '-f', "$dir/plain.sql", 'audit' ], 'dump, plain');
