@@ -78,6 +78,12 @@ COMMENT ON FUNCTION llm_audit.purge_rows(regclass, int, bigint, text[]) IS
 REVOKE EXECUTE ON FUNCTION llm_audit.purge_rows(regclass, int, bigint, text[])
 	FROM PUBLIC;
 
+CREATE FUNCTION llm_audit.require_unaltered(leaf regclass) RETURNS void
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'llm_audit_require_unaltered';
+COMMENT ON FUNCTION llm_audit.require_unaltered(regclass) IS
+	'reads a segment and raises XX001 if a row does not match its hash; part of purge()';
+REVOKE EXECUTE ON FUNCTION llm_audit.require_unaltered(regclass) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.purge_whole(leaf regclass, intact boolean,
 		receipt text[]) RETURNS bigint
 	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'llm_audit_purge_whole';
@@ -432,7 +438,8 @@ COMMENT ON FUNCTION llm_audit.is_complete(llm_audit.ledger_segment, regclass) IS
 REVOKE EXECUTE ON FUNCTION llm_audit.is_complete(llm_audit.ledger_segment, regclass) FROM PUBLIC;
 
 -- A segment all of whose rows have expired: at once if none is held.  Where a
--- hold could have been on what is not there any more, receipts are for what is.
+-- hold could have been on what is not there any more, receipts are for what is;
+-- and on what is there no longer as it was, nothing goes.
 CREATE FUNCTION llm_audit.purge_expired(s llm_audit.ledger_segment,
 		leaf regclass, dry_run boolean, purge_id uuid, reason text,
 		max_rows bigint) RETURNS TABLE (action text, row_count bigint, why_not text)
@@ -458,8 +465,11 @@ BEGIN
 		SELECT e.row_count - purged INTO total FROM llm_audit.segment_event e
 			WHERE e.ledger_id = s.ledger_id AND e.segment = s.segment AND e.event = 'closed';
 	ELSE
-		intact := purged = 0 AND (NOT EXISTS (SELECT FROM llm_audit.segment_holds(s))
-			OR llm_audit.is_complete(s, leaf));
+		intact := purged = 0;
+		IF EXISTS (SELECT FROM llm_audit.segment_holds(s)) THEN
+			PERFORM llm_audit.require_unaltered(leaf);
+			intact := intact AND llm_audit.is_complete(s, leaf);
+		END IF;
 		total := llm_audit.purge_whole(leaf, intact, llm_audit.receipt_of(s, purge_id, reason));
 		UPDATE llm_audit.ledger_segment x SET state = 'purged'
 			WHERE x.ledger_id = s.ledger_id AND x.segment = s.segment;

@@ -224,21 +224,6 @@ CheckRowInside(Relation leaf, const Segment *seg, HeapTuple tuple)
 					   "The row is the last one of its lane.");
 }
 
-/* Everything that a row must satisfy to be purged. */
-static void
-CheckPurge(Relation leaf, HeapTuple tuple)
-{
-	const Segment *seg = SegmentOf(leaf, GUARD_DELETE);
-
-	CheckSegmentMayShrink(leaf, seg, GUARD_DELETE);
-	CheckRowExpired(leaf, seg, tuple);
-	CheckRowFree(leaf, seg, tuple, GUARD_DELETE);
-	if (seg->state == SEGMENT_OPEN)
-		CheckRowInside(leaf, seg, tuple);
-}
-
-/* ---------------- erasing ---------------- */
-
 /* Takes a row apart, in the current context. */
 static void
 DeformRow(GuardedRow *row, Relation leaf, const Segment *seg, HeapTuple tuple)
@@ -249,6 +234,27 @@ DeformRow(GuardedRow *row, Relation leaf, const Segment *seg, HeapTuple tuple)
 	row->nulls = palloc(row->desc->natts * sizeof(bool));
 	heap_deform_tuple(tuple, row->desc, row->values, row->nulls);
 }
+
+/*
+ * Everything that a row must satisfy to be purged.  One that was altered may
+ * have been held as what it was, and is evidence itself.
+ */
+static void
+CheckPurge(Relation leaf, HeapTuple tuple)
+{
+	const Segment *seg = SegmentOf(leaf, GUARD_DELETE);
+	GuardedRow	row;
+
+	CheckSegmentMayShrink(leaf, seg, GUARD_DELETE);
+	CheckRowExpired(leaf, seg, tuple);
+	CheckRowFree(leaf, seg, tuple, GUARD_DELETE);
+	if (seg->state == SEGMENT_OPEN)
+		CheckRowInside(leaf, seg, tuple);
+	DeformRow(&row, leaf, seg, tuple);
+	RowRequireHash(seg, row.values, row.nulls);
+}
+
+/* ---------------- erasing ---------------- */
 
 /* True if the attribute is the same in both rows, to the byte. */
 static bool

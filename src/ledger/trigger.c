@@ -304,12 +304,8 @@ HashFromDatum(Datum value, bool isnull, uint8 *out)
 	return true;
 }
 
-/*
- * A row that comes from a dump or from a publisher keeps its place, if its
- * own hash is right; it is never chained anew.
- */
-static void
-CheckVerbatim(const Segment *seg, const Datum *values, const bool *nulls)
+bool
+RowMatchesHash(const Segment *seg, const Datum *values, const bool *nulls)
 {
 	const LedgerAttrs *attrs = &seg->attrs;
 	RowPosition pos;
@@ -321,6 +317,50 @@ CheckVerbatim(const Segment *seg, const Datum *values, const bool *nulls)
 					   nulls[attrs->prev_hash - 1], pos.prev_hash) ||
 		!HashFromDatum(values[attrs->row_hash - 1],
 					   nulls[attrs->row_hash - 1], expected))
+		return false;
+	memcpy(pos.ledger_id, seg->ledger_id, LEDGER_ID_SIZE);
+	pos.segment = seg->number;
+	pos.lane = (uint32) DatumGetInt32(values[attrs->chain_lane - 1]);
+	pos.seq = (uint64) DatumGetInt64(values[attrs->chain_seq - 1]);
+	HashRow(seg, &pos, values, nulls, hash);
+	return memcmp(hash, expected, SHA256_SIZE) == 0;
+}
+
+void
+RowRequireHash(const Segment *seg, const Datum *values, const bool *nulls)
+{
+	const LedgerAttrs *attrs = &seg->attrs;
+
+	if (RowMatchesHash(seg, values, nulls))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("a row of ledger \"%s\" does not match its hash, so it stays",
+					NameStr(seg->ledger_name)),
+			 errdetail("Segment %u, lane %d, seq " INT64_FORMAT ".",
+					   seg->number,
+					   nulls[attrs->chain_lane - 1] ? -1 :
+					   DatumGetInt32(values[attrs->chain_lane - 1]),
+					   nulls[attrs->chain_seq - 1] ? (int64) -1 :
+					   DatumGetInt64(values[attrs->chain_seq - 1])),
+			 errhint("Somebody has altered it. Run llm_audit.verify() on the ledger.")));
+}
+
+/*
+ * A row that comes from a dump or from a publisher keeps its place, if its
+ * own hash is right; it is never chained anew.
+ */
+static void
+CheckVerbatim(const Segment *seg, const Datum *values, const bool *nulls)
+{
+	const LedgerAttrs *attrs = &seg->attrs;
+	uint8		hash[SHA256_SIZE];
+
+	if (nulls[attrs->chain_lane - 1] || nulls[attrs->chain_seq - 1] ||
+		!HashFromDatum(values[attrs->prev_hash - 1],
+					   nulls[attrs->prev_hash - 1], hash) ||
+		!HashFromDatum(values[attrs->row_hash - 1],
+					   nulls[attrs->row_hash - 1], hash))
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("restored row of ledger \"%s\" does not carry its chain columns",
@@ -333,18 +373,15 @@ CheckVerbatim(const Segment *seg, const Datum *values, const bool *nulls)
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("restored row of ledger \"%s\" has a value in column \"%s\", which is never stored",
 						NameStr(seg->ledger_name), "known_values")));
-	memcpy(pos.ledger_id, seg->ledger_id, LEDGER_ID_SIZE);
-	pos.segment = seg->number;
-	pos.lane = (uint32) DatumGetInt32(values[attrs->chain_lane - 1]);
-	pos.seq = (uint64) DatumGetInt64(values[attrs->chain_seq - 1]);
-	HashRow(seg, &pos, values, nulls, hash);
-	if (memcmp(hash, expected, SHA256_SIZE) != 0)
+	if (!RowMatchesHash(seg, values, nulls))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("restored row of ledger \"%s\" does not match its hash",
 						NameStr(seg->ledger_name)),
 				 errdetail("Segment %u, lane %u, seq " UINT64_FORMAT ".",
-						   pos.segment, pos.lane, pos.seq),
+						   seg->number,
+						   (uint32) DatumGetInt32(values[attrs->chain_lane - 1]),
+						   (uint64) DatumGetInt64(values[attrs->chain_seq - 1])),
 				 errhint("The row was altered, or the ledger's id and segments are not those of the dump: restore the configuration tables of schema llm_audit first.")));
 }
 

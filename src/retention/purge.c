@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/tableam.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -27,7 +28,9 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -36,6 +39,7 @@ PG_FUNCTION_INFO_V1(llm_audit_lock_readers);
 PG_FUNCTION_INFO_V1(llm_audit_lock_holds);
 PG_FUNCTION_INFO_V1(llm_audit_lock_purged);
 PG_FUNCTION_INFO_V1(llm_audit_purge_rows);
+PG_FUNCTION_INFO_V1(llm_audit_require_unaltered);
 PG_FUNCTION_INFO_V1(llm_audit_purge_whole);
 PG_FUNCTION_INFO_V1(llm_audit_drop_purged);
 
@@ -394,6 +398,38 @@ llm_audit_purge_rows(PG_FUNCTION_ARGS)
 	BecomeFormer(&former);
 	SPI_finish();
 	PG_RETURN_INT64(count);
+}
+
+/*
+ * llm_audit.require_unaltered(leaf regclass) -> void
+ *		Reads a segment that is to go as a whole, under the caller's lock on
+ *		it.  Raises XX001 for a row that does not match its hash.
+ */
+Datum
+llm_audit_require_unaltered(PG_FUNCTION_ARGS)
+{
+	const Segment *seg = SegmentToPurge(PG_GETARG_OID(0));
+	Relation	leaf = table_open(seg->relid, AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(leaf, NULL);
+	TableScanDesc scan = table_beginscan(leaf, GetActiveSnapshot(), 0, NULL);
+	MemoryContext per_row = AllocSetContextCreate(CurrentMemoryContext,
+												  "llm_audit row to purge",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(per_row);
+
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(slot);
+		RowRequireHash(seg, slot->tts_values, slot->tts_isnull);
+		MemoryContextReset(per_row);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(per_row);
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(leaf, NoLock);
+	PG_RETURN_VOID();
 }
 
 /*

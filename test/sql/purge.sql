@@ -125,6 +125,31 @@ SELECT u.first, u.last FROM llm_audit.purge_receipt r CROSS JOIN LATERAL unnest(
 	WHERE r.ledger = 'public.unforced';
 SELECT seq, finding FROM llm_audit.verify('unforced') WHERE finding NOT IN ('row_inserted', 'catalog_drift') ORDER BY 1, 2;
 
+-- A held row that is altered, lest the hold find it, is not purged away: not in
+-- a segment that would go as a whole, nor row by row.
+SELECT make('altered'), make('altered_rows');
+SELECT llm_audit.set_retention('altered_rows', NULL, 'internal', '1 year', purge_unit => 'row');
+SELECT add('altered', 1, 5), add('altered_rows', 1, 5, 'public'), add('altered_rows', 6, 6, 'internal'), finish('altered'), finish('altered_rows');
+SELECT llm_audit.place_hold('ALTERED', 'test', '{"request_ids": ["r4"]}') AS altered_hold \gset
+BEGIN;
+UPDATE pg_trigger SET tgenabled = 'D' WHERE tgrelid IN (leaf('altered'), leaf('altered_rows'));
+UPDATE pg_class SET reltuples = reltuples WHERE oid IN (leaf('altered'), leaf('altered_rows'));
+DO $$BEGIN
+	EXECUTE 'UPDATE ' || leaf('altered') || ' SET request_id = ''x'' WHERE n = 4';
+	EXECUTE 'UPDATE ' || leaf('altered_rows') || ' SET request_id = ''x'' WHERE n = 4';
+END$$;
+UPDATE pg_trigger SET tgenabled = 'A' WHERE tgrelid IN (leaf('altered'), leaf('altered_rows'));
+UPDATE pg_class SET reltuples = reltuples WHERE oid IN (leaf('altered'), leaf('altered_rows'));
+COMMIT;
+SET client_min_messages = error;
+SELECT p.action, p.why_not FROM unnest('{altered,altered_rows}'::regclass[]) t CROSS JOIN LATERAL llm_audit.purge(t, false, 'test') p;
+SELECT (SELECT count(*) FROM altered) AS altered, (SELECT count(*) FROM altered_rows) AS altered_rows,
+	(SELECT count(*) FROM llm_audit.admin_event WHERE action = 'purge.failed' AND target_id LIKE 'public.altered%') AS events;
+SET client_min_messages = warning;
+SELECT t, seq, finding FROM unnest('{altered,altered_rows}'::regclass[]) t CROSS JOIN LATERAL llm_audit.verify(t)
+	WHERE finding NOT IN ('row_inserted', 'catalog_drift') ORDER BY 1, 2, 3;
+SELECT llm_audit.release_hold(:'altered_hold', 'test');
+
 -- The registry cannot be told that a segment is under another policy.
 SELECT make('strict'), make('free');
 SELECT llm_audit.set_retention('strict', 'prod', NULL, '7 years', mode => 'compliance');
