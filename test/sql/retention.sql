@@ -120,7 +120,8 @@ BEGIN
 	FOR leaf IN SELECT tableoid::regclass FROM llm_audit.llm_call UNION SELECT tableoid::regclass FROM llm_audit.llm_content
 		UNION SELECT tableoid::regclass FROM llm_audit.settlement ORDER BY 1
 	LOOP
-		query := llm_audit.hold_query(leaf);
+		SELECT llm_audit.hold_query(l, s.environment, format('ONLY %s', leaf), false) INTO query
+			FROM llm_audit.segment_of(leaf) s JOIN llm_audit.ledger l USING (ledger_id);
 		CONTINUE WHEN query IS NULL;
 		EXECUTE format('SELECT string_agg(coalesce(to_jsonb(r) ->> ''request_id'', to_jsonb(r) ->> ''original_request_id''), '' '' ORDER BY 1)
 			FROM %s r WHERE (chain_lane, chain_seq) IN (%s)', leaf, query) INTO part;
