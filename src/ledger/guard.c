@@ -305,6 +305,7 @@ void
 GuardInit(void)
 {
 	GuardExecutorInit();
+	GuardPlannerInit();
 	GuardUtilityInit();
 	GuardObjectInit();
 }

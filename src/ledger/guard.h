@@ -146,6 +146,7 @@ extern void GuardFail(GuardFrame *frame) pg_attribute_noreturn();
 extern const GuardFrame *GuardUtilityFrame(void);
 
 extern void GuardExecutorInit(void);
+extern void GuardPlannerInit(void);
 
 /* ---------------- constraint.c ---------------- */
 

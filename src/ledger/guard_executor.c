@@ -276,6 +276,8 @@ PushStatement(GuardFrame *frame, const QueryDesc *queryDesc)
 	frame->stores_every_row = true;
 	frame->estate = queryDesc->estate;
 	VisitModifyTables(queryDesc->plannedstmt, NoteStatement, frame);
+	if (frame->on_ledger)
+		PolicyStatementIsOnLedger();
 	GuardPush(frame);
 }
 

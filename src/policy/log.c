@@ -9,8 +9,8 @@
  * of a COPY.  emit_log_hook takes that out of reports before they go to the
  * log and to the client.  Whether a statement is on a ledger is told by its
  * text, by what it was called from, by the table that the report is about,
- * and by the insert trigger having run in it: nothing is looked up, since a
- * report may come from anywhere.
+ * and by having been planned or run as one (EXECUTE does not name the ledger):
+ * nothing is looked up, since a report may come from anywhere.
  *
  * The server calls the hook only for what goes to the log.  What fails in a
  * statement that the guard knows to be on a ledger has passed
@@ -36,6 +36,9 @@ static emit_log_hook_type prev_emit_log = NULL;
 
 /* Start of the last statement in which the insert trigger ran. */
 static TimestampTz ledger_statement = 0;
+
+/* Start of the last statement that is known by its plan to be on a ledger. */
+static TimestampTz planned_statement = 0;
 
 /* Names of enrolled ledgers that this backend has inserted into. */
 #define NAMES_MAX 32
@@ -188,8 +191,8 @@ IsOnLedger(const ErrorData *edata)
 {
 	return MentionsLedger(debug_query_string) ||
 		MentionsLedger(edata->context) || MentionsLedger(edata->table_name) ||
-		(ledger_statement != 0 &&
-		 ledger_statement == GetCurrentStatementStartTimestamp());
+		ledger_statement == GetCurrentStatementStartTimestamp() ||
+		planned_statement == GetCurrentStatementStartTimestamp();
 }
 
 /*
@@ -247,6 +250,12 @@ PolicyEmitLog(ErrorData *edata)
 		if (edata->elevel >= ERROR)
 			HideActivity();
 	}
+}
+
+void
+PolicyStatementIsOnLedger(void)
+{
+	planned_statement = GetCurrentStatementStartTimestamp();
 }
 
 void

@@ -201,6 +201,9 @@ extern bool PolicyMayQuote(int sqlerrcode);
  */
 extern void PolicyWithhold(ErrorData *edata);
 
+/* Says that the client's statement is on a ledger, whatever its text is. */
+extern void PolicyStatementIsOnLedger(void);
+
 /* Defines llm_audit.key_file and whatever else the room needs at start. */
 extern void PolicyInit(void);
 

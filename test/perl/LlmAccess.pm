@@ -54,12 +54,17 @@ sub make_reader
 	return;
 }
 
+# The server's superuser: "postgres", or whoever else runs the tests.
+my $superuser = getpwuid($<);
+
 # run_as(NODE, DATABASE, USER, SQL): status, output and errors of psql, and the
-# name under which the log knows the session.
+# name under which the log knows the session.  "postgres" stands for the
+# superuser.
 sub run_as
 {
 	my ($node, $database, $user, $sql) = @_;
 	my $tag = 'run' . ++$runs;
+	$user = $superuser if $user eq 'postgres';
 	local $ENV{PGAPPNAME} = $tag;
 	local $ENV{PGOPTIONS} = '';
 	my ($status, $out, $err) = $node->psql($database, $sql,

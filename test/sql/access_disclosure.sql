@@ -293,7 +293,7 @@ BEGIN;
 SET LOCAL llm_audit.reason = 'test';
 SELECT actor_id, reason, "after" - '{digest,memberships,with_findings}'::text[] AS after, ("after" ->> 'memberships')::int > 10 AS many
 	FROM llm_audit.admin_event WHERE action = 'access_review.attested';
-SELECT actor_id, "after" -> 'entries' AS entries FROM llm_audit.admin_event WHERE action = 'staff_roster.loaded' ORDER BY occurred_at;
+SELECT actor_id = session_user AS by_us, "after" -> 'entries' AS entries FROM llm_audit.admin_event WHERE action = 'staff_roster.loaded' ORDER BY occurred_at;
 COMMIT;
 
 -- a grant that was made by hand shows in the review

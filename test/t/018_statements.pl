@@ -143,6 +143,24 @@ like($fault, qr/ERROR:  invalid value or syntax in a statement on a ledger\n.*^C
 	'a parameter that does not fit is told by its number');
 unlike($fault, qr/MarkPlace/, 'and not by its value');
 
+# EXECUTE names no ledger; values are looked at by the planner, or, with a plan
+# for all values, by the executor.
+my $size = -s $node->logfile;
+for my $mode ('force_custom_plan', 'force_generic_plan')
+{
+	for my $statement (q{INSERT INTO llm_audit.llm_call (environment, cost) VALUES ('prod', $1::numeric)},
+		q{WITH w AS (INSERT INTO plain VALUES ($1::int, 'x') RETURNING 1) SELECT * FROM w},
+		q{INSERT INTO plain VALUES ($1::text::int, 'x')},
+		q{SELECT count(*) FROM llm_audit.llm_call WHERE cost = $1::numeric})
+	{
+		(undef, undef, $fault) = $node->psql('audit', "SET plan_cache_mode = $mode;\n"
+			  . "PREPARE x (text) AS $statement;\nEXECUTE x ('MarkPlanned')");
+		like($fault, qr/ERROR:/, "$mode, $statement: fails");
+		unlike($fault, qr/MarkPlanned/, 'and does not quote the value');
+	}
+}
+unlike(slurp_file($node->logfile, $size), qr/MarkPlanned/, 'nor does the server log, in the message or in the statement');
+
 # The other order
 $session->quit;
 $node->append_conf('postgresql.conf', "shared_preload_libraries = 'llm_audit, pg_stat_statements'\n");

@@ -89,7 +89,7 @@ $node->safe_psql('audit', q{
 ($out, $tag) = reads('SELECT definer();', 1,
 	'a SECURITY DEFINER function that reads the ledger');
 is(log_of($node, 'audit', $tag, "login || ' ' || effective_role || ' ' || nested"),
-	'reader postgres true', 'the log names who called it, not its owner');
+	'reader ' . getpwuid($<) . ' true', 'the log names who called it, not its owner');
 reads('SELECT definer_view();', 1, 'a SECURITY DEFINER function that reads the view');
 reads('SELECT twice();', 2, 'a function that reads twice');
 reads('SELECT definer() FROM generate_series(1, 3);', 3, 'a function called for each row');

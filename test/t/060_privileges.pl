@@ -247,7 +247,7 @@ $node->safe_psql(
 	'postgres', q{
 	CREATE FUNCTION evil.careless() RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS
 		$$ BEGIN RETURN btrim('x'::text); END $$;
-	ALTER FUNCTION evil.careless() OWNER TO postgres;
+	ALTER FUNCTION evil.careless() OWNER TO CURRENT_USER;
 	GRANT EXECUTE ON FUNCTION evil.careless() TO eve});
 $node->psql('postgres',
 	'SET search_path = evil, pg_catalog; SELECT evil.careless()',
