@@ -8,13 +8,16 @@
 CREATE TABLE llm_audit.environment (
 	name text PRIMARY KEY
 		CHECK (name ~ '^[a-z][a-z0-9_]{0,20}$'),
-	added_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+	added_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	summary_period interval CHECK (summary_period > interval '0')
 );
 COMMENT ON TABLE llm_audit.environment IS
 	'environments, each with a log of its own in every partitioned ledger';
 COMMENT ON COLUMN llm_audit.environment.name IS
 	'value of the environment column, e.g. prod, pilot, test';
 COMMENT ON COLUMN llm_audit.environment.added_at IS 'when it was added';
+COMMENT ON COLUMN llm_audit.environment.summary_period IS
+	'how long usage_summary keeps a day; NULL: for ever; set_summary_period() writes it';
 
 CREATE TABLE llm_audit.ledger (
 	ledger_id uuid PRIMARY KEY,

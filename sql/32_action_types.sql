@@ -419,6 +419,7 @@ VALUES
 	('subject.erasure_previewed', 'retention', false, 'what an erasure would concern was looked up'),
 	('subject.reported', 'data_access', true, 'what is known of a person was listed'),
 	('field.erased', 'retention', false, 'values whose own period had passed were erased'),
+	('usage_summary.expired', 'retention', false, 'daily summaries whose period had passed were removed'),
 	('maintenance.failed', 'retention', false, 'a step of maintenance failed'),
 	('archive.deleted', 'retention', true, 'an archive was removed'),
 

@@ -71,6 +71,7 @@ CREATE TABLE llm_audit.summarised_day (
 	final boolean NOT NULL,
 	calls bigint NOT NULL,
 	summarised_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	expired_at timestamptz,
 	PRIMARY KEY (environment, day)
 );
 COMMENT ON TABLE llm_audit.summarised_day IS 'days that usage_summary has';
@@ -80,6 +81,8 @@ COMMENT ON COLUMN llm_audit.summarised_day.final IS
 	'true: the day''s segments were closed, and it is not calculated again';
 COMMENT ON COLUMN llm_audit.summarised_day.calls IS 'calls of the day';
 COMMENT ON COLUMN llm_audit.summarised_day.summarised_at IS 'when it was calculated';
+COMMENT ON COLUMN llm_audit.summarised_day.expired_at IS
+	'when its period had passed and its rows in usage_summary went; NULL: they are there';
 SELECT pg_catalog.pg_extension_config_dump('llm_audit.summarised_day', '');
 
 GRANT SELECT ON llm_audit.usage_summary, llm_audit.summarised_day
@@ -268,6 +271,128 @@ $$;
 COMMENT ON FUNCTION llm_audit.is_summarised(regclass) IS
 	'whether usage_summary has what a segment''s calls add to it, in final form; true for other ledgers; NULL if the table is no segment';
 REVOKE EXECUTE ON FUNCTION llm_audit.is_summarised(regclass) FROM PUBLIC;
+
+-- ---------------- their own period ----------------
+
+-- Summaries outlive what they summarise, so that a day that has gone is never
+-- asked for by calls that are still there.
+CREATE FUNCTION llm_audit.outlived_by_calls(for_environment text, for_period interval)
+	RETURNS boolean
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT NOT EXISTS (SELECT FROM llm_audit.retention_policy p
+			JOIN llm_audit.ledger l USING (ledger_id)
+			WHERE l.role = 'llm_call' AND p.data_class = '*'
+				AND p.environment IN (for_environment, '*'))
+		OR EXISTS (SELECT FROM llm_audit.retention_policy p
+			JOIN llm_audit.ledger l USING (ledger_id)
+			WHERE l.role = 'llm_call' AND p.environment IN (for_environment, '*')
+				AND llm_audit.period_shorter(for_period, p.period))
+$$;
+COMMENT ON FUNCTION llm_audit.outlived_by_calls(text, interval) IS
+	'whether calls of an environment can be kept longer than its summaries would be; part of set_summary_period()';
+REVOKE EXECUTE ON FUNCTION llm_audit.outlived_by_calls(text, interval) FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.set_summary_period(environment text, period interval,
+		bypass boolean DEFAULT false, reason text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET IntervalStyle = 'postgres'
+AS $$
+#variable_conflict use_variable
+DECLARE
+	old interval;
+	shorter boolean;
+BEGIN
+	SELECT e.summary_period INTO old FROM llm_audit.environment e
+		WHERE e.name = environment FOR UPDATE;
+	IF NOT FOUND THEN
+		RAISE EXCEPTION 'environment is not known'
+			USING ERRCODE = 'invalid_parameter_value';
+	ELSIF period <= interval '0' OR llm_audit.outlived_by_calls(environment, period) THEN
+		RAISE EXCEPTION 'summaries are kept at least as long as calls are'
+			USING ERRCODE = 'invalid_parameter_value',
+				HINT = 'See llm_audit.retention_policy of llm_audit.llm_call; no policy is for ever.';
+	END IF;
+	shorter := llm_audit.period_shorter(period, old);
+	IF shorter AND NOT coalesce(bypass, false) THEN
+		RAISE EXCEPTION 'summaries would be kept less long than now'
+			USING ERRCODE = 'insufficient_privilege',
+				HINT = 'If that is meant, say bypass => true and give a reason.';
+	ELSIF shorter THEN
+		PERFORM llm_audit.require_reason(reason, 'keep summaries less long');
+	END IF;
+	UPDATE llm_audit.environment e SET summary_period = period WHERE e.name = environment;
+	PERFORM llm_audit.record_own_event(
+		CASE WHEN shorter THEN 'retention_policy.shortened'
+			WHEN old IS NOT DISTINCT FROM period THEN 'retention_policy.changed'
+			ELSE 'retention_policy.extended' END,
+		'retention_policy', 'llm_audit.usage_summary', reason,
+		jsonb_build_object('environment', environment, 'was', old, 'period', period));
+END
+$$;
+COMMENT ON FUNCTION llm_audit.set_summary_period(text, interval, boolean, text) IS
+	'sets how long usage_summary keeps the days of an environment, not less than its calls are kept; period NULL: for ever; shortening needs bypass and a reason; recorded; for llm_audit_admin';
+REVOKE EXECUTE ON FUNCTION llm_audit.set_summary_period(text, interval, boolean, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION llm_audit.set_summary_period(text, interval, boolean, text)
+	TO llm_audit_admin;
+
+-- A hold that could concern a day's calls keeps the day: a day is recorded up
+-- to a day away from when it happened, and summaries name neither requests nor
+-- persons that could tell more.
+CREATE FUNCTION llm_audit.expired_summaries()
+	RETURNS TABLE (environment text, day date)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT d.environment, d.day
+	FROM llm_audit.summarised_day d JOIN llm_audit.environment e ON e.name = d.environment
+	WHERE d.final AND d.expired_at IS NULL
+		AND (d.day + 1)::timestamp AT TIME ZONE 'UTC' + e.summary_period <= clock_timestamp()
+		AND NOT llm_audit.outlived_by_calls(d.environment, e.summary_period)
+		AND NOT EXISTS (SELECT FROM llm_audit.active_holds() h
+			WHERE coalesce(h.environment, d.environment) = d.environment
+				AND tstzrange(h.occurred_from, h.occurred_to)
+					&& tstzrange((d.day - 1)::timestamp AT TIME ZONE 'UTC',
+						(d.day + 2)::timestamp AT TIME ZONE 'UTC'))
+	ORDER BY 2, 1
+$$;
+COMMENT ON FUNCTION llm_audit.expired_summaries() IS
+	'days in usage_summary whose period has passed and that no hold keeps; part of expire_summaries()';
+REVOKE EXECUTE ON FUNCTION llm_audit.expired_summaries() FROM PUBLIC;
+
+CREATE FUNCTION llm_audit.expire_summaries() RETURNS int
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	r record;
+	days int := 0;
+BEGIN
+	PERFORM llm_audit.require_superuser();
+	PERFORM llm_audit.require_read_committed();
+	LOCK TABLE llm_audit.usage_summary IN SHARE ROW EXCLUSIVE MODE;
+	-- a hold is in force for whoever looks after this
+	LOCK TABLE llm_audit.legal_hold IN SHARE MODE;
+	FOR r IN SELECT x.environment, array_agg(x.day ORDER BY x.day) AS gone
+		FROM llm_audit.expired_summaries() x GROUP BY 1
+	LOOP
+		DELETE FROM llm_audit.usage_summary u
+			WHERE u.environment = r.environment AND u.day = ANY (r.gone);
+		UPDATE llm_audit.summarised_day d SET expired_at = clock_timestamp()
+			WHERE d.environment = r.environment AND d.day = ANY (r.gone);
+		PERFORM llm_audit.record_own_event('usage_summary.expired', 'environment',
+			r.environment, NULL, jsonb_build_object('days', cardinality(r.gone),
+				'from', r.gone[1], 'to', r.gone[cardinality(r.gone)]));
+		days := days + cardinality(r.gone);
+	END LOOP;
+	RETURN days;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.expire_summaries() IS
+	'removes the days from usage_summary whose period has passed and that no hold keeps; returns their number; recorded; part of run_maintenance()';
+REVOKE EXECUTE ON FUNCTION llm_audit.expire_summaries() FROM PUBLIC;
 
 CREATE FUNCTION llm_audit.cost_report(since timestamptz, until timestamptz)
 	RETURNS TABLE (environment text, organization_id text, project_id text,

@@ -136,6 +136,11 @@ BEGIN
 		WHEN 'expire' THEN
 			SELECT f.leaf INTO unit FROM llm_audit.expired_fields() f
 				WHERE f.leaf::text <> ALL (tried) LIMIT 1;
+			IF unit IS NULL AND 'summaries' <> ALL (tried)
+				AND EXISTS (SELECT FROM llm_audit.expired_summaries())
+			THEN
+				unit := 'summaries';
+			END IF;
 		WHEN 'archive' THEN
 			IF 'unfinished' <> ALL (tried) THEN
 				unit := llm_audit.due_purge(tried[cardinality(tried)], false);
@@ -233,6 +238,10 @@ BEGIN
 			PERFORM llm_audit.summarise_day(split_part(unit, ' ', 1),
 				split_part(unit, ' ', 2)::date);
 		WHEN 'expire' THEN
+			IF unit = 'summaries' THEN
+				PERFORM llm_audit.expire_summaries();
+				RETURN false;
+			END IF;
 			PERFORM llm_audit.expire_fields(unit::regclass);
 		WHEN 'archive' THEN
 			IF unit = 'unfinished' THEN

@@ -69,7 +69,7 @@ DECLARE
 	r record;
 BEGIN
 	FOR r IN SELECT * FROM (VALUES
-		('environment', 'setting.changed', '{add_environment,setup}'::text[]),
+		('environment', 'setting.changed', '{add_environment,setup,set_summary_period}'::text[]),
 		('ledger', 'ledger.changed', '{enroll,set_segment_interval,drop_ledger,uninstall}'),
 		('ledger_environment', 'segment_interval.changed', '{set_segment_interval,drop_ledger,uninstall}'),
 		('ledger_column', 'ledger.changed', '{register_columns,enroll,prepare_encryption,drop_ledger,uninstall}'),

@@ -89,7 +89,7 @@ static const char own_actions[] =
 "segment_interval.changed,sensitivity.changed,source.changed,"
 "source.registered,source.removed,staff_roster.loaded,"
 "subject.erased,subject.erasure_previewed,subject.erasure_refused,"
-"subject.reported,token.matched,workers.paused,";
+"subject.reported,token.matched,usage_summary.expired,workers.paused,";
 
 /* True if only our own functions record the action. */
 static bool

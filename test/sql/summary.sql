@@ -33,8 +33,49 @@ SELECT organization_id, project_id, actor_type, actor_id = (llm_audit.pseudonym(
 			WHERE actor_id = (llm_audit.pseudonym(w, 'actor_id'))[1]) AS p (who)
 	ORDER BY organization_id, project_id, who;
 SELECT count(*) FROM llm_audit.cost_report(now() + interval '1 day', now() + interval '2 days');
+-- a period of their own
+SELECT llm_audit.set_summary_period('prod', '100 days', true, 'x');
+SELECT llm_audit.set_summary_period('nowhere', '10 years', true, 'x');
+SELECT llm_audit.set_summary_period('prod', '12 years');
+SELECT llm_audit.set_summary_period('prod', '12 years', bypass => true);
+SELECT llm_audit.set_summary_period('prod', '12 years', bypass => true, reason => 'plan of records');
+INSERT INTO llm_audit.summarised_day (environment, day, final, calls)
+	SELECT e, d::date, d < timestamp '2010-02-01', 7 FROM unnest('{prod,test}'::text[]) e,
+		generate_series(timestamp '2010-01-01', timestamp '2010-02-02', interval '1 day') d;
+INSERT INTO llm_audit.usage_summary (environment, day, organization_id, service_name, provider_name, request_model,
+		route_id, currency, calls, errors, blocked, limits_hit, cache_hits)
+	SELECT environment, day, 'bank', 's', 'p', 'm', '', '', calls, 0, 0, 0, 0 FROM llm_audit.summarised_day WHERE day >= '2010-01-01';
+SELECT llm_audit.place_hold('C-1', 'court', '{"organization_id": "bank", "occurred_from": "2010-01-10T12:00:00Z", "occurred_to": "2010-01-11T12:00:00Z"}') AS hold \gset
+SELECT environment, count(*), min(day), max(day) FROM llm_audit.expired_summaries() GROUP BY 1;
+CALL llm_audit.run_maintenance('{expire}');
+SELECT environment, day FROM llm_audit.usage_summary WHERE environment = 'prod' ORDER BY day;
+SELECT count(*) AS of_test FROM llm_audit.usage_summary WHERE environment = 'test';
+SELECT llm_audit.release_hold(:'hold', 'closed');
+SELECT llm_audit.expire_summaries();
+SELECT llm_audit.expire_summaries() AS again, count(*) AS left_open FROM llm_audit.usage_summary WHERE environment = 'prod';
+SELECT count(*) AS still_known, count(expired_at) AS expired FROM llm_audit.summarised_day WHERE environment = 'prod' AND day >= '2010-01-01';
+SELECT count(*) AS asked_for_again FROM llm_audit.days_to_summarise() d WHERE d.day < '2011-01-01' AND d.environment = 'prod';
+-- calls that are kept longer from now on keep their days
+SELECT llm_audit.set_retention('llm_audit.llm_call', 'test', NULL, '20 years');
+SELECT llm_audit.set_summary_period('test', '12 years', true, 'x');
+BEGIN;
+SET LOCAL llm_audit.reason = 'tests';
+SELECT action, "after" - 'row' AS what FROM llm_audit.admin_event
+	WHERE target_id = 'llm_audit.usage_summary' OR action IN ('usage_summary.expired', 'setting.changed') ORDER BY recorded_at, id;
+COMMIT;
+-- by hand it is an event, too
+UPDATE llm_audit.environment SET summary_period = '13 years' WHERE name = 'pilot';
+BEGIN;
+SET LOCAL llm_audit.reason = 'tests';
+SELECT action, "after" -> 'by_hand' AS by_hand FROM llm_audit.admin_event WHERE action = 'setting.changed' ORDER BY recorded_at, id;
+COMMIT;
 -- rights
+SET ROLE llm_audit_admin;
+SELECT llm_audit.set_summary_period('prod', '14 years');
+SELECT llm_audit.expire_summaries();
+RESET ROLE;
 SET ROLE llm_audit_auditor;
+SELECT llm_audit.set_summary_period('prod', '15 years');
 SELECT count(*) FROM llm_audit.usage_summary;
 SELECT count(*) > 0 AS some FROM llm_audit.cost_report('-infinity', 'infinity');
 SELECT llm_audit.summarise_day('prod', '2020-01-02');

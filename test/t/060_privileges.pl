@@ -115,7 +115,7 @@ is( $node->safe_psql(
 			'add_mask_rule', 'drop_mask_rule', 'create_dictionary', 'drop_dictionary',
 			'add_dictionary_terms', 'remove_dictionary_terms',
 			'erase_subject', 'subject_report', 'erasure_report', 'cost_report',
-			'masking_in_force', 'archive_report', 'set_retention', 'retention_report', 'place_hold', 'release_hold', 'close_incident',
+			'masking_in_force', 'archive_report', 'set_retention', 'set_summary_period', 'retention_report', 'place_hold', 'release_hold', 'close_incident',
 			'hold_report', 'ended_segments', 'purge', 'record_failed_purge', 'purged_segment', 'destroy_purged_keys', 'destroy_keys_left',
 			'drop_purged_segment')}),
 	'',
