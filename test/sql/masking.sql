@@ -622,8 +622,15 @@ UPDATE llm_audit.field_policy SET pattern = '(' WHERE pattern = '[a-z]+' AND col
 INSERT INTO llm_audit.field_policy (ledger_id, column_name, on_write, pattern)
 	SELECT ledger_id, 'no_such', 'keep', '[z' FROM llm_audit.ledger WHERE relation_name = 'broken';
 DELETE FROM llm_audit.field_policy WHERE pattern = '[a-z]+' AND column_name = 'a';
+-- a dump brings configuration before admin_event has its trigger
+BEGIN;
+UPDATE pg_trigger SET tgname = 'to_come'
+	WHERE tgrelid = 'llm_audit.admin_event'::regclass AND tgname = 'llm_audit_insert';
 INSERT INTO llm_audit.field_policy (ledger_id, column_name, on_write, pattern, changed_at)
 	SELECT ledger_id, 'a', 'keep', '(', '2026-01-01' FROM llm_audit.ledger WHERE relation_name = 'broken';
+UPDATE pg_trigger SET tgname = 'llm_audit_insert'
+	WHERE tgrelid = 'llm_audit.admin_event'::regclass AND tgname = 'to_come';
+COMMIT;
 INSERT INTO broken VALUES ('x');
 INSERT INTO broken VALUES (NULL);
 \set VERBOSITY terse
