@@ -96,7 +96,7 @@ $node->safe_psql('audit', 'CALL llm_audit.run_maintenance()');
 like($node->safe_psql('audit', $state), qr/close 1 0 0/, 'and done by the next run');
 
 # A step that fails stops no other and is reported.
-$node->safe_psql('audit', 'ALTER TABLE llm_audit.summarised_day RENAME TO hidden');
+$node->safe_psql('audit', q{UPDATE pg_proc SET proname = 'hidden' WHERE oid = 'llm_audit.days_to_summarise'::regproc});
 $node->safe_psql('audit', q{INSERT INTO secrets VALUES (11, 'late')});
 ($status, $out, $err) = $node->psql('audit', 'CALL llm_audit.run_maintenance()');
 like($err, qr/maintenance step "summarise" failed.*maintenance failed in 1 cases/s, 'a step that fails is reported');
@@ -104,7 +104,7 @@ like($node->safe_psql('audit', $state), qr/summarise 0 0 1, expire 1 0 0/, 'and 
 is($node->safe_psql('audit', 'SELECT count(secret) FROM secrets'), '0', 'which has done its work');
 is($node->safe_psql('audit', q{SELECT count(*) FROM llm_audit.admin_event WHERE action = 'maintenance.failed'}),
 	'1', 'and is an event');
-$node->safe_psql('audit', 'ALTER TABLE llm_audit.hidden RENAME TO summarised_day');
+$node->safe_psql('audit', q{UPDATE pg_proc SET proname = 'days_to_summarise' WHERE oid = 'llm_audit.hidden'::regproc});
 
 SKIP:
 {
