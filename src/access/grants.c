@@ -127,15 +127,15 @@ GrantDetails(List *privileges, List *grantees)
 	return json.data;
 }
 
-/* {"members": [...]} */
+/* {"key": [...]} */
 static char *
-MemberDetails(List *members)
+ListDetails(const char *key, List *names)
 {
 	StringInfoData json;
 
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
-	AppendList(&json, "members", members);
+	AppendList(&json, key, names);
 	appendStringInfoChar(&json, '}');
 	return json.data;
 }
@@ -220,7 +220,7 @@ NoteGrantRole(const GrantRoleStmt *stmt, List **events)
 		if (RoleGivesOurs(name))
 			AdminEventAdd(events, stmt->is_grant ? "role.granted" : "role.revoked",
 						  "role", pstrdup(name),
-						  MemberDetails(Names(stmt->grantee_roles)));
+						  ListDetails("members", Names(stmt->grantee_roles)));
 	}
 }
 
@@ -245,7 +245,7 @@ NoteCreateRole(const CreateRoleStmt *stmt, List **events)
 
 			if (RoleGivesOurs(name))
 				AdminEventAdd(events, "role.granted", "role", name,
-							  MemberDetails(list_make1(stmt->role)));
+							  ListDetails("members", list_make1(stmt->role)));
 		}
 	}
 }
@@ -264,7 +264,7 @@ NoteAlterRole(const AlterRoleStmt *stmt, List **events)
 		if (strcmp(option->defname, "rolemembers") == 0 && RoleGivesOurs(name))
 		{
 			AdminEventAdd(events, stmt->action > 0 ? "role.granted" : "role.revoked",
-						  "role", name, MemberDetails(Names((List *) option->arg)));
+						  "role", name, ListDetails("members", Names((List *) option->arg)));
 			return;
 		}
 	}
@@ -283,7 +283,7 @@ NoteLostMemberships(const char *name, List **events)
 		return;
 	foreach(lc, OurRolesOf(role))
 		AdminEventAdd(events, "role.revoked", "membership", lfirst(lc),
-					  MemberDetails(list_make1(pstrdup(name))));
+					  ListDetails("members", list_make1(pstrdup(name))));
 }
 
 /* DROP ROLE: of ours, or of a member. */
@@ -304,19 +304,6 @@ NoteDropRole(const DropRoleStmt *stmt, List **events)
 		else
 			NoteLostMemberships(role->rolename, events);
 	}
-}
-
-/* {"policies": [...]} */
-static char *
-PolicyDetails(List *names)
-{
-	StringInfoData json;
-
-	initStringInfo(&json);
-	appendStringInfoChar(&json, '{');
-	AppendList(&json, "policies", names);
-	appendStringInfoChar(&json, '}');
-	return json.data;
 }
 
 /* A change of a relation that is ours. */
@@ -348,7 +335,7 @@ NotePolicy(const RangeVar *relation, const char *action, List *names,
 
 	NoteRelation(relation, action, "table", events);
 	if (list_length(*events) > before)
-		((AdminEvent *) llast(*events))->details = PolicyDetails(names);
+		((AdminEvent *) llast(*events))->details = ListDetails("policies", names);
 }
 
 /* True for a policy that setup() makes, or a dump of what it made. */

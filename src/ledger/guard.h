@@ -137,9 +137,12 @@ extern void GuardPush(GuardFrame *frame);
 extern void GuardPop(GuardFrame *frame);
 
 /*
- * GuardFail: in PG_CATCH, pops the frame and throws the error on, without
- * values that stand in a ledger or should have come to stand there.
+ * GuardThrowOn: in PG_CATCH, throws the error on; if it is about a ledger,
+ * without values that stand there or should have come to stand there.  The
+ * context is the one to be in.  GuardFail does so for a frame, and pops it.
  */
+extern void GuardThrowOn(bool on_ledger,
+						 MemoryContext context) pg_attribute_noreturn();
 extern void GuardFail(GuardFrame *frame) pg_attribute_noreturn();
 
 /* The innermost utility statement, or NULL. */

@@ -50,18 +50,24 @@ GuardPop(GuardFrame *frame)
 }
 
 void
-GuardFail(GuardFrame *frame)
+GuardThrowOn(bool on_ledger, MemoryContext context)
 {
 	ErrorData  *error;
 
-	GuardPop(frame);
-	if (!frame->on_ledger || !PolicyMayQuote(geterrcode()))
+	if (!on_ledger || !PolicyMayQuote(geterrcode()))
 		PG_RE_THROW();
-	MemoryContextSwitchTo(frame->context);
+	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	FlushErrorState();
 	PolicyWithhold(error);
 	ReThrowError(error);
+}
+
+void
+GuardFail(GuardFrame *frame)
+{
+	GuardPop(frame);
+	GuardThrowOn(frame->on_ledger, frame->context);
 }
 
 const GuardFrame *

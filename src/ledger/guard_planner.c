@@ -66,15 +66,7 @@ GuardPlanner(Query *parse, const char *query_string, int cursorOptions,
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
-		if (!PolicyMayQuote(geterrcode()))
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		PolicyWithhold(error);
-		ReThrowError(error);
+		GuardThrowOn(true, context);
 	}
 	PG_END_TRY();
 	return result;
