@@ -205,32 +205,38 @@ HexPair(const unsigned char *text)
 	return value;
 }
 
+/* The named entities that stand for a sign. */
+static const struct
+{
+	const char *name;
+	int			c;
+}			entity_names[] =
+
+{
+	{"&commat;", '@'}, {"&period;", '.'}, {"&nbsp;", ' '},
+	{"&quot;", '"'}, {"&colon;", ':'}, {"&equals;", '='},
+	{"&lowbar;", '_'}, {"&hyphen;", '-'}, {"&plus;", '+'}
+};
+
+#define ENTITY_NAMES (sizeof(entity_names) / sizeof(entity_names[0]))
+
 /* &#64; &#x40; &commat;: the character, its length in *n. */
 static int
 ReadEntity(const unsigned char *text, size_t left, size_t *n)
 {
-	static const struct
-	{
-		const char *name;
-		int			c;
-	}			names[] = {
-		{"&commat;", '@'}, {"&period;", '.'}, {"&nbsp;", ' '},
-		{"&quot;", '"'}, {"&colon;", ':'}, {"&equals;", '='},
-		{"&lowbar;", '_'}, {"&hyphen;", '-'}, {"&plus;", '+'}
-	};
 	bool		hex = left > 3 && (text[2] | 0x20) == 'x';
 	size_t		at = hex ? 3 : 2;
 	int			code = 0;
 
 	if (text[1] != '#' && !IsAlpha(text[1]))
 		return SHADOW_KEEP;
-	for (size_t i = 0; text[1] != '#' && i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; text[1] != '#' && i < ENTITY_NAMES; i++)
 	{
-		if (names[i].name[1] != (char) text[1])
+		if (entity_names[i].name[1] != (char) text[1])
 			continue;
-		*n = strlen(names[i].name);
-		if (left >= *n && memcmp(text, names[i].name, *n) == 0)
-			return names[i].c;
+		*n = strlen(entity_names[i].name);
+		if (left >= *n && memcmp(text, entity_names[i].name, *n) == 0)
+			return entity_names[i].c;
 	}
 	if (text[1] != '#')
 		return SHADOW_KEEP;
@@ -280,43 +286,6 @@ ReadEscape(const unsigned char *text, size_t left, size_t *n)
 	return c >= ' ' && c < 0x7F ? c : SHADOW_KEEP;
 }
 
-/* True if the sign at text, and what is behind it, may begin an escape. */
-static inline bool
-MayEscape(const unsigned char *text)
-{
-	if (text[0] == '%')
-		return IsHex(text[1]);
-	if (text[0] == '&')
-		return text[1] == '#' || IsAlpha(text[1]);
-	return text[1] == 'x' || text[1] == 'u';
-}
-
-/* True if an escape is in the text. */
-static bool
-HasEscapes(const unsigned char *text, size_t len)
-{
-	static const unsigned char signs[] = {'%', '&', '\\'};
-	const unsigned char *end = text +len;
-
-	for (int i = 0; i < 3; i++)
-	{
-		const unsigned char *at = text;
-		size_t		n;
-
-		/* where there is one such sign there may be many */
-		while (at + 2 < end &&
-			   (*at == signs[i] ||
-				(at = memchr(at, signs[i], (size_t) (end - at))) != NULL))
-		{
-			if (at + 2 < end && MayEscape(at) &&
-				ReadEscape(at, (size_t) (end - at), &n) != SHADOW_KEEP)
-				return true;
-			at++;
-		}
-	}
-	return false;
-}
-
 /*
  * What the character at pos becomes, and its length in *n; SHADOW_KEEP also
  * for what is no character.
@@ -348,65 +317,229 @@ ReadSpecial(const unsigned char *text, size_t len, size_t pos, bool escapes,
 	return ShadowOf(code);
 }
 
-/* The same as NextSpecial where escapes are special too. */
-static size_t
-NextEscape(const unsigned char *text, size_t len, size_t pos)
-{
-	while (pos < len)
-	{
-		size_t		n = 1;
+/*
+ * What begins a special character, by its first three bytes: each bit stands
+ * for one way to, and is set in all three where it may be one.
+ */
+#define SIGN_WIDE 1				/* a lead byte above, anything behind it */
+#define SIGN_PERCENT 2			/* %40 */
+#define SIGN_NUMBER 4			/* &#64; */
+#define SIGN_NAME 8				/* &commat; */
+#define SIGN_HEX 16				/* \x40 */
+#define SIGN_UNICODE 32			/* \u0040 */
 
-		if ((text[pos] >= 0x80 || text[pos] == '%' || text[pos] == '&' ||
-			 text[pos] == '\\') &&
-			ReadSpecial(text, len, pos, true, &n) != SHADOW_KEEP)
-			return pos;
-		pos += n;
+static uint8_t sign_wide[256];	/* of the first byte, without escapes */
+static uint8_t sign_first[256];
+static uint8_t sign_second[256];
+static uint8_t sign_third[256];
+static bool sign_ready;
+
+/* Sets bits of characters. */
+static void
+AddSigns(uint8_t *table, const char *chars, uint8_t bits)
+{
+	for (; *chars; chars++)
+		table[(unsigned char) *chars] |= bits;
+}
+
+/* Fills the tables; again is harmless. */
+static void
+PrepareSigns(void)
+{
+	static const char hex[] = "0123456789abcdefABCDEF";
+
+	for (int c = 0; c < 256; c++)
+	{
+		sign_first[c] = sign_wide[c] = special_lead[c] ? SIGN_WIDE : 0;
+		sign_second[c] = sign_third[c] = SIGN_WIDE;
 	}
-	return len;
+	AddSigns(sign_first, "%", SIGN_PERCENT);
+	AddSigns(sign_first, "&", SIGN_NUMBER | SIGN_NAME);
+	AddSigns(sign_first, "\\", SIGN_HEX | SIGN_UNICODE);
+	AddSigns(sign_second, hex, SIGN_PERCENT);
+	AddSigns(sign_second, "#", SIGN_NUMBER);
+	AddSigns(sign_second, "x", SIGN_HEX);
+	AddSigns(sign_second, "u", SIGN_UNICODE);
+	AddSigns(sign_third, hex, SIGN_PERCENT | SIGN_HEX);
+	AddSigns(sign_third, "0123456789xX", SIGN_NUMBER);
+	AddSigns(sign_third, "0", SIGN_UNICODE);
+	for (size_t i = 0; i < ENTITY_NAMES; i++)
+	{
+		sign_second[(unsigned char) entity_names[i].name[1]] |= SIGN_NAME;
+		sign_third[(unsigned char) entity_names[i].name[2]] |= SIGN_NAME;
+	}
+	sign_ready = true;
+}
+
+/* A special character of a text. */
+struct Special
+{
+	size_t		pos;			/* the text's length if there is none */
+	size_t		len;
+	int			becomes;
+};
+
+/* A walk over the special characters of a text. */
+struct SpecialWalk
+{
+	const unsigned char *text;
+	size_t		len;
+	bool		escapes;		/* those are special too */
+	bool		started;
+	size_t		base;			/* of the block that was looked at last */
+	uint64_t	maybe;			/* where in that one may begin */
+};
+
+/* Begins a walk at the text's beginning. */
+static void
+StartWalk(struct SpecialWalk *walk, const unsigned char *text, size_t len,
+		  bool escapes)
+{
+	if (!sign_ready)
+		PrepareSigns();
+	walk->text = text;
+
+	walk->len = len;
+	walk->escapes = escapes;
+	walk->started = false;
+	walk->base = 0;
+	walk->maybe = 0;
+}
+
+/* True if nothing in a block can be special, at a glance. */
+static inline bool
+IsPlainBlock(const unsigned char *block, bool escapes)
+{
+	unsigned char any = 0;
+
+	for (int i = 0; i < 64; i++)
+		any |= block[i];
+	if (any >= 0x80 || !escapes)
+		return any < 0x80;
+	for (int i = 0; i < 64; i++)
+		any |= block[i] == '%' || block[i] == '&' || block[i] == '\\' ?
+			0x80 : 0;
+	return any < 0x80;
 }
 
 /*
- * The position of the next character that has a shadow, or len.  ASCII is
- * passed over 32 or 8 bytes at a time.
+ * Where in a block of at most 64 bytes a special character may begin; without
+ * a branch for each byte, since a text may be made of nothing but their signs.
  */
-static size_t
-NextSpecial(const unsigned char *text, size_t len, size_t pos, bool escapes)
+static uint64_t
+MaybeSpecial(const struct SpecialWalk *walk, size_t base)
 {
-	if (escapes)
-		return NextEscape(text, len, pos);
-	while (pos < len)
+	const unsigned char *block = walk->text +base;
+	uint64_t	maybe = 0;
+
+	if (walk->len - base < 64 + 2)
 	{
-		uint64_t	eight;
-		unsigned	code;
+		size_t		n = walk->len - base < 64 ? walk->len - base : 64;
+
+		for (size_t i = 0; i < n; i++)
+			maybe |= (uint64_t) (sign_first[block[i]] != 0) << i;
+		return maybe;
+	}
+	if (IsPlainBlock(block, walk->escapes))
+		return 0;
+	if (!walk->escapes)
+	{
+		for (int i = 63; i >= 0; i--)
+			maybe = maybe << 1 | sign_wide[block[i]];
+		return maybe;
+	}
+	for (int i = 63; i >= 0; i--)
+		maybe = maybe << 1 |
+			((sign_first[block[i]] & sign_second[block[i + 1]] &
+			  sign_third[block[i + 2]]) != 0);
+	return maybe;
+}
+
+/*
+ * The next special character at pos or later; calls must not go back.
+ */
+static struct Special
+NextSpecial(struct SpecialWalk *walk, size_t pos)
+{
+	struct Special special;
+
+	for (;;)
+	{
+		uint64_t	maybe = pos - walk->base < 64 ?
+		walk->maybe >> (pos - walk->base) : 0;
+
+		if (maybe == 0)
+		{
+			/* from the next block on; at first it's that of pos itself */
+			size_t		next = walk->started ? walk->base + 64 : 0;
+
+			if (next < pos)
+				next = pos;
+			special.pos = walk->len;
+			if (next >= walk->len)
+				return special;
+			walk->started = true;
+			walk->base = pos = next;
+			walk->maybe = MaybeSpecial(walk, next);
+			continue;
+		}
+		pos += (size_t) __builtin_ctzll(maybe);
+		special.becomes = ReadSpecial(walk->text, walk->len, pos,
+									  walk->escapes, &special.len);
+		special.pos = pos;
+		if (special.becomes != SHADOW_KEEP)
+			return special;
+		pos++;
+	}
+}
+
+/* True if an escape is in the text, where signs of them are many. */
+static bool
+WalkHasEscapes(const unsigned char *text, size_t len)
+{
+	struct SpecialWalk walk;
+	struct Special special = {0};
+
+	StartWalk(&walk, text, len, true);
+	for (;;)
+	{
+		special = NextSpecial(&walk, special.pos + special.len);
+		if (special.pos == len || text[special.pos] < 0x80)
+			return special.pos < len;
+	}
+}
+
+#define FEW_SIGNS 16			/* bytes to one, on average */
+
+/*
+ * True if an escape is in the text.  Where signs are few the next is searched
+ * for, else they are walked over.
+ */
+static bool
+HasEscapes(const unsigned char *text, size_t len)
+{
+	static const unsigned char signs[] = {'%', '&', '\\'};
+
+	for (int i = 0; i < 3; i++)
+	{
+		size_t		pos = 0;
 		size_t		n;
 
-		while (pos + 32 <= len)
+		for (size_t count = 1; pos + 2 < len; count++)
 		{
-			uint64_t	four[4];
+			const unsigned char *at = memchr(text +pos, signs[i], len - pos);
 
-			memcpy(four, text +pos, 32);
-			if ((four[0] | four[1] | four[2] | four[3]) & HIGH_BITS)
+			if (at == NULL)
 				break;
-			pos += 32;
+			pos = (size_t) (at - text);
+			if (ReadEscape(at, len - pos, &n) != SHADOW_KEEP)
+				return true;
+			pos++;
+			if (pos < count * FEW_SIGNS && count >= 8)
+				return WalkHasEscapes(text, len);
 		}
-		while (pos + 8 <= len)
-		{
-			memcpy(&eight, text +pos, 8);
-			if (eight & HIGH_BITS)
-				break;
-			pos += 8;
-		}
-		for (n = pos + 8 < len ? pos + 8 : len; pos < n; pos++)
-			if (text[pos] >= 0x80 && special_lead[text[pos]])
-				break;
-		if (pos == n)
-			continue;
-		n = DecodeChar(text, len, pos, &code);
-		if (n > 0 && ShadowOf(code) != SHADOW_KEEP)
-			return pos;
-		pos += n > 0 ? n : 1;
 	}
-	return len;
+	return false;
 }
 
 /* The length of a character of three or four bytes, 0 if it is malformed. */
@@ -466,24 +599,27 @@ static size_t
 WriteShadow(const unsigned char *text, size_t len, bool escapes,
 			unsigned char *out)
 {
+	struct SpecialWalk walk;
 	size_t		pos = 0;
 	size_t		to = 0;
 
+	StartWalk(&walk, text, len, escapes);
 	while (pos < len)
 	{
-		size_t		next = NextSpecial(text, len, pos, escapes);
-		size_t		n;
-		int			becomes;
+		struct Special special = NextSpecial(&walk, pos);
+		size_t		plain = special.pos - pos;
 
-		memcpy(out + to, text +pos, next - pos);
-		to += next - pos;
-		pos = next;
-		if (pos == len)
+		/* most pieces are short, and what follows overwrites the rest */
+		if (plain <= 16 && len - pos >= 16)
+			memcpy(out + to, text +pos, 16);
+		else
+			memcpy(out + to, text +pos, plain);
+		to += plain;
+		if (special.pos == len)
 			break;
-		becomes = ReadSpecial(text, len, pos, escapes, &n);
-		pos += n;
-		if (becomes != SHADOW_DROP)
-			out[to++] = (unsigned char) becomes;
+		pos = special.pos + special.len;
+		out[to] = (unsigned char) special.becomes;
+		to += special.becomes != SHADOW_DROP;
 	}
 	return to;
 }
@@ -503,13 +639,15 @@ ShadowMake(const MaskOptions *options, const char *chars, size_t len,
 		   Shadow *shadow)
 {
 	const unsigned char *text = (const unsigned char *) chars;
+	struct SpecialWalk walk;
 
 	memset(shadow, 0, sizeof(*shadow));
 	shadow->text = text;
 
 	shadow->len = len;
 	shadow->escapes = HasEscapes(text, len);
-	if (NextSpecial(text, len, 0, shadow->escapes) == len)
+	StartWalk(&walk, text, len, shadow->escapes);
+	if (NextSpecial(&walk, 0).pos == len)
 		return true;
 	shadow->owned = MaskAlloc(options, len);
 	if (shadow->owned == NULL)
@@ -529,32 +667,27 @@ ShadowFree(const MaskOptions *options, Shadow *shadow)
 /* A second walk over the text, in step with the shadow. */
 typedef struct ShadowWalk
 {
-	const unsigned char *text;
-	size_t		len;
-	bool		escapes;
+	struct SpecialWalk walk;
 	size_t		pos;			/* in the text */
 	size_t		at;				/* in the shadow */
-	size_t		next;			/* special character at or after pos */
+	struct Special next;		/* special character at or after pos */
 } ShadowWalk;
 
 /* The text's position of a shadow position; calls must not go back. */
 static size_t
 OriginOf(ShadowWalk *walk, size_t target)
 {
-	while (walk->next < walk->len &&
-		   target >= walk->at + (walk->next - walk->pos))
+	while (walk->next.pos < walk->walk.len &&
+		   target >= walk->at + (walk->next.pos - walk->pos))
 	{
-		size_t		at = walk->at + (walk->next - walk->pos);
-		size_t		n;
-		bool		dropped = ReadSpecial(walk->text, walk->len, walk->next,
-										  walk->escapes, &n) == SHADOW_DROP;
+		size_t		at = walk->at + (walk->next.pos - walk->pos);
+		bool		dropped = walk->next.becomes == SHADOW_DROP;
 
 		if (at == target && !dropped)
-			return walk->next;
+			return walk->next.pos;
 		walk->at = at + !dropped;
-		walk->pos = walk->next + n;
-		walk->next = NextSpecial(walk->text, walk->len, walk->pos,
-								 walk->escapes);
+		walk->pos = walk->next.pos + walk->next.len;
+		walk->next = NextSpecial(&walk->walk, walk->pos);
 	}
 	return walk->pos + (target - walk->at);
 }
@@ -563,13 +696,13 @@ OriginOf(ShadowWalk *walk, size_t target)
 static size_t
 CharEnd(const ShadowWalk *walk, size_t pos)
 {
+	const struct SpecialWalk *in = &walk->walk;
 	size_t		n;
 
-	if (ReadSpecial(walk->text, walk->len, pos, walk->escapes, &n) !=
-		SHADOW_KEEP)
+	if (ReadSpecial(in->text, in->len, pos, in->escapes, &n) != SHADOW_KEEP)
 		return pos + n;
 	pos++;
-	while (pos < walk->len && (walk->text[pos] & 0xC0) == 0x80)
+	while (pos < in->len && (in->text[pos] & 0xC0) == 0x80)
 		pos++;
 	return pos;
 }
@@ -588,10 +721,8 @@ ShadowMapHits(const Shadow *shadow, const char *chars, size_t len,
 
 	if (shadow->owned == NULL)
 		return;
-	walk.text = (const unsigned char *) chars;
-	walk.len = len;
-	walk.escapes = shadow->escapes;
-	walk.next = NextSpecial(walk.text, len, 0, walk.escapes);
+	StartWalk(&walk.walk, (const unsigned char *) chars, len, shadow->escapes);
+	walk.next = NextSpecial(&walk.walk, 0);
 	for (size_t i = 0; i < count; i++)
 	{
 		hits[i].start = OriginOf(&walk, hits[i].start);
