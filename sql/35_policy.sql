@@ -518,11 +518,11 @@ GRANT EXECUTE ON FUNCTION llm_audit.set_field_policy(regclass, name, text, inter
 	TO llm_audit_admin;
 
 CREATE FUNCTION llm_audit.record_search(entity text, reason text, most int)
-	RETURNS void
+	RETURNS boolean
 	LANGUAGE c VOLATILE PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'llm_audit_record_search';
 COMMENT ON FUNCTION llm_audit.record_search(text, text, int) IS
-	'records a search by identifier in a transaction of its own; part of match_token()';
+	'records a search by identifier in a transaction of its own; false, and nothing is recorded, if the login has made as many within the hour; part of match_token()';
 REVOKE EXECUTE ON FUNCTION llm_audit.record_search(text, text, int) FROM PUBLIC;
 
 -- Whoever can compute tokens can test guesses, so each use is recorded and
@@ -542,8 +542,13 @@ BEGIN
 				HINT = 'SET LOCAL llm_audit.reason = ''...'' in the same transaction.';
 	END IF;
 	-- outside of this transaction: a ROLLBACK must not undo it
-	PERFORM llm_audit.record_search(entity, reason,
-		llm_audit.setting('match_token_limit')::int);
+	IF NOT llm_audit.record_search(entity, reason,
+		llm_audit.setting('match_token_limit')::int)
+	THEN
+		PERFORM llm_audit.refuse('llm_audit.match_token', 'insufficient_privilege',
+			'too many searches by identifier within an hour',
+			'The limit is "llm_audit.match_token_limit".');
+	END IF;
 	tokens := llm_audit.compute_tokens(value, entity);
 	RETURN tokens;
 END

@@ -239,15 +239,26 @@ GRANT EXECUTE ON FUNCTION llm_audit.set_scope(regrole, text[], text[], text[], t
 -- The condition of a scope, as policies and views have it: sub-selects that
 -- do not depend on the row, so that each is evaluated once per statement.  CASE
 -- and not OR, for which the planner would look for indexes in every segment.
+CREATE FUNCTION llm_audit.scope_clause(column_name name, dimension text, tasks name[])
+	RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT format(CASE WHEN dimension = 'environments'
+		THEN '%1$I = ANY ((SELECT llm_audit.scope(%2$L%3$s))::text[])'
+		ELSE 'CASE WHEN (SELECT llm_audit.scope_is_all(%2$L%3$s)) THEN true ELSE %1$I = ANY ((SELECT llm_audit.scope(%2$L%3$s))::text[]) END'
+		END, column_name, dimension, coalesce(format(', %L', tasks), ''))
+$$;
+COMMENT ON FUNCTION llm_audit.scope_clause(name, text, name[]) IS
+	'SQL condition that a column is in one dimension of the caller''s scope for tasks, or for any if tasks is NULL; part of setup()';
+REVOKE EXECUTE ON FUNCTION llm_audit.scope_clause(name, text, name[]) FROM PUBLIC;
+
 CREATE FUNCTION llm_audit.scope_condition(ledger name, tasks name[])
 	RETURNS text
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT string_agg(format(CASE WHEN d.dimension = 'environments'
-			THEN '%1$I = ANY ((SELECT llm_audit.scope(%2$L%3$s))::text[])'
-			ELSE 'CASE WHEN (SELECT llm_audit.scope_is_all(%2$L%3$s)) THEN true ELSE %1$I = ANY ((SELECT llm_audit.scope(%2$L%3$s))::text[]) END'
-			END, d.column_name, d.dimension, coalesce(format(', %L', tasks), '')),
+	SELECT string_agg(llm_audit.scope_clause(d.column_name, d.dimension, tasks),
 			' AND ' ORDER BY d.n)
 		FROM (VALUES (1, 'environment'::name, 'environments'),
 				(2, 'organization_id', 'organizations'),

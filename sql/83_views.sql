@@ -40,6 +40,14 @@ AS $$
 		source_seq'
 	WHEN 'evidence' THEN 'recorded_by, retain_until, chain_lane, chain_seq,
 		prev_hash, row_hash, erased IS NOT NULL AS is_erased'
+	WHEN 'search' THEN 'id, request_id, trace_id, correlation_id, environment,
+		organization_id, service_name, channel, recorded_at, occurred_at,
+		utc_offset_minutes, operation_name, provider_name, request_model,
+		response_model, route_id, route_version, prompt_id, prompt_version, attempt,
+		attempt_kind, is_final, status, http_status, error_code, error_type,
+		error_message, duration_ms, input_tokens, output_tokens, cost, currency,
+		masking_status, pii_found, data_class, session_id, actor_type, actor_id,
+		end_user_id, customer_key, operation_number, api_key_id, client_address'
 	WHEN 'event' THEN 'id, environment, organization_id, project_id, recorded_at,
 		occurred_at, time_zone, utc_offset_minutes, category, action, actor_id,
 		actor_type, actor_role, on_behalf_of, session_id, target_type, target_id,
@@ -61,6 +69,17 @@ $$;
 COMMENT ON FUNCTION llm_audit.searching_tasks() IS
 	'roles that may search for calls and ask for disclosures';
 REVOKE EXECUTE ON FUNCTION llm_audit.searching_tasks() FROM PUBLIC;
+
+-- Developers search by request and time, not for a person or an operation.
+CREATE FUNCTION llm_audit.person_searching_tasks() RETURNS name[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT array_remove(llm_audit.searching_tasks(), 'llm_audit_developer')
+$$;
+COMMENT ON FUNCTION llm_audit.person_searching_tasks() IS
+	'roles that may search for calls by customer, operation or actor';
+REVOKE EXECUTE ON FUNCTION llm_audit.person_searching_tasks() FROM PUBLIC;
 
 -- The one place that says how the text of a fragment is come by; c is the row
 -- of llm_content.
@@ -292,34 +311,11 @@ FROM (VALUES
 
 	-- Behind functions of ours; nobody reads these directly.
 	('search_calls', 'llm_call', '{}', llm_audit.searching_tasks(), false,
-		'ROW(id, request_id, trace_id, correlation_id, environment, organization_id,
-			service_name, channel, recorded_at, occurred_at,
-			occurred_at AT TIME ZONE ''UTC'' + make_interval(mins => utc_offset_minutes),
-			operation_name, provider_name, request_model, response_model, route_id,
-			route_version, prompt_id, prompt_version, attempt, attempt_kind, is_final,
-			status, http_status, error_code, error_type, error_message,
-			duration_ms::numeric, input_tokens, output_tokens, cost::numeric,
-			currency::text, masking_status, pii_found, data_class,
-			CASE WHEN shows_session THEN session_id END,
-			CASE WHEN shows_session THEN actor_type END,
-			CASE WHEN shows_identity THEN actor_id END,
-			CASE WHEN shows_identity THEN end_user_id END,
-			CASE WHEN shows_identity THEN customer_key END,
-			CASE WHEN shows_identity THEN operation_number END,
-			CASE WHEN shows_identity THEN api_key_id END,
-			CASE WHEN shows_identity THEN client_address END)::llm_audit.found_call AS found,
-		coalesce(end_user_id, customer_key,
-			CASE WHEN actor_type = ''human'' THEN actor_id END) AS subject,
-		id, request_id, environment, organization_id, service_name, recorded_at,
-		occurred_at, actor_type, actor_id, end_user_id, customer_key,
-		operation_number, may_search
-		FROM (SELECT *,
-			' || llm_audit.scope_condition('llm_call', '{llm_audit_security}') || ' AS shows_identity,
-			' || llm_audit.scope_condition('llm_call', '{llm_audit_security,llm_audit_oncall,llm_audit_service_owner}') || ' AS shows_session,
-			' || llm_audit.scope_condition('llm_call', '{llm_audit_security,llm_audit_oncall,llm_audit_service_owner,llm_audit_compliance,llm_audit_auditor}') || ' AS may_search
-			FROM llm_audit.llm_call) AS c
-		WHERE {guard} AND {scope}',
-		'Behind find_calls() and request_disclosure(); read by nobody directly.'),
+		llm_audit.view_columns('search') || ' FROM llm_audit.llm_call WHERE {guard} AND {scope}',
+		'Behind find_calls() and request_disclosure(), by request and time; read by nobody directly.'),
+	('search_persons', 'llm_call', '{}', llm_audit.person_searching_tasks(), false,
+		llm_audit.view_columns('search') || ' FROM llm_audit.llm_call WHERE {guard} AND {scope}',
+		'Behind find_calls() and request_disclosure(), by person and operation; read by nobody directly.'),
 	('search_tokens', 'match_token', '{}', llm_audit.searching_tasks(), false,
 		'token, call_id, environment, organization_id, recorded_at
 		FROM llm_audit.match_token WHERE {guard} AND {scope}',

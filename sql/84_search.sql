@@ -94,37 +94,96 @@ REVOKE EXECUTE ON FUNCTION llm_audit.known_as(text, text) FROM PUBLIC;
 -- an index is right.  A way drives by keys that an index serves; the other elements
 -- of the filter are conditions beside it.  With a time from and to it is the
 -- other way round: a plan of its own has the few segments of that time only,
--- and a kept one would lock all of them first.
+-- and a kept one would lock all of them first.  What the caller may see of a
+-- call is decided once the calls are found: in a view it would be prepared for
+-- each segment.
 DO $do$
 DECLARE
 	statement text := $$
-		RETURN QUERY SELECT c.found, c.subject FROM llm_audit.search_calls c
-			WHERE {key}
-				AND c.occurred_at >= coalesce(wanted.occurred_from, '-infinity')
-				AND c.occurred_at < coalesce(wanted.occurred_to, 'infinity')
-				AND c.recorded_at >= first_call
-				AND c.recorded_at <= last_call
-				AND (wanted.organization_id IS NULL OR c.organization_id = wanted.organization_id)
-				AND (wanted.environment IS NULL OR c.environment = wanted.environment)
-				AND (wanted.service_name IS NULL OR c.service_name = wanted.service_name)
-				AND (wanted.request_ids IS NULL OR c.request_id = ANY (wanted.request_ids))
-				AND (wanted.end_users IS NULL OR c.end_user_id = ANY (wanted.end_users))
-				AND (wanted.operations IS NULL OR c.operation_number = ANY (wanted.operations))
-				AND (wanted.actors IS NULL OR c.actor_id = ANY (wanted.actors))
-				AND (wanted.customers IS NULL OR {customer})
-				AND (c.may_search OR num_nonnulls(wanted.actors, wanted.end_users,
-					wanted.customers, wanted.operations) = 0)
-			ORDER BY c.occurred_at DESC, c.recorded_at LIMIT wanted.max_rows;
+		RETURN QUERY SELECT ROW(c.id, c.request_id, c.trace_id, c.correlation_id,
+				c.environment, c.organization_id, c.service_name, c.channel, c.recorded_at,
+				c.occurred_at,
+				c.occurred_at AT TIME ZONE 'UTC' + make_interval(mins => c.utc_offset_minutes),
+				c.operation_name, c.provider_name, c.request_model, c.response_model,
+				c.route_id, c.route_version, c.prompt_id, c.prompt_version, c.attempt,
+				c.attempt_kind, c.is_final, c.status, c.http_status, c.error_code,
+				c.error_type, c.error_message, c.duration_ms::numeric, c.input_tokens,
+				c.output_tokens, c.cost::numeric, c.currency::text, c.masking_status,
+				c.pii_found, c.data_class,
+				CASE WHEN c.shows_session THEN c.session_id END,
+				CASE WHEN c.shows_session THEN c.actor_type END,
+				CASE WHEN c.shows_identity THEN c.actor_id END,
+				CASE WHEN c.shows_identity THEN c.end_user_id END,
+				CASE WHEN c.shows_identity THEN c.customer_key END,
+				CASE WHEN c.shows_identity THEN c.operation_number END,
+				CASE WHEN c.shows_identity THEN c.api_key_id END,
+				CASE WHEN c.shows_identity THEN c.client_address END)::llm_audit.found_call,
+			coalesce(c.end_user_id, c.customer_key,
+				CASE WHEN c.actor_type = 'human' THEN c.actor_id END)
+		FROM (SELECT f.*, {identity} AS shows_identity, {session} AS shows_session
+			FROM (SELECT c.* FROM llm_audit.{view} c
+				WHERE {key}
+					AND c.occurred_at >= coalesce(wanted.occurred_from, '-infinity')
+					AND c.occurred_at < coalesce(wanted.occurred_to, 'infinity')
+					AND c.recorded_at >= first_call
+					AND c.recorded_at <= last_call
+					AND (wanted.organization_id IS NULL OR c.organization_id = wanted.organization_id)
+					AND (wanted.environment IS NULL OR c.environment = wanted.environment)
+					AND (wanted.service_name IS NULL OR c.service_name = wanted.service_name)
+					AND (wanted.request_ids IS NULL OR c.request_id = ANY (wanted.request_ids))
+					AND (wanted.end_users IS NULL OR c.end_user_id = ANY (wanted.end_users))
+					AND (wanted.operations IS NULL OR c.operation_number = ANY (wanted.operations))
+					AND (wanted.actors IS NULL OR c.actor_id = ANY (wanted.actors))
+					AND {customer}
+				ORDER BY c.occurred_at DESC, c.recorded_at LIMIT wanted.max_rows) AS f
+			OFFSET 0) AS c;
 $$;
-	customer text := $$(c.customer_key = ANY (wanted.customers)
+	of_customer text := $$(c.customer_key = ANY (wanted.customers)
 					OR c.end_user_id = ANY (wanted.customers)
 					OR c.id = ANY (ARRAY(SELECT t.call_id FROM llm_audit.search_tokens t
 						WHERE t.token = ANY (wanted.tokens)
 							AND t.recorded_at >= first_token
 							AND t.recorded_at <= last_token)))$$;
-	variant text[];
+	body text := $$
+#variable_conflict use_column
+DECLARE
+	-- values, which a plan can leave out segments by; sums of times are not
+	first_call timestamptz := coalesce(wanted.occurred_from - wanted.max_lag, '-infinity');
+	last_call timestamptz := coalesce(wanted.occurred_to + wanted.max_lag, 'infinity');
+	first_token timestamptz := first_call - interval '1 day';
+	last_token timestamptz := last_call + interval '1 day';
+	of_person boolean := num_nonnulls(wanted.actors, wanted.end_users,
+		wanted.customers, wanted.operations) > 0;
+BEGIN$$;
+	search text;
+	way record;
 BEGIN
-	FOREACH variant SLICE 1 IN ARRAY '{{select_calls,force_generic_plan},{select_calls_between,force_custom_plan}}'::text[] LOOP
+	FOR way IN SELECT * FROM (VALUES
+		('wanted.request_ids IS NOT NULL AND of_person', 'search_persons', 'c.request_id = ANY (wanted.request_ids)', NULL, true),
+		('wanted.request_ids IS NOT NULL', 'search_calls', 'c.request_id = ANY (wanted.request_ids)', NULL, false),
+		('wanted.operations IS NOT NULL', 'search_persons', 'c.operation_number = ANY (wanted.operations)', NULL, true),
+		('wanted.customers IS NOT NULL', 'search_persons', of_customer, NULL, false),
+		('wanted.end_users IS NOT NULL', 'search_persons', 'c.end_user_id = ANY (wanted.end_users)', NULL, false),
+		('wanted.actors IS NOT NULL', 'search_persons', 'c.actor_type = ''human'' AND c.actor_id = ANY (wanted.actors)',
+			'c.actor_type <> ''human'' AND c.actor_id = ANY (wanted.actors)', false),
+		('true', 'search_calls', 'true', NULL, false)) AS v (condition, relation, key, otherwise, and_customer)
+	LOOP
+		search := replace(replace(statement, '{view}', way.relation), '{customer}',
+			CASE WHEN way.and_customer THEN '(wanted.customers IS NULL OR ' || of_customer || ')' ELSE 'true' END);
+		body := body || format('
+	IF %s THEN', way.condition) || replace(search, '{key}', way.key)
+			|| coalesce('		IF FOUND THEN RETURN; END IF;' || replace(search, '{key}', way.otherwise), '')
+			|| '		RETURN;
+	END IF;';
+	END LOOP;
+	body := replace(replace(body, '{identity}', seen.identity), '{session}', seen.session)
+		FROM (SELECT string_agg(llm_audit.scope_clause(d.column_name, d.dimension, '{llm_audit_security}'), ' AND '),
+			string_agg(llm_audit.scope_clause(d.column_name, d.dimension, '{llm_audit_security,llm_audit_oncall,llm_audit_service_owner}'), ' AND ')
+			FROM (VALUES ('environment'::name, 'environments'), ('organization_id', 'organizations'),
+				('service_name', 'services')) AS d (column_name, dimension)) AS seen (identity, session);
+	FOR way IN SELECT * FROM (VALUES ('select_calls', 'force_generic_plan'),
+		('select_calls_between', 'force_custom_plan')) AS v (name, mode)
+	LOOP
 		EXECUTE format($f$
 CREATE FUNCTION llm_audit.%I(wanted llm_audit.call_filter)
 	RETURNS TABLE (found llm_audit.found_call, subject text)
@@ -134,26 +193,9 @@ SET plan_cache_mode = %s
 SET enable_seqscan = off
 SET max_parallel_workers_per_gather = 0
 SET jit = off
-AS $$
-#variable_conflict use_column
-DECLARE
-	-- values, which a plan can leave out segments by; sums of times are not
-	first_call timestamptz := coalesce(wanted.occurred_from - wanted.max_lag, '-infinity');
-	last_call timestamptz := coalesce(wanted.occurred_to + wanted.max_lag, 'infinity');
-	first_token timestamptz := first_call - interval '1 day';
-	last_token timestamptz := last_call + interval '1 day';
-BEGIN
-	IF wanted.request_ids IS NOT NULL THEN%s	ELSIF wanted.operations IS NOT NULL THEN%s	ELSIF wanted.customers IS NOT NULL THEN%s	ELSIF wanted.end_users IS NOT NULL THEN%s	ELSIF wanted.actors IS NOT NULL THEN%s		IF NOT FOUND THEN%s		END IF;
-	ELSE%s	END IF;
+AS %L$f$, way.name, way.mode, body || '
 END
-$$$f$, variant[1], variant[2],
-		replace(replace(statement, '{key}', 'c.request_id = ANY (wanted.request_ids)'), '{customer}', customer),
-		replace(replace(statement, '{key}', 'c.operation_number = ANY (wanted.operations)'), '{customer}', customer),
-		replace(replace(statement, '{key}', customer), '{customer}', 'true'),
-		replace(replace(statement, '{key}', 'c.end_user_id = ANY (wanted.end_users)'), '{customer}', 'true'),
-		replace(replace(statement, '{key}', 'c.actor_type = ''human'' AND c.actor_id = ANY (wanted.actors)'), '{customer}', 'true'),
-		replace(replace(statement, '{key}', 'c.actor_type <> ''human'' AND c.actor_id = ANY (wanted.actors)'), '{customer}', 'true'),
-		replace(replace(statement, '{key}', 'true'), '{customer}', 'true'));
+');
 	END LOOP;
 END
 $do$;

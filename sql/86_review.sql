@@ -375,7 +375,7 @@ CREATE FUNCTION llm_audit.places_of_request(request_id text)
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-	SELECT c.id, c.environment, c.organization_id, c.service_name, (c.found).data_class
+	SELECT c.id, c.environment, c.organization_id, c.service_name, c.data_class
 		FROM llm_audit.search_calls c
 		WHERE c.request_id = ANY (llm_audit.known_as(places_of_request.request_id, 'request_id'))
 $$;

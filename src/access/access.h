@@ -5,6 +5,7 @@
  * ring.c			queue of records in shared memory, one for each database
  * writer.c			the worker that commits them, and the watcher of databases
  * insert.c			one record as a row of the ledger
+ * search.c			searches by identifier, recorded and counted
  * record.c			what a record says: session, statement, masked text
  * examine.c		what a plan reads, and what of it a guard answers for
  * sensitive.c		which relations are sensitive, cached
@@ -29,6 +30,7 @@
 
 #include "compat.h"
 #include "executor/execdesc.h"
+#include "executor/spi.h"
 #include "ledger/ledger.h"
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
@@ -74,7 +76,8 @@ typedef enum EntryKind
 	ENTRY_PAD = 0,				/* to the end of the buffer */
 	ENTRY_STATEMENT,			/* a row of access_log */
 	ENTRY_ROWS,					/* rows of access_record */
-	ENTRY_LOGIN					/* an admin event */
+	ENTRY_LOGIN,				/* an admin event */
+	ENTRY_SEARCH				/* the same, unless there are too many */
 } EntryKind;
 
 typedef enum EntryState
@@ -135,6 +138,12 @@ extern void RingRecord(AccessRing *ring, const RingMessage *message,
 					   bool *written);
 
 /*
+ * RingAsk: the same; false if the worker has refused the message, which is no
+ * error.
+ */
+extern bool RingAsk(AccessRing *ring, const RingMessage *message);
+
+/*
  * RingPost: puts a message into the ring and does not wait for its commit.
  * Waits for room at most as long as wait_ms, never raises an error; false if
  * there was no room.
@@ -152,7 +161,8 @@ typedef struct RingBatch
 {
 	int			count;
 	RingEntry **entries;
-	int		   *errors;			/* SQLSTATE of each, 0 if written */
+	int		   *errors;			/* SQLSTATE of each, 0 if written or refused */
+	bool	   *refused;
 	bool	   *keep;			/* not written, to be tried again */
 	int		   *waiters;		/* who has been answered, or -1 */
 	bool		waited;			/* somebody waits for each of them */
@@ -194,8 +204,31 @@ extern const pg_uuid_t *RingBoot(void);
 
 extern void WriterRegister(void);
 
-/* Inserts one entry; raises an error if it cannot. */
-extern void InsertEntry(const RingEntry *entry);
+/* The environment of what belongs to the server as a whole. */
+#define ENVIRONMENT_SQL \
+	"(SELECT coalesce(min(name) FILTER (WHERE name = 'prod'), min(name))" \
+	" FROM llm_audit.environment)"
+
+/*
+ * Inserts one entry; raises an error if it cannot.  False if it is one to be
+ * refused.
+ */
+extern bool InsertEntry(const RingEntry *entry);
+
+/* Prepares a statement for the life of the worker; runs it. */
+extern SPIPlanPtr PrepareInsert(const char *sql, int count, Oid *types);
+extern void ExecuteInsert(SPIPlanPtr plan, Datum *values, const char *nulls);
+
+/* Unpacks count fields into texts; returns what follows them. */
+extern const char *UnpackTexts(const RingEntry *entry, int count,
+							   Datum *values, char *nulls);
+
+/* ---------------- search.c ---------------- */
+
+extern bool InsertSearch(const RingEntry *entry);
+
+/* What has been counted may not have been committed. */
+extern void ForgetSearches(void);
 
 /* True if a row with the entry's id is in the log. */
 extern bool EntryIsWritten(const RingEntry *entry);

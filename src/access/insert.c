@@ -66,17 +66,12 @@ static const struct
 	[LOG_REFUSAL] = {"refusal", "text"},
 };
 
-#define ENVIRONMENT_SQL \
-	"(SELECT coalesce(min(name) FILTER (WHERE name = 'prod'), min(name))" \
-	" FROM llm_audit.environment)"
-
 static SPIPlanPtr log_plan = NULL;
 static SPIPlanPtr rows_plan = NULL;
 static SPIPlanPtr login_plan = NULL;
 
-/* Prepares a statement for the life of the worker. */
-static SPIPlanPtr
-Prepare(const char *sql, int count, Oid *types)
+SPIPlanPtr
+PrepareInsert(const char *sql, int count, Oid *types)
 {
 	SPIPlanPtr	plan = SPI_prepare(sql, count, types);
 
@@ -87,8 +82,8 @@ Prepare(const char *sql, int count, Oid *types)
 	return plan;
 }
 
-static void
-Execute(SPIPlanPtr plan, Datum *values, const char *nulls)
+void
+ExecuteInsert(SPIPlanPtr plan, Datum *values, const char *nulls)
 {
 	int			result = SPI_execute_plan(plan, values, nulls, false, 0);
 
@@ -114,8 +109,7 @@ CheckedText(const char *value)
 	return CStringGetTextDatum(copy);
 }
 
-/* Unpacks count fields into texts; returns what follows them. */
-static const char *
+const char *
 UnpackTexts(const RingEntry *entry, int count, Datum *values, char *nulls)
 {
 	const char *at = ENTRY_PAYLOAD(entry);
@@ -164,12 +158,12 @@ LogPlan(void)
 	types[LOG_FIELD_COUNT] = UUIDOID;
 	types[LOG_FIELD_COUNT + 1] = UUIDOID;
 	types[LOG_FIELD_COUNT + 2] = INT8OID;
-	log_plan = Prepare(psprintf("INSERT INTO llm_audit.access_log"
-								" (%senvironment, id, boot_id, boot_ticket)"
-								" VALUES (%s" ENVIRONMENT_SQL ", $%d, $%d, $%d)",
-								columns.data, values.data, LOG_FIELD_COUNT + 1,
-								LOG_FIELD_COUNT + 2, LOG_FIELD_COUNT + 3),
-					   LOG_FIELD_COUNT + 3, types);
+	log_plan = PrepareInsert(psprintf("INSERT INTO llm_audit.access_log"
+									  " (%senvironment, id, boot_id, boot_ticket)"
+									  " VALUES (%s" ENVIRONMENT_SQL ", $%d, $%d, $%d)",
+									  columns.data, values.data, LOG_FIELD_COUNT + 1,
+									  LOG_FIELD_COUNT + 2, LOG_FIELD_COUNT + 3),
+							 LOG_FIELD_COUNT + 3, types);
 	return log_plan;
 }
 
@@ -181,7 +175,7 @@ InsertStatement(const RingEntry *entry)
 
 	UnpackTexts(entry, LOG_FIELD_COUNT, values, nulls);
 	PutIdentity(entry, values + LOG_FIELD_COUNT, nulls + LOG_FIELD_COUNT);
-	Execute(LogPlan(), values, nulls);
+	ExecuteInsert(LogPlan(), values, nulls);
 }
 
 /* The INSERT into access_record. */
@@ -194,20 +188,20 @@ RowsPlan(void)
 	};
 
 	if (rows_plan == NULL)
-		rows_plan = Prepare("INSERT INTO llm_audit.access_record"
-							" (statement_id, occurred_at, login,"
-							" authentication_id, asserted_reader, exported,"
-							" organization_id, boot_id, boot_ticket, environment,"
-							" id, row_id, request_id)"
-							" SELECT $1::pg_catalog.uuid,"
-							" $2::pg_catalog.timestamptz, $3, $4, $5,"
-							" $6::pg_catalog.bool, $7, $9, $10, " ENVIRONMENT_SQL ","
-							" r.id, r.row_id, r.request_id"
-							" FROM ROWS FROM (pg_catalog.unnest($11),"
-							" pg_catalog.unnest($12), pg_catalog.unnest($13))"
-							" AS r (id, row_id, request_id)"
-							" WHERE $8 IS NOT NULL",
-							lengthof(types), types);
+		rows_plan = PrepareInsert("INSERT INTO llm_audit.access_record"
+								  " (statement_id, occurred_at, login,"
+								  " authentication_id, asserted_reader, exported,"
+								  " organization_id, boot_id, boot_ticket, environment,"
+								  " id, row_id, request_id)"
+								  " SELECT $1::pg_catalog.uuid,"
+								  " $2::pg_catalog.timestamptz, $3, $4, $5,"
+								  " $6::pg_catalog.bool, $7, $9, $10, " ENVIRONMENT_SQL ","
+								  " r.id, r.row_id, r.request_id"
+								  " FROM ROWS FROM (pg_catalog.unnest($11),"
+								  " pg_catalog.unnest($12), pg_catalog.unnest($13))"
+								  " AS r (id, row_id, request_id)"
+								  " WHERE $8 IS NOT NULL",
+								  lengthof(types), types);
 	return rows_plan;
 }
 
@@ -279,7 +273,7 @@ InsertRows(const RingEntry *entry)
 	memset(nulls + ROWS_FIELD_COUNT, ' ', 6);
 	PutIdentity(entry, values + ROWS_FIELD_COUNT, nulls + ROWS_FIELD_COUNT);
 	UnpackRows(entry, at, values + ROWS_FIELD_COUNT + 3);
-	Execute(RowsPlan(), values, nulls);
+	ExecuteInsert(RowsPlan(), values, nulls);
 }
 
 /* The INSERT of a login. */
@@ -292,22 +286,22 @@ LoginPlan(void)
 	};
 
 	if (login_plan == NULL)
-		login_plan = Prepare("INSERT INTO llm_audit.admin_event"
-							 " (id, occurred_at, action, actor_id, actor_type,"
-							 " organization_id, environment, target_type,"
-							 " target_id, actor_ip, session_id, \"after\","
-							 " outcome)"
-							 " SELECT $9, $3::pg_catalog.timestamptz,"
-							 " CASE WHEN $8 = 'true' THEN 'login.succeeded'"
-							 " ELSE 'login.failed' END, $1, 'service',"
-							 " 'default', " ENVIRONMENT_SQL ", 'database', $2,"
-							 " $4::pg_catalog.inet, $5,"
-							 " pg_catalog.jsonb_strip_nulls("
-							 "pg_catalog.jsonb_build_object("
-							 "'authentication_id', $6, 'tls_version', $7)),"
-							 " CASE WHEN $8 = 'true' THEN 'success'"
-							 " ELSE 'denied' END",
-							 lengthof(types), types);
+		login_plan = PrepareInsert("INSERT INTO llm_audit.admin_event"
+								   " (id, occurred_at, action, actor_id, actor_type,"
+								   " organization_id, environment, target_type,"
+								   " target_id, actor_ip, session_id, \"after\","
+								   " outcome)"
+								   " SELECT $9, $3::pg_catalog.timestamptz,"
+								   " CASE WHEN $8 = 'true' THEN 'login.succeeded'"
+								   " ELSE 'login.failed' END, $1, 'service',"
+								   " 'default', " ENVIRONMENT_SQL ", 'database', $2,"
+								   " $4::pg_catalog.inet, $5,"
+								   " pg_catalog.jsonb_strip_nulls("
+								   "pg_catalog.jsonb_build_object("
+								   "'authentication_id', $6, 'tls_version', $7)),"
+								   " CASE WHEN $8 = 'true' THEN 'success'"
+								   " ELSE 'denied' END",
+								   lengthof(types), types);
 	return login_plan;
 }
 
@@ -320,12 +314,14 @@ InsertLogin(const RingEntry *entry)
 	UnpackTexts(entry, LOGIN_FIELD_COUNT, values, nulls);
 	values[LOGIN_FIELD_COUNT] = UUIDPGetDatum(&entry->id);
 	nulls[LOGIN_FIELD_COUNT] = ' ';
-	Execute(LoginPlan(), values, nulls);
+	ExecuteInsert(LoginPlan(), values, nulls);
 }
 
-void
+bool
 InsertEntry(const RingEntry *entry)
 {
+	bool		written = true;
+
 	switch (entry->kind)
 	{
 		case ENTRY_STATEMENT:
@@ -337,9 +333,13 @@ InsertEntry(const RingEntry *entry)
 		case ENTRY_LOGIN:
 			InsertLogin(entry);
 			break;
+		case ENTRY_SEARCH:
+			written = InsertSearch(entry);
+			break;
 		case ENTRY_PAD:
 			elog(ERROR, "padding among the records of the access log");
 	}
+	return written;
 }
 
 bool

@@ -42,11 +42,12 @@
 
 #define BATCH_BYTES		(1024 * 1024)
 #define BATCH_ENTRIES	1000
+#define ANSWER_REFUSED	(-1)	/* no SQLSTATE */
 
 typedef struct Answer
 {
 	pg_atomic_uint64 ticket;
-	int			sqlstate;		/* 0: flushed */
+	int			sqlstate;		/* 0: flushed, or ANSWER_REFUSED */
 } Answer;
 
 struct AccessRing
@@ -521,8 +522,9 @@ WorkerMayCome(AccessRing *ring)
 	return comes;
 }
 
-void
-RingRecord(AccessRing *ring, const RingMessage *message, bool *written)
+/* Puts a message into the ring and waits for what becomes of it. */
+static int
+PutAndAwait(AccessRing *ring, const RingMessage *message, bool *written)
 {
 	instr_time	since;
 	uint64		ticket;
@@ -536,8 +538,24 @@ RingRecord(AccessRing *ring, const RingMessage *message, bool *written)
 	ticket = AppendOrWait(ring, message, since, &position);
 	if (!AwaitOrAbandon(ring, position, ticket, since, &sqlstate, written))
 		RefuseLate(ring);
-	if (sqlstate != 0)
+	if (sqlstate != 0 && sqlstate != ANSWER_REFUSED)
 		RefuseUnwritten(sqlstate);
+	return sqlstate;
+}
+
+void
+RingRecord(AccessRing *ring, const RingMessage *message, bool *written)
+{
+	if (PutAndAwait(ring, message, written) == ANSWER_REFUSED)
+		elog(ERROR, "the access writer has refused a record");
+}
+
+bool
+RingAsk(AccessRing *ring, const RingMessage *message)
+{
+	bool		written;
+
+	return PutAndAwait(ring, message, &written) != ANSWER_REFUSED;
 }
 
 bool
@@ -684,6 +702,7 @@ RingTake(AccessRing *ring, bool waited, RingBatch *batch)
 		SetLatch(MyLatch);		/* there is more */
 	batch->errors = palloc0(Max(batch->count, 1) * sizeof(int));
 	batch->waiters = palloc(Max(batch->count, 1) * sizeof(int));
+	batch->refused = palloc0(Max(batch->count, 1) * sizeof(bool));
 	batch->keep = palloc0(Max(batch->count, 1) * sizeof(bool));
 	return batch->count > 0 || position > ring->tail;
 }
@@ -740,10 +759,13 @@ RingFinish(AccessRing *ring, RingBatch *batch, int commits)
 	{
 		RingEntry  *entry = batch->entries[i];
 
-		batch->waiters[i] = AnswerEntry(ring, entry, batch->errors[i]);
+		batch->waiters[i] = AnswerEntry(ring, entry, batch->refused[i] ?
+										ANSWER_REFUSED : batch->errors[i]);
 		if (!batch->keep[i])
 			pg_atomic_write_u32(&entry->state, ENTRY_DONE);
-		if (batch->errors[i] == 0)
+		if (batch->refused[i])
+			ring->abandoned++;
+		else if (batch->errors[i] == 0)
 			ring->recorded++;
 		else
 		{

@@ -106,7 +106,7 @@ WriteEntries(RingBatch *batch, int first, int count)
 		for (int i = first; i < first + count; i++)
 		{
 			if (!batch->recovered || !EntryIsWritten(batch->entries[i]))
-				InsertEntry(batch->entries[i]);
+				batch->refused[i] = !InsertEntry(batch->entries[i]);
 		}
 	}
 	SPI_finish();
@@ -138,6 +138,7 @@ TryEntries(RingBatch *batch, int first, int count)
 		EmitErrorReport();
 		AbortCurrentTransaction();
 		FlushErrorState();
+		ForgetSearches();
 		pgstat_report_activity(STATE_IDLE, NULL);
 		RESUME_INTERRUPTS();
 	}
