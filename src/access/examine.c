@@ -6,8 +6,10 @@
  * What has to be permitted for a plan says which relations the statement
  * names and which columns; the plan's scans say what is really read (of a
  * condition that is always false nothing is).  A base relation is left to a
- * guard only if it is read as the owner of a view that is guarded by its own
- * definition, and if no view of that owner that is not reads it as well.
+ * guard only if it is read as the owner of views that are guarded by their own
+ * definition, no view of that owner that is not reads it as well, and nothing
+ * else does (a policy of a table that such a view reads would): it stands in
+ * the plan no more often than in these views.
  */
 #include "postgres.h"
 
@@ -43,7 +45,7 @@ typedef struct Walk
 	List	   *index_columns;	/* of an index-only scan: what it returns */
 } Walk;
 
-/* A view that the statement names. */
+/* A view that the statement reads. */
 typedef struct NamedView
 {
 	Oid			relid;
@@ -290,49 +292,48 @@ AddColumns(const RelationPermission *perm, Examined *result)
 	}
 }
 
-typedef struct FindContext
+typedef struct CountContext
 {
 	Oid			relid;
-	bool		found;
-} FindContext;
+	int			count;
+} CountContext;
 
-/* Walker: does the query read this relation, or a partition of it? */
+/* Walker: counts how often the query names this relation. */
 static bool
-QueryReads(Node *node, FindContext *context)
+CountNames(Node *node, CountContext *context)
 {
 	ListCell   *lc;
 
-	if (node == NULL || context->found)
-		return context->found;
+	if (node == NULL)
+		return false;
 	if (!IsA(node, Query))
-		return expression_tree_walker(node, QueryReads, (void *) context);
+		return expression_tree_walker(node, CountNames, (void *) context);
 	foreach(lc, ((Query *) node)->rtable)
 	{
 		RangeTblEntry *rte = lfirst(lc);
 
-		if (rte->rtekind == RTE_RELATION && rte->relid == context->relid)
-			context->found = true;
+		context->count += rte->rtekind == RTE_RELATION &&
+			rte->relid == context->relid;
 	}
-	return context->found ||
-		query_tree_walker((Query *) node, QueryReads, (void *) context, 0);
+	return query_tree_walker((Query *) node, CountNames, (void *) context, 0);
 }
 
-/* True if the view's own query names the relation. */
-static bool
-ViewReads(Oid view, Oid relid)
+/* How often the view's own query names the relation. */
+static int
+NamesInView(Oid view, Oid relid)
 {
 	Relation	rel = relation_open(view, AccessShareLock);
-	FindContext context = {relid, false};
+	CountContext context = {relid, 0};
 
 	for (int i = 0; rel->rd_rules != NULL && i < rel->rd_rules->numLocks; i++)
 	{
 		RewriteRule *rule = rel->rd_rules->rules[i];
 
 		if (rule->event == CMD_SELECT)
-			(void) QueryReads(linitial(rule->actions), &context);
+			(void) CountNames(linitial(rule->actions), &context);
 	}
 	relation_close(rel, AccessShareLock);
-	return context.found;
+	return context.count;
 }
 
 /*
@@ -424,7 +425,7 @@ RelationOwner(Oid relid)
 	return owner;
 }
 
-/* The views that the statement names. */
+/* The views that the statement reads. */
 static List *
 NamedViews(const PlannedStmt *stmt, Examined *result)
 {
@@ -436,7 +437,7 @@ NamedViews(const PlannedStmt *stmt, Examined *result)
 		const RelationPermission *perm = lfirst(lc);
 		NamedView  *view;
 
-		if (!IsPermission(perm) || !OidIsValid(perm->relid) ||
+		if (!PermissionIsRead(perm) ||
 			get_rel_relkind(perm->relid) != RELKIND_VIEW)
 			continue;
 		view = palloc(sizeof(NamedView));
@@ -450,11 +451,28 @@ NamedViews(const PlannedStmt *stmt, Examined *result)
 	return views;
 }
 
-/* True if a guard in the plan answers for this reading of a relation. */
-static bool
-IsGuarded(const RelationPermission *perm, List *views)
+/* How often the plan reads a relation as the same user. */
+static int
+ReadsAsUser(const PlannedStmt *stmt, const RelationPermission *wanted)
 {
-	bool		guarded = false;
+	int			count = 0;
+	ListCell   *lc;
+
+	foreach(lc, PLAN_PERMISSIONS(stmt))
+	{
+		const RelationPermission *perm = lfirst(lc);
+
+		count += PermissionIsRead(perm) && perm->relid == wanted->relid &&
+			perm->checkAsUser == wanted->checkAsUser;
+	}
+	return count;
+}
+
+/* True if guards in the plan answer for this reading of a relation. */
+static bool
+IsGuarded(const PlannedStmt *stmt, const RelationPermission *perm, List *views)
+{
+	int			guarded = 0;
 	ListCell   *lc;
 
 	if (!OidIsValid(perm->checkAsUser))
@@ -462,15 +480,16 @@ IsGuarded(const RelationPermission *perm, List *views)
 	foreach(lc, views)
 	{
 		NamedView  *view = lfirst(lc);
+		int			names;
 
-		if (view->owner != perm->checkAsUser ||
-			!ViewReads(view->relid, perm->relid))
+		if (view->owner != perm->checkAsUser)
 			continue;
-		if (!view->guarded)
+		names = NamesInView(view->relid, perm->relid);
+		if (names > 0 && !view->guarded)
 			return false;
-		guarded = true;
+		guarded += names;
 	}
-	return guarded;
+	return guarded > 0 && ReadsAsUser(stmt, perm) <= guarded;
 }
 
 /* Notes what the statement names, and what no guard answers for. */
@@ -484,6 +503,7 @@ ExamineNames(const PlannedStmt *stmt, Examined *result)
 	{
 		const RelationPermission *perm = lfirst(lc);
 		bool		is_view;
+		bool		guarded;
 		bool		needs_reason;
 
 		if (!PermissionIsRead(perm))
@@ -495,9 +515,10 @@ ExamineNames(const PlannedStmt *stmt, Examined *result)
 		if (get_rel_relkind(perm->relid) == RELKIND_TOASTVALUE)
 			AddText(&result->relations,
 					QualifiedName(SensitiveRoot(perm->relid, NULL)));
-		if (is_view || !IsGuarded(perm, views))
+		guarded = !is_view && IsGuarded(stmt, perm, views);
+		if (!guarded)
 			AddColumns(perm, result);
-		if (!is_view && !IsGuarded(perm, views))
+		if (!is_view && !guarded)
 		{
 			result->unguarded = true;
 			result->needs_reason |= needs_reason;

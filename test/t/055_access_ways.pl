@@ -48,6 +48,33 @@ $node->safe_psql('audit', q{
 is($out, 'a secret', 'which returns the row that was there');
 reads("INSERT INTO watched VALUES (2, 'x') RETURNING secret;", 0, 'a row of one\'s own', 'postgres');
 
+# ---------------- beside a guard that never runs ----------------
+
+# A policy is checked as the owner of the view that reads its table, who may be
+# the owner of guarded views too.
+$node->safe_psql('audit', q{
+	CREATE ROLE oncall LOGIN IN ROLE llm_audit_oncall;
+	SELECT llm_audit.set_scope('oncall', '{*}', '{*}');
+	CREATE SCHEMA beside;
+	GRANT ALL ON SCHEMA beside TO llm_audit_view_owner, oncall;
+	CREATE TABLE beside.guesses (guess text);
+	INSERT INTO beside.guesses VALUES ('call-1'), ('no call');
+	GRANT SELECT ON beside.guesses TO llm_audit_view_owner;
+	ALTER TABLE beside.guesses ENABLE ROW LEVEL SECURITY;
+	CREATE POLICY guess ON beside.guesses USING (EXISTS (SELECT FROM llm_audit.llm_call c WHERE c.request_id = guess));
+	CREATE VIEW beside.right_guesses AS SELECT guess FROM beside.guesses;
+	ALTER VIEW beside.right_guesses OWNER TO llm_audit_view_owner;
+	GRANT SELECT ON beside.right_guesses TO oncall});
+for my $case (['alone', ''],
+	['beside a guarded view', ' UNION ALL SELECT request_id FROM llm_audit.oncall_calls WHERE false'],
+	['beside two', ' UNION ALL SELECT request_id FROM llm_audit.oncall_calls WHERE false UNION ALL SELECT request_id FROM llm_audit.oncall_calls WHERE random() > 2'])
+{
+	($out) = reads("SELECT guess FROM beside.right_guesses$case->[1];", 1, "a policy that reads a ledger, $case->[0]", 'oncall');
+	is($out, 'call-1', 'which tells');
+}
+reads('SELECT a.request_id FROM llm_audit.oncall_calls a JOIN llm_audit.oncall_calls b USING (id);', 1,
+	'a guarded view twice is one record', 'oncall');
+
 # ---------------- in the guise of a foreign key's check ----------------
 
 # What triggers of a cascade do looks like the check itself.
