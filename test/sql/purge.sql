@@ -46,7 +46,7 @@ $$;
 -- Row by row: nothing before the segment has ended, then what has expired.
 SELECT make('by_row');
 SELECT llm_audit.set_retention('by_row', NULL, NULL, '1 microsecond', purge_unit => 'row');
-SELECT llm_audit.set_retention('by_row', NULL, 'internal', '1 year', purge_unit => 'row');
+SELECT llm_audit.set_retention('by_row', NULL, 'internal', '11 months', purge_unit => 'row');
 SELECT add('by_row', 1, 3, 'public'), add('by_row', 4, 5, 'internal'), add('by_row', 6, 6);
 SELECT * FROM purged('by_row', true);
 SELECT * FROM purged('by_row');
@@ -73,6 +73,42 @@ SELECT llm_audit.set_retention('whole', NULL, 'internal', NULL, mode => 'complia
 SELECT * FROM purged('whole', true);
 SELECT * FROM purged('whole');
 SELECT * FROM purged('whole');
+
+-- Where they have to stay, it says by which mode.
+SELECT make('ever'), make('later');
+SELECT add('ever', 1, 3), add('later', 1, 3);
+SELECT finish('ever'), finish('later');
+SELECT llm_audit.set_retention('ever', NULL, NULL, NULL, mode => 'compliance');
+SELECT llm_audit.set_retention('later', NULL, NULL, '1 year', mode => 'compliance');
+SELECT t, p.* FROM unnest('{ever,later}'::regclass[]) t CROSS JOIN LATERAL purged(t) p;
+
+-- So many at most: of those that can go, in all segments together; what goes
+-- as a whole after that does not.
+SELECT make('few');
+SELECT llm_audit.set_retention('few', NULL, 'internal', '11 months', purge_unit => 'row');
+SELECT add('few', 1, 8, 'public'), add('few', 9, 9, 'internal');
+INSERT INTO few SELECT 'pilot', i, 'o1', 'r' || i, 'public' FROM generate_series(11, 14) i;
+INSERT INTO few SELECT 'pilot', i, 'o1', 'r' || i, 'internal' FROM generate_series(15, 15) i;
+INSERT INTO few SELECT 'test', i, 'o1', 'r' || i, 'public' FROM generate_series(21, 24) i;
+UPDATE llm_audit.ledger_segment s SET lower = now() - interval '9 hours', upper = now() - interval '2 hours'
+	FROM (SELECT DISTINCT tableoid::regclass::text AS leaf FROM few) f WHERE s.relation_name = f.leaf;
+SELECT count(*) FILTER (WHERE llm_audit.close_segment(f.leaf)) AS closed FROM (SELECT DISTINCT tableoid::regclass AS leaf FROM few) f;
+SELECT llm_audit.place_hold('FEW', 'test', '{"ledger": "few", "request_ids": ["r2", "r3", "r6"]}') AS hold \gset
+CREATE FUNCTION took(max_rows bigint, dry_run boolean DEFAULT false) RETURNS TABLE (environment text, action text, row_count bigint, why_not text) LANGUAGE sql AS $$
+	SELECT s.environment, p.action, p.row_count, p.why_not FROM llm_audit.purge('few', dry_run, 'test', max_rows) p
+		JOIN llm_audit.ledger l ON l.relation_name = 'few' JOIN llm_audit.ledger_segment s ON s.ledger_id = l.ledger_id AND s.segment = p.segment
+		ORDER BY s.segment, 2, 3
+$$;
+SELECT * FROM took(3, true);
+SELECT * FROM took(3);
+SELECT string_agg(n::text, ' ' ORDER BY n) FROM few;
+SELECT * FROM took(4);
+SELECT string_agg(n::text, ' ' ORDER BY n) FROM few;
+SELECT * FROM took(100);
+SELECT string_agg(n::text, ' ' ORDER BY n) FROM few;
+SELECT r.environment, r.first_seqs, r.last_seqs, r.row_count FROM llm_audit.purge_receipt r WHERE r.ledger = 'public.few' ORDER BY r.recorded_at, r.chain_seq;
+SELECT seq, finding FROM llm_audit.verify('few') WHERE finding NOT IN ('row_inserted', 'catalog_drift') ORDER BY 1, 2;
+SELECT llm_audit.release_hold(:'hold', 'test');
 
 -- Nor for what was stamped when the policy was another one.
 SELECT make('stamped'), make('stamped_less');

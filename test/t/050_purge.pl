@@ -216,6 +216,9 @@ like($other->query_safe("SELECT action, row_count FROM llm_audit.purge('$third',
 $verifying = start_sql($verify);
 wait_for_lock('llm_audit.verify()');
 is($node->safe_psql('audit', "SET statement_timeout = '$timeout'; " . insert_calls(1, 'meanwhile') . "; SELECT 'written'"), 'written', 'keeps no writer waiting');
+is( $node->safe_psql('audit', "SET statement_timeout = '$timeout'; SELECT length(llm_audit.record_call(json_build_object('request_id', 'recorded', 'environment', 'prod', 'occurred_at', llm_audit.now(), 'service_name', 'gateway',"
+		  . " 'organization_id', 'bank', 'actor_id', 'clerk', 'actor_type', 'human', 'operation_name', 'chat', 'provider_name', 'openai', 'request_model', 'gpt-4o', 'status', 'ok')::text)::text)"),
+	'36', 'nor one that has its calls recorded');
 $other->query_safe('ROLLBACK');
 is(ended($verifying), '0', 'a verify waits for it');
 $other->query_safe('BEGIN');
@@ -226,9 +229,36 @@ $node->safe_psql('audit', 'INSERT INTO endless SELECT generate_series(11, 15)');
 $other->query_safe('BEGIN; INSERT INTO endless VALUES (16)');
 like($node->safe_psql('audit', "$purge('endless', false, 'test')"), qr/keep\|5\|somebody writes to the lane/, 'a lane that somebody writes to is left alone');
 $other->query_safe('COMMIT');
-$other->quit;
 is($node->safe_psql('audit', "$purge('endless', false, 'test') ORDER BY 2"), "1|delete|6|\n1|keep|1|the ledger goes on from them", 'until then');
+# Rows in several lanes, and a number of rows that ends within the second one.
+$other->query_safe('BEGIN; INSERT INTO endless SELECT generate_series(21, 26)');
+$node->safe_psql('audit', 'INSERT INTO endless SELECT generate_series(31, 36)');
+$other->query_safe('COMMIT');
+is($node->safe_psql('audit', 'SELECT count(DISTINCT chain_lane) FROM endless'), '2', 'rows are in two lanes');
+is( $node->safe_psql('audit', "$purge('endless', false, 'test', 8) ORDER BY 2, 3"),
+	"1|delete|8|\n1|keep|2|the ledger goes on from them\n1|keep|3|more than max_rows", 'of both lanes no more than that go');
+is($node->safe_psql('audit', "$purge('endless', false, 'test') ORDER BY 2, 3"), "1|delete|3|\n1|keep|2|the ledger goes on from them", 'the rest next time');
 check_verify($node, 'audit', 'after waiting');
+
+# Dropping the empty table needs a lock that stops writers: it is tried for a
+# moment, again and again, and they get through in between.
+my $impatient = "SET statement_timeout = '5s'; ";
+$other->query_safe('BEGIN; LOCK TABLE ONLY llm_audit.llm_call_prod IN ACCESS SHARE MODE');
+$dropping = start_sql("SET llm_audit.ddl_lock_timeout = '500ms'; SELECT llm_audit.drop_purged_segment('$first', 'test')");
+wait_for_lock('drop_purged_segment');
+my ($slowest, $waited) = (0, 0);
+for my $round (1 .. 12)
+{
+	my $took = $node->safe_psql('audit', $impatient . 'SELECT clock_timestamp() AS began \\gset' . "\n" . insert_calls(1, "round-$round") . ";\nSELECT extract(epoch FROM clock_timestamp() - :'began')");
+	$slowest = $took if $took > $slowest;
+	$waited++ if $took > 0.1;
+}
+cmp_ok($waited, '>', 0, 'writers wait for a lock that the drop waits for');
+cmp_ok($slowest, '<', 1.5, 'none for much longer than llm_audit.ddl_lock_timeout');
+is(ended($dropping), 'f', 'the drop gives up');
+$other->query_safe('COMMIT');
+$other->quit;
+is($node->safe_psql('audit', "SELECT count(*) FROM $first"), '0', 'the empty table stays for now');
 
 # run_purge(): what is left, in batches, and the empty tables.
 $node->safe_psql('audit', "SELECT llm_audit.place_hold('CASE-4', 'court', '{\"request_ids\": [\"third-1\"]}')");

@@ -128,9 +128,13 @@ my $samples = "SELECT count(*) FROM pg_statistic s JOIN pg_attribute a ON a.attr
 # a sample that somebody has taken nevertheless, by catalog
 my $target = sub { query("UPDATE pg_attribute SET attstattarget = $_[0] WHERE attrelid IN ('llm_audit.llm_call'::regclass, '$calls'::regclass) AND attname = 'user_agent'") };
 $target->(100);
+query("CREATE STATISTICS pairs (mcv) ON request_model, service_name FROM $calls; CREATE STATISTICS others (mcv) ON service_name, status FROM $calls");
+query("UPDATE pg_statistic_ext SET stxkeys = (SELECT string_agg(attnum::text, ' ' ORDER BY attnum)::int2vector FROM pg_attribute WHERE attrelid = stxrelid AND attname IN ('user_agent', 'service_name')) WHERE stxname = 'pairs'");
 query("ANALYZE $calls; ANALYZE llm_audit.llm_call");
 $target->(0);
 is(query($samples), '2', 'planner statistics have a sample');
+my $pairs = q{SELECT coalesce(string_agg(stxname, ' ' ORDER BY stxname), '-') FROM pg_statistic_ext x JOIN pg_statistic_ext_data ON stxoid = x.oid WHERE stxdmcv IS NOT NULL};
+is(query($pairs), 'others pairs', 'so have those over several columns');
 is(query("SELECT llm_audit.expire_fields('$calls')"), '30', 'a year later fields of the call are emptied');
 $node->stop('immediate');
 start_faked($node);
@@ -152,6 +156,7 @@ cmp_ok($copy->safe_psql('audit', 'SELECT pg_current_xact_id()'), '<',
 	$copy->safe_psql('audit', q{SELECT max(transaction_id) FROM llm_audit.erase_receipt}), 'transactions of the new cluster are behind');
 is($copy->safe_psql('audit', "SELECT llm_audit.rewrite_segment('words'), llm_audit.rewrite_segment('$calls')"), 't|t', 'the erasures are completed there');
 is($copy->safe_psql('audit', 'SELECT count(*) FROM llm_audit.erasure_report() WHERE completed_at IS NULL'), '0', 'all of them');
+$copy->safe_psql('audit', 'DROP STATISTICS pairs, others');
 check_verify($copy, 'audit', 'restored');
 $copy->stop;
 
@@ -162,7 +167,9 @@ is(query($ready), 'f', 'but not for days');
 is(query("SELECT llm_audit.rewrite_segment('$calls')"), 't', 'after a crash the rewrite is still due');
 is(query($ready), 't', 'then all is well');
 is(query($samples), '0', 'the samples go with it');
-query('VACUUM FULL pg_statistic');
+is(query($pairs), 'others', 'of several columns too');
+query('DROP STATISTICS pairs, others');
+query('VACUUM FULL pg_statistic; VACUUM FULL pg_statistic_ext_data');
 query('CHECKPOINT');
 is(join(' ', files_with('zanzibar')), '', 'nothing is left of the field');
 is(query("SELECT count(*) || ' ' || count(user_agent) || ' ' || count(actor_id) FROM $calls"),

@@ -152,7 +152,11 @@ $node->stop;
 		SELECT llm_audit.record_call(json_build_object('request_id', 'req-1', 'environment', 'prod',
 			'occurred_at', llm_audit.now(), 'service_name', 'gateway', 'organization_id', 'bank', 'actor_id', 'clerk',
 			'actor_type', 'human', 'operation_name', 'chat', 'provider_name', 'openai', 'request_model', 'gpt-4o',
-			'status', 'ok', 'user_agent', 'curl', 'content', json_build_array(json_build_object('kind', 'prompt', 'body', 'words')))::text)});
+			'status', 'ok', 'user_agent', 'curl', 'content', json_build_array(json_build_object('kind', 'prompt', 'body', 'words')))::text);
+		SELECT llm_audit.record_call(json_build_object('request_id', 'req-2', 'environment', 'pilot',
+			'occurred_at', llm_audit.now(), 'service_name', 'gateway', 'organization_id', 'bank', 'actor_id', 'clerk',
+			'actor_type', 'human', 'operation_name', 'chat', 'provider_name', 'openai', 'request_model', 'gpt-4o',
+			'status', 'ok', 'user_agent', 'curl')::text)});
 	set_clock($slept, 150 * $day);
 	$slept->safe_psql('audit', insert_calls(7, 'late'));
 	is( $slept->safe_psql('audit', 'SELECT count(*) FROM llm_audit.llm_call_prod_default'),
@@ -162,13 +166,15 @@ $node->stop;
 		'one run makes and closes segments and sums up');
 	like($slept->safe_psql('audit', $state), qr/expire [1-9]\d* 0 0, archive 0 0 0, purge [1-9]\d* 0 0, drop [1-9]\d* 0 0, rewrite [1-9]\d* 0 0$/,
 		'and expires, purges, drops and rewrites');
-	is( $slept->safe_psql('audit', q{SELECT count(user_agent) FROM llm_audit.llm_call WHERE request_id = 'req-1'}),
+	is( $slept->safe_psql('audit', q{SELECT count(user_agent) FROM llm_audit.llm_call WHERE request_id LIKE 'req-%'}),
 		'0', 'a field has gone');
+	is( $slept->safe_psql('audit', q{SELECT count(*), count(completed_at) FROM llm_audit.erasure_report() WHERE ledger LIKE '%llm_call'}),
+		'2|2', 'to the last byte, in each segment');
 	is( $slept->safe_psql('audit', q{SELECT count(*) FROM llm_audit.llm_content}), '0', 'so has the text');
 	is( $slept->safe_psql('audit', q{SELECT count(*) FROM short}), '0', 'and what was to be kept for days');
 	is( $slept->safe_psql('audit', q{SELECT sum(row_count) FROM llm_audit.purge_receipt}), '10', 'with receipts');
 	is( $slept->safe_psql('audit', q{SELECT sum(calls) FROM llm_audit.usage_summary}),
-		'21', 'the calls of five months ago are in the summary');
+		'22', 'the calls of five months ago are in the summary');
 	is( $slept->safe_psql('audit', q{SELECT bool_or(ok) FROM llm_audit.readiness() WHERE item = 'segments ahead'}),
 		't', 'segments are there again');
 	set_clock($slept, 152 * $day);
@@ -177,7 +183,7 @@ $node->stop;
 		'7', 'new rows have a segment');
 	$slept->safe_psql('audit', 'CALL llm_audit.run_maintenance()');
 	is( $slept->safe_psql('audit', q{SELECT sum(calls) FROM llm_audit.usage_summary}),
-		'28', 'what came late is summed up too');
+		'29', 'what came late is summed up too');
 	check_verify($slept, 'audit', 'after five months');
 
 	# readiness() looks at what was done, and not only at a schedule.

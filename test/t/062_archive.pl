@@ -285,6 +285,8 @@ is(query($purge), 'truncate|1|', 'with both the rest can go');
 is(query(qq{SELECT llm_audit.load_archive('$dir/letters_1', 'a drill', 'before'), llm_audit.load_archive('$dir/letters_2', 'a drill', 'after')}),
 	'20|1', 'and comes back');
 is(query(q{SELECT request_id, words FROM after.letters}), 'letter-7|', 'what was left');
+is( query(qq{SELECT jsonb_agg(jsonb_build_array(r -> 'row_count', r -> 'first_seqs', r -> 'last_seqs')) FROM jsonb_array_elements(llm_audit.archive_manifest('$dir/letters_2')::jsonb #> '{segment,purge_receipts}') r}),
+	'[[19, [1, 8], [6, 20]]]', 'with the receipts of what was not');
 is(query(q{SELECT count(*), count(words) FROM before.letters}), '20|20', 'and what was purged');
 is(query(q{SELECT finding, detail FROM llm_audit.verify('letters') WHERE finding NOT IN ('row_inserted', 'catalog_drift')}), '', 'receipts account for all of it');
 
