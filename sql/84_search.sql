@@ -315,6 +315,7 @@ CREATE FUNCTION llm_audit.search_content(query text, disclosure_id uuid,
 		max_rows int DEFAULT 200) RETURNS SETOF llm_audit.found_content
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -371,6 +372,7 @@ CREATE FUNCTION llm_audit.billing_trail(request_id text)
 	RETURNS SETOF llm_audit.billing_step
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -340,6 +340,7 @@ CREATE FUNCTION llm_audit.measure_disclosure(wanted llm_audit.call_filter)
 	RETURNS llm_audit.disclosure_extent
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
 	result llm_audit.disclosure_extent;

@@ -4,6 +4,7 @@
 CREATE FUNCTION llm_audit.fragment_ids(request_id text) RETURNS uuid[]
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 	SELECT array_agg(f.id) FROM llm_audit.search_fragments f
 		WHERE f.request_id = ANY (llm_audit.known_as(fragment_ids.request_id, 'request_id'))
@@ -20,6 +21,7 @@ CREATE FUNCTION llm_audit.who_saw(request_id text)
 		columns text[], exported boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -179,6 +181,7 @@ CREATE FUNCTION llm_audit.last_uses()
 	RETURNS TABLE (login text, last_use timestamptz)
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 	SELECT u.login, max(u.used_at)
 		FROM (SELECT r.login, r.occurred_at FROM llm_audit.review_reads r
@@ -296,6 +299,7 @@ GRANT EXECUTE ON FUNCTION llm_audit.access_review(timestamptz)
 CREATE FUNCTION llm_audit.approval_events() RETURNS TABLE (target_id text)
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 	SELECT e.target_id FROM llm_audit.review_events e
 		WHERE e.action IN ('disclosure.approved', 'disclosure.second_approved')
@@ -374,6 +378,7 @@ CREATE FUNCTION llm_audit.places_of_request(request_id text)
 		service_name text, data_class text)
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 	SELECT c.id, c.environment, c.organization_id, c.service_name, c.data_class
 		FROM llm_audit.search_calls c
