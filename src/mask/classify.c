@@ -47,6 +47,8 @@ ClassifyScalar(const unsigned char *block, BlockMasks *masks)
 		}
 		else if (c == '@' || c == '=' || c == ':')
 			m.sign |= bit;
+		else if (c == ' ' || (c >= '-' && c <= '/') || c == '(' || c == ')')
+			m.join |= bit;
 	}
 	*masks = m;
 }
@@ -77,6 +79,9 @@ Classify128(const unsigned char *block, BlockMasks *masks)
 		_mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('@')),
 								  _mm_cmpeq_epi8(v, _mm_set1_epi8('='))),
 					 _mm_cmpeq_epi8(v, _mm_set1_epi8(':')));
+		__m128i		join = _mm_or_si128(_mm_or_si128(Between128(v, '-', '/'),
+													 Between128(v, '(', ')')),
+										_mm_cmpeq_epi8(v, _mm_set1_epi8(' ')));
 		uint64_t	l = (uint32_t) _mm_movemask_epi8(lower);
 		uint64_t	u = (uint32_t) _mm_movemask_epi8(upper);
 		uint64_t	d = (uint32_t) _mm_movemask_epi8(digit);
@@ -87,6 +92,7 @@ Classify128(const unsigned char *block, BlockMasks *masks)
 		m.digit |= d << i;
 		m.word |= (l | u | d | high) << i;
 		m.sign |= (uint64_t) (uint32_t) _mm_movemask_epi8(sign) << i;
+		m.join |= (uint64_t) (uint32_t) _mm_movemask_epi8(join) << i;
 	}
 	*masks = m;
 }
@@ -115,6 +121,10 @@ ClassifyAvx2(const unsigned char *block, BlockMasks *masks)
 		_mm256_or_si256(_mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('@')),
 										_mm256_cmpeq_epi8(v, _mm256_set1_epi8('='))),
 						_mm256_cmpeq_epi8(v, _mm256_set1_epi8(':')));
+		__m256i		join =
+		_mm256_or_si256(_mm256_or_si256(Between256(v, '-', '/'),
+										Between256(v, '(', ')')),
+						_mm256_cmpeq_epi8(v, _mm256_set1_epi8(' ')));
 		uint64_t	l = (uint32_t) _mm256_movemask_epi8(lower);
 		uint64_t	u = (uint32_t) _mm256_movemask_epi8(upper);
 		uint64_t	d = (uint32_t) _mm256_movemask_epi8(digit);
@@ -125,6 +135,7 @@ ClassifyAvx2(const unsigned char *block, BlockMasks *masks)
 		m.digit |= d << i;
 		m.word |= (l | u | d | high) << i;
 		m.sign |= (uint64_t) (uint32_t) _mm256_movemask_epi8(sign) << i;
+		m.join |= (uint64_t) (uint32_t) _mm256_movemask_epi8(join) << i;
 	}
 	*masks = m;
 }
@@ -164,7 +175,8 @@ Classify128(const unsigned char *block, BlockMasks *masks)
 				upper[4],
 				digit[4],
 				high[4],
-				sign[4];
+				sign[4],
+				join[4];
 
 	for (int i = 0; i < 4; i++)
 	{
@@ -177,11 +189,15 @@ Classify128(const unsigned char *block, BlockMasks *masks)
 		sign[i] = vorrq_u8(vorrq_u8(vceqq_u8(v, vdupq_n_u8('@')),
 									vceqq_u8(v, vdupq_n_u8('='))),
 						   vceqq_u8(v, vdupq_n_u8(':')));
+		join[i] = vorrq_u8(vorrq_u8(BetweenNeon(v, '-', '/'),
+									BetweenNeon(v, '(', ')')),
+						   vceqq_u8(v, vdupq_n_u8(' ')));
 	}
 	masks->lower = BitsOf(lower);
 	masks->upper = BitsOf(upper);
 	masks->digit = BitsOf(digit);
 	masks->sign = BitsOf(sign);
+	masks->join = BitsOf(join);
 	masks->word = masks->lower | masks->upper | masks->digit | BitsOf(high);
 }
 

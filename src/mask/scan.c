@@ -310,8 +310,20 @@ typedef enum NumberPlace
 	PLACES
 } NumberPlace;
 
+/*
+ * What is in a token before its first digit: an IBAN has one letter or two
+ * there, accounts of crypto have none.
+ */
+enum TokenLead
+{
+	LEAD_NONE = 0,
+	LEAD_COUNTRY,
+	LEAD_LONG,
+	LEADS
+};
+
 static uint8_t asked_number[PLACES][GROUP_DIGITS + 1][NEXT_SIZES][JOINS][LIST_ROOM];
-static uint8_t asked_token[TOKEN_SIZES][JOINS][LIST_ROOM];
+static uint8_t asked_token[LEADS][TOKEN_SIZES][JOINS][LIST_ROOM];
 static uint8_t join_index[256];
 
 /* Appends a detector to a list. */
@@ -368,18 +380,31 @@ AddNumber(int number, NumberPlace place)
 		}
 }
 
+/* True if a detector may find something in a token that begins so. */
+static bool
+LeadFits(const MaskDetector *detector, enum TokenLead lead)
+{
+	if (detector->detect == DetectIban)
+		return lead == LEAD_COUNTRY;
+	if (detector->detect == DetectBitcoin || detector->detect == DetectEthereum)
+		return lead == LEAD_NONE;
+	return true;
+}
+
 /* The same of tokens. */
 static void
-AddToken(int number)
+AddToken(int number, enum TokenLead lead)
 {
 	const MaskDetector *detector = &DetectorTable[number];
 
+	if (!LeadFits(detector, lead))
+		return;
 	for (int len = 0; len < TOKEN_SIZES; len++)
 		for (int j = 0; j < JOINS; j++)
 			if ((detector->lengths == 0 ||
 				 (len < TOKEN_SIZES - 1 && (detector->lengths >> len & 1))) &&
 				JoinFits(detector, joins[j]))
-				AddToList(asked_token[len][j], number);
+				AddToList(asked_token[lead][len][j], number);
 }
 
 /* Sorts the table by trigger, once per process. */
@@ -396,7 +421,8 @@ PrepareTriggers(void)
 			for (int place = 0; place < PLACES; place++)
 				AddNumber(i, (NumberPlace) place);
 		else if (detector->trigger == TRIGGER_TOKEN)
-			AddToken(i);
+			for (int lead = 0; lead < LEADS; lead++)
+				AddToken(i, (enum TokenLead) lead);
 		else if (detector->trigger == TRIGGER_COLON)
 			for (const char *c = detector->joins; *c; c++)
 				AddToList(asked_colon[(unsigned char) *c], i);
@@ -459,11 +485,14 @@ static bool
 OfferToken(MaskScan *scan, size_t pos)
 {
 	size_t		len = scan->run.token_end - scan->run.token_start;
+	size_t		letters = pos - scan->run.token_start;
 	unsigned char join = ByteAt(scan, scan->run.token_end);
+	enum TokenLead lead = letters == 0 ? LEAD_NONE : letters <= 2 ? LEAD_COUNTRY :
+	LEAD_LONG;
 
 	if (len > TOKEN_SIZES - 1)
 		len = TOKEN_SIZES - 1;
-	return OfferList(scan, asked_token[len][join_index[join]], pos);
+	return OfferList(scan, asked_token[lead][len][join_index[join]], pos);
 }
 
 /*
@@ -717,23 +746,12 @@ DigitEvent(MaskScan *scan, size_t pos)
 }
 
 /*
- * False if the sign at pos has a name of one or two characters before it,
- * which says nothing about a value.
+ * The event at pos, by the byte that is there; text has four at least, and a
+ * sign is worth it in some ways.  True if it was a word.
  */
 static inline bool
-MayFollowName(const MaskScan *scan, size_t pos)
-{
-	const unsigned char *text = scan->text;
-
-	if (pos < 3)
-		return false;
-	return !InSet(text[pos - 1], SET_NAME) ||
-		(InSet(text[pos - 2], SET_KEY) && InSet(text[pos - 3], SET_KEY));
-}
-
-/* The event at pos, by the byte that is there; text has four at least. */
-static inline void
-DispatchEvent(MaskScan *scan, size_t pos, const unsigned char *text)
+DispatchEvent(MaskScan *scan, size_t pos, const unsigned char *text,
+			  unsigned ways)
 {
 	unsigned char c = *text;
 
@@ -749,12 +767,10 @@ DispatchEvent(MaskScan *scan, size_t pos, const unsigned char *text)
 	}
 	else if (c == '=' || c == ':')
 	{
-		unsigned char before = ByteBefore(scan, pos);
-
-		if (pos >= scan->done && before != ':' &&
-			!(c == ':' &&
+		if (pos >= scan->done &&
+			!((ways & SIGN_COLONS) &&
 			  OfferList(scan, asked_colon[ByteAt(scan, pos + 1)], pos)) &&
-			before != '=' && MayFollowName(scan, pos))
+			(ways & SIGN_ASSIGNS))
 			OfferList(scan, asked_sign[TRIGGER_SIGN], pos);
 	}
 	else
@@ -765,7 +781,9 @@ DispatchEvent(MaskScan *scan, size_t pos, const unsigned char *text)
 
 		if (lengths != 0)
 			WordEvent(scan, pos, lengths);
+		return lengths != 0;
 	}
+	return false;
 }
 
 /*
@@ -800,13 +818,23 @@ ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
 	uint64_t	starts;
 	uint64_t	inner;
 	uint64_t	events;
+	uint64_t	idle;
+	uint16_t	ways[64];
+	size_t		birth = scan->context_end[CTX_BIRTH];
 
 	classify(block, &m);
 	/* a Latin word may begin behind a letter of a script without spaces */
 	ascii = m.lower | m.upper | m.digit;
 	starts = (m.lower | m.upper) & ~(ascii << 1 | carry->ascii);
 	starts |= m.word & ~ascii & ~(m.word << 1 | carry->word);
-	events = m.sign | (m.digit & ~(m.digit << 1 | carry->digit));
+	events = m.digit & ~(m.digit << 1 | carry->digit);
+	idle = IdleNumbers(&m, events, ascii, carry->ascii);
+	/* a word of birth gives numbers within 48 bytes a meaning */
+	if ((birth > 0 && birth + 48 >= offset) ||
+		(offset < 64 && (scan->outer >> CTX_BIRTH & 1)))
+		idle = 0;
+	events &= ~idle;
+	events |= FilterSigns(scan->text, block, offset, &m, ways);
 	events |= FilterWords(block, starts, WordsFilter());
 	/* cardNumber: what has to begin a word, as keys by their prefix, does not */
 	inner = m.upper & (m.lower << 1 | carry->lower);
@@ -820,8 +848,13 @@ ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
 	{
 		int			i = __builtin_ctzll(events);
 
-		DispatchEvent(scan, offset + (size_t) i, block + i);
 		events &= events - 1;
+		if (DispatchEvent(scan, offset + (size_t) i, block + i, ways[i]) &&
+			scan->context_end[CTX_BIRTH] != birth)
+		{
+			events |= idle & ~UINT64_C(1) << i;
+			idle = 0;
+		}
 	}
 }
 
@@ -910,6 +943,7 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	{
 		CharSetsPrepare();
 		KeyCharsPrepare();
+		FilterPrepare();
 		WordsPrepare();
 		PrepareTriggers();
 	}

@@ -366,6 +366,7 @@ typedef struct BlockMasks
 	uint64_t	upper;
 	uint64_t	digit;
 	uint64_t	sign;			/* '@', '=' and ':' */
+	uint64_t	join;			/* what may be between groups of digits */
 } BlockMasks;
 
 typedef void (*ClassifyBlock) (const unsigned char *block, BlockMasks *masks);
@@ -386,6 +387,9 @@ extern bool MaskSetSimd(MaskSimd simd);
 
 /* For tests: whether repetitions are passed over, as they are at first. */
 extern void MaskPassRepeats(bool pass);
+
+/* For tests: whether events that are surely nothing are passed on, too. */
+extern void MaskPassAll(bool pass);
 
 /* The last bits of the block before: what a word or run continues. */
 typedef struct BlockCarry
@@ -418,6 +422,22 @@ typedef struct Repetition
 
 extern size_t PassRepeats(MaskScan *scan, const BlockCarry *carry,
 						  size_t offset, Repetition *repeat);
+
+/* filter.c: which ways a sign may be worth an event in, a bit for each */
+#define SIGN_AT 1				/* and the next: '@' */
+#define SIGN_COLON 4			/* and the next four: ':' before one of joins */
+#define SIGN_COLONS (SIGN_COLON * 31)
+#define SIGN_COLON_GROUP (SIGN_COLON << 2)
+#define SIGN_ASSIGN 128			/* and the next: of an assignment */
+#define SIGN_ASSIGNS (SIGN_ASSIGN * 3)
+#define SIGN_ANY 511
+
+extern void FilterPrepare(void);
+extern uint64_t FilterSigns(const unsigned char *text,
+							const unsigned char *block, size_t offset,
+							const BlockMasks *masks, uint16_t *ways);
+extern uint64_t IdleNumbers(const BlockMasks *masks, uint64_t starts,
+							uint64_t alnum, uint64_t alnum_before);
 
 extern KeyKind KindOfKey(const unsigned char *key, size_t len);
 

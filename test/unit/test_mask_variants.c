@@ -104,6 +104,19 @@ SameMasks(ClassifyBlock variant)
 	return true;
 }
 
+/* True if two lists of findings are the same. */
+static bool
+SameHits(const MaskHit *a, size_t a_count, const MaskHit *b, size_t b_count)
+{
+	bool		same = a_count == b_count;
+
+	for (size_t i = 0; i < a_count && same; i++)
+		same = a[i].start == b[i].start && a[i].end == b[i].end &&
+			a[i].entity == b[i].entity && a[i].keep == b[i].keep &&
+			a[i].score == b[i].score && a[i].validator == b[i].validator;
+	return same;
+}
+
 /* Findings of one variant against the portable ones. */
 static bool
 SameFindings(MaskSimd simd)
@@ -124,15 +137,69 @@ SameFindings(MaskSimd simd)
 		FindWithSet(&plain, NULL, (char *) text, len, &a, &a_count);
 		MaskSetSimd(simd);
 		FindWithSet(&plain, NULL, (char *) text, len, &b, &b_count);
-		same = a_count == b_count;
-		for (size_t i = 0; i < a_count && same; i++)
-			same = a[i].start == b[i].start && a[i].end == b[i].end &&
-				a[i].entity == b[i].entity;
+		same = SameHits(a, a_count, b, b_count);
 		free(a);
 		free(b);
 	}
 	free(text);
 	return same;
+}
+
+/*
+ * A text in disorder: a few characters of all, or signs and what may be
+ * beside them, so that all that a filter looks at comes in all orders.
+ */
+static void
+FillDisorder(char *text, size_t len)
+{
+	static const char *const sets[] = {
+		"ab1.:=@ ", ":0aF", "a1@._-", "abc =:\"'{}[],1", "12 -.,()/\n", "key:=1 ",
+		"1234:ABCDabcd_-", "pwd=:1 .", "0123456789 -.,:/@=", "born 1 2,-",
+	};
+	static const char *const words[] = {
+		"password=", "born 12", "12-ab-3c-4d-5e-6f ", "4403_1234_5678_1298",
+	};
+	const char *set = sets[Random(10)];
+	unsigned	n = (unsigned) strlen(set);
+
+	for (size_t i = 0; i < len; i++)
+		text[		i] = set[Random(n)];
+
+	for (size_t i = 0; i + 20 < len && Random(4) > 0; i += Random(300))
+	{
+		const char *word = words[Random(4)];
+
+		memcpy(text +i, word, strlen(word));
+	}
+}
+
+/* Findings with the filter of events and without. */
+static bool
+SameFiltered(int rounds)
+{
+	static char text[4096];
+	size_t		all = 0;
+	bool		same = true;
+
+	for (int round = 0; round < rounds && same; round++)
+	{
+		MaskHit    *hits[2];
+		size_t		count[2];
+		size_t		len = 1 + Random(round % 8 ? 200 : sizeof(text));
+
+		FillDisorder(text, len);
+		for (int pass = 0; pass < 2; pass++)
+		{
+			MaskPassAll(pass);
+			FindWithSet(&plain, NULL, text, len, &hits[pass], &count[pass]);
+		}
+		same = SameHits(hits[0], count[0], hits[1], count[1]);
+		all += count[0];
+		free(hits[0]);
+		free(hits[1]);
+	}
+	MaskPassAll(false);
+	return same && all > 10000;
 }
 
 /*
@@ -180,12 +247,7 @@ SameRepeated(int rounds)
 			FindWithSet(&plain, NULL, (char *) text, len, &hits[pass],
 						&count[pass]);
 		}
-		same = count[0] == count[1];
-		for (size_t i = 0; i < count[0] && same; i++)
-			same = hits[0][i].start == hits[1][i].start &&
-				hits[0][i].end == hits[1][i].end &&
-				hits[0][i].entity == hits[1][i].entity &&
-				hits[0][i].keep == hits[1][i].keep;
+		same = SameHits(hits[0], count[0], hits[1], count[1]);
 		all += count[0];
 		free(hits[0]);
 		free(hits[1]);
@@ -333,6 +395,7 @@ main(void)
 		Ok(SameFindings(variants[i]), name);
 	}
 	MaskSetSimd(MASK_SIMD_BEST);
+	Ok(SameFiltered(20000), "events that are nothing are filtered out");
 	Ok(SameRepeated(150), "repetitions are passed over with the same findings");
 	Ok(PassesRepeats(), "a text of repetitions takes less time");
 	/* from here on what repeats stands for any text of its kind */
