@@ -66,7 +66,8 @@ BEGIN
 		END IF;
 	END LOOP;
 	RETURN QUERY SELECT * FROM llm_audit.install_access();
-	PERFORM llm_audit.append_columns(e) FROM unnest(enrolled) WITH ORDINALITY AS u (e, n) ORDER BY n;
+	PERFORM llm_audit.append_columns(e), llm_audit.append_definition(e)
+		FROM unnest(enrolled) WITH ORDINALITY AS u (e, n) ORDER BY n;
 	-- A subscriber's segment_event is what its publisher writes.
 	IF cardinality(enrolled) > 0 OR NOT EXISTS (SELECT FROM pg_catalog.pg_subscription
 		WHERE subdbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))

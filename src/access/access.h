@@ -501,6 +501,9 @@ extern bool GrantsMatter(Node *stmt);
 /* What the command will have changed, as AdminEvents. */
 extern List *GrantsBefore(Node *stmt);
 
+/* After it: appends what it has changed of the ledgers that they name. */
+extern void GrantsAfter(List *events);
+
 /* settings_event.c: adds the settings of ours that the command changes. */
 extern void SettingsNote(Node *stmt, List **events);
 
@@ -511,6 +514,8 @@ typedef struct AdminEvent
 	const char *target_type;
 	char	   *target;
 	char	   *details;		/* JSON, or NULL */
+	Oid			ledger;			/* root that the command may change, or 0 */
+	char	   *definition;		/* its definition before, or NULL */
 } AdminEvent;
 
 extern void AdminEventAdd(List **events, const char *action,

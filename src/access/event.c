@@ -25,7 +25,7 @@ void
 AdminEventAdd(List **events, const char *action, const char *target_type,
 			  char *target, char *details)
 {
-	AdminEvent *event = palloc(sizeof(AdminEvent));
+	AdminEvent *event = palloc0(sizeof(AdminEvent));
 
 	event->action = action;
 	event->target_type = target_type;

@@ -306,6 +306,16 @@ NoteDropRole(const DropRoleStmt *stmt, List **events)
 	}
 }
 
+/* Adds an event about a relation, and of which ledger it is a part. */
+static void
+AddRelation(Oid relid, const char *action, const char *target_type,
+			List **events)
+{
+	AdminEventAdd(events, action, target_type, QualifiedName(relid), NULL);
+	if (GuardIsLedger(relid))
+		((AdminEvent *) llast(*events))->ledger = GuardRoot(relid);
+}
+
 /* A change of a relation that is ours. */
 static void
 NoteRelation(const RangeVar *relation, const char *action,
@@ -315,7 +325,7 @@ NoteRelation(const RangeVar *relation, const char *action,
 	const char *schema = relation->schemaname;
 
 	if (IsOurRelation(relid))
-		AdminEventAdd(events, action, target_type, QualifiedName(relid), NULL);
+		AddRelation(relid, action, target_type, events);
 	else if (!OidIsValid(relid) && schema != NULL &&
 			 strcmp(schema, LLM_AUDIT_SCHEMA) == 0)
 		AdminEventAdd(events, action, target_type,
@@ -323,10 +333,7 @@ NoteRelation(const RangeVar *relation, const char *action,
 					  NULL);
 }
 
-/*
- * A change of policies on a relation that is ours: verify takes those that are
- * named for known.
- */
+/* A change of policies on a relation that is ours. */
 static void
 NotePolicy(const RangeVar *relation, const char *action, List *names,
 		   List **events)
@@ -663,6 +670,23 @@ RefuseElsewhere(List *events)
 	}
 }
 
+/* Reads what the command may change of ledgers. */
+static void
+ReadDefinitions(const Node *stmt, List *events)
+{
+	ListCell   *lc;
+
+	if (IsA(stmt, IndexStmt) || IsA(stmt, CreateStatsStmt))
+		return;
+	foreach(lc, events)
+	{
+		AdminEvent *event = lfirst(lc);
+
+		if (OidIsValid(event->ledger))
+			event->definition = DefinitionOf(event->ledger);
+	}
+}
+
 List *
 GrantsBefore(Node *stmt)
 {
@@ -670,7 +694,25 @@ GrantsBefore(Node *stmt)
 
 	NoteStatement(stmt, &events);
 	SettingsNote(stmt, &events);
-	if (events != NIL)
-		RefuseElsewhere(events);
-	return ExtensionInstalled() ? events : NIL;
+	if (events == NIL)
+		return NIL;
+	RefuseElsewhere(events);
+	if (!ExtensionInstalled())
+		return NIL;
+	ReadDefinitions(stmt, events);
+	return events;
+}
+
+void
+GrantsAfter(List *events)
+{
+	ListCell   *lc;
+
+	foreach(lc, events)
+	{
+		const AdminEvent *event = lfirst(lc);
+
+		if (event->definition != NULL)
+			DefinitionChanged(event->ledger, event->definition);
+	}
 }

@@ -495,6 +495,7 @@ RunWatched(UTILITY_PARAMS)
 	}
 	CopyFromAsCopier(UTILITY_ARGS, CallProcessUtility);
 	AdminEventsRecord(events);
+	GrantsAfter(events);
 }
 
 /* The table that COPY TO names, or InvalidOid. */

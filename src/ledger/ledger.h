@@ -433,6 +433,16 @@ extern void BecomeFormer(const FormerUser *former);
  */
 extern bool SegmentTry(PermitKind kind, const char *sql);
 
+/* ---------------- baseline.c: what verify compares with ---------------- */
+
+/*
+ * DefinitionOf: what decides which rows a ledger takes and shows, palloc'd, to
+ * be given to DefinitionChanged after a command that is recorded: that appends
+ * to segment_event what the command has changed of it.
+ */
+extern char *DefinitionOf(Oid root);
+extern void DefinitionChanged(Oid root, const char *before);
+
 /* ---------------- readers.c: verify and purge ---------------- */
 
 /*

@@ -28,20 +28,29 @@
 PG_FUNCTION_INFO_V1(llm_audit_stored_form);
 
 /*
- * Which ledgers are built in is known without the registry; of the others'
- * events the first counts.
+ * Which ledgers are built in is known without the registry.  Of events that
+ * say what a ledger was made with the first counts; of those that say what a
+ * recorded command changed, the last.  Constraints can refuse rows, so no
+ * command may add any.
  */
 #define DEFINITION_CTE \
 ", ours AS MATERIALIZED (SELECT r.root, r.ledger_id, r.relation_name, r.nspname," \
 "  r.relname, r.nspname = 'llm_audit' AND r.relation_name IN" \
 "   (SELECT b.relation_name FROM llm_audit.builtin_ledgers() b) AS known" \
 "  FROM part r WHERE r.level = 0)," \
-" fact AS MATERIALIZED (SELECT x.root, u.fact::jsonb AS f" \
-"  FROM (SELECT DISTINCT ON (o.root) o.root, e.facts" \
-"   FROM ours o JOIN llm_audit.segment_event e USING (ledger_id)" \
-"   WHERE NOT o.known AND e.event = 'definition'" \
-"   ORDER BY o.root, e.recorded_at, e.id) x" \
-"  CROSS JOIN LATERAL unnest(x.facts) AS u (fact))"
+" said AS MATERIALIZED (SELECT o.root, o.known, e.event, e.facts, e.recorded_at," \
+"  e.chain_seq, e.id FROM ours o JOIN llm_audit.segment_event e USING (ledger_id)" \
+"  WHERE e.event IN ('definition', 'changed'))," \
+" fact AS MATERIALIZED (SELECT DISTINCT ON (x.root, u.fact::jsonb -> 0, u.fact::jsonb -> 1)" \
+"   x.root, x.known, u.fact::jsonb AS f" \
+"  FROM (SELECT * FROM (SELECT DISTINCT ON (d.root) d.* FROM said d" \
+"    WHERE d.event = 'definition' ORDER BY d.root, d.recorded_at, d.id) d" \
+"   UNION ALL SELECT c.* FROM said c WHERE c.event = 'changed') x" \
+"  CROSS JOIN LATERAL unnest(x.facts) AS u (fact)" \
+"  WHERE NOT (x.known AND u.fact::jsonb ->> 0 IN ('check', 'policy', 'row security'))" \
+"  AND NOT (x.event = 'changed' AND u.fact::jsonb ->> 0 IN ('check', 'foreign key'))" \
+"  ORDER BY x.root, u.fact::jsonb -> 0, u.fact::jsonb -> 1, x.event = 'definition'," \
+"   x.recorded_at DESC, x.chain_seq DESC)"
 
 const char *const verify_checks_sql = DEFINITION_CTE
 ", known AS MATERIALIZED (SELECT k.root, k.name, k.valid,"
@@ -71,13 +80,12 @@ const char *const verify_checks_sql = DEFINITION_CTE
 
 /*
  * Policies on the roots of enrolled ledgers; those of built-in ones are
- * compared with what setup() made, and below a root there are none.  A change
- * that is an admin event is no finding.
+ * compared with what setup() made, and below a root there are none.
  */
 const char *const verify_policies_sql = DEFINITION_CTE
 ", known AS (SELECT f.root, f.f ->> 1 AS name, (f.f) - 5 - 5 AS head,"
 "  f.f ->> 5 AS qual, f.f ->> 6 AS checks"
-"  FROM fact f WHERE f.f ->> 0 = 'policy'),"
+"  FROM fact f WHERE f.f ->> 0 = 'policy' AND jsonb_array_length(f.f) > 2),"
 " held AS (SELECT o.root, d.name, (d.fact::jsonb) - 5 - 5 AS head,"
 "  d.fact::jsonb ->> 5 AS qual, d.fact::jsonb ->> 6 AS checks"
 "  FROM ours o CROSS JOIN LATERAL llm_audit.current_definition(o.root) d"
@@ -85,19 +93,14 @@ const char *const verify_policies_sql = DEFINITION_CTE
 " SELECT coalesce(k.root, h.root), NULL, format('policy %s of %s %s',"
 "  quote_ident(coalesce(k.name, h.name)), coalesce(k.root, h.root)::regclass,"
 "  CASE WHEN h.root IS NULL THEN 'is gone'"
-"  WHEN k.root IS NULL THEN 'is not one that it was made with'"
+"  WHEN k.root IS NULL THEN 'is on no record'"
 "  ELSE 'was changed' END)"
 " FROM known k FULL JOIN held h ON h.root = k.root AND h.name = k.name"
-" WHERE (h.root IS NULL OR k.root IS NULL OR h.head <> k.head"
-"  OR (h.qual IS NULL) <> (k.qual IS NULL)"
-"  OR (h.checks IS NULL) <> (k.checks IS NULL)"
-"  OR h.qual <> ALL (llm_audit.stored_forms(k.root, k.qual))"
-"  OR h.checks <> ALL (llm_audit.stored_forms(k.root, k.checks)))"
-" AND NOT EXISTS (SELECT FROM llm_audit.admin_event e"
-"  WHERE e.action LIKE 'policy.%' AND e.target_id ="
-"   (SELECT format('%I.%I', o.nspname, o.relname) FROM ours o"
-"    WHERE o.root = coalesce(k.root, h.root))"
-"  AND e.\"after\" -> 'policies' ? coalesce(k.name, h.name))"
+" WHERE h.root IS NULL OR k.root IS NULL OR h.head <> k.head"
+" OR (h.qual IS NULL) <> (k.qual IS NULL)"
+" OR (h.checks IS NULL) <> (k.checks IS NULL)"
+" OR h.qual <> ALL (llm_audit.stored_forms(k.root, k.qual))"
+" OR h.checks <> ALL (llm_audit.stored_forms(k.root, k.checks))"
 " UNION ALL"
 " SELECT f.root, NULL, format('row security of %s was switched off',"
 "  f.root::regclass)"

@@ -165,7 +165,48 @@ SELECT * FROM change('ALTER POLICY mine ON entry USING (true)');
 SELECT * FROM change('ALTER POLICY mine ON entry RENAME TO yours');
 SELECT * FROM change('DROP POLICY mine ON entry');
 SELECT * FROM change($$ CREATE POLICY theirs ON entry USING (true); SELECT extra_policy('entry', true) $$);
-SELECT "after" FROM llm_audit.admin_event WHERE action = 'policy.created';
+-- nor is it of what the policy became afterwards, of what it was before, or of
+-- one that takes its name
+SELECT * FROM change($$ ALTER POLICY mine ON entry USING (a > 0);
+	UPDATE pg_policy SET polqual = polwithcheck WHERE polname = 'mine' $$);
+SELECT * FROM change($$ ALTER POLICY mine ON entry TO drift_dba; UPDATE pg_policy SET polroles = '{0}' WHERE polname = 'mine' $$);
+CREATE FUNCTION with_older_condition(newer text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	older pg_node_tree := (SELECT polqual FROM pg_policy WHERE polname = 'mine');
+BEGIN
+	EXECUTE format('ALTER POLICY mine ON entry USING (%s)', newer);
+	UPDATE pg_policy SET polqual = older WHERE polname = 'mine';
+END
+$$;
+SELECT * FROM change($$ SELECT with_older_condition('a > 0') $$);
+-- made anew it is
+SELECT * FROM change($$ SELECT with_older_condition('a > 0'); DROP POLICY mine ON entry;
+	CREATE POLICY mine ON entry USING (b IN (SELECT rolname FROM pg_roles)) $$);
+SELECT * FROM change($$ ALTER POLICY mine ON entry USING (true); SELECT with_older_condition('a > 0') $$);
+SELECT * FROM change($$ CREATE POLICY extra ON entry USING (a > 0); DROP POLICY extra ON entry; SELECT extra_policy('entry', true) $$);
+SELECT * FROM change($$ ALTER POLICY mine ON entry RENAME TO yours; ALTER POLICY yours ON entry RENAME TO mine;
+	UPDATE pg_policy SET polname = 'yours' WHERE polname = 'mine' $$);
+-- an admin event that somebody writes explains nothing, and an event of segments nobody writes
+SELECT * FROM change($$ INSERT INTO llm_audit.admin_event (occurred_at, action, actor_id, actor_type, environment, target_type,
+		target_id, reason, "after", outcome)
+	VALUES (clock_timestamp(), 'policy.updated', 'x', 'human', 'prod', 'table', 'public.entry', 'x',
+		'{"policies": ["mine"]}', 'success');
+	UPDATE pg_policy SET polqual = polwithcheck WHERE polname = 'mine' $$);
+INSERT INTO llm_audit.segment_event (environment, event, ledger, ledger_id, segment, leaf, lower, upper, is_default, actor, facts)
+	SELECT environment, 'changed', ledger, ledger_id, segment, leaf, lower, upper, is_default, actor, '{"[\"policy\", \"mine\"]"}'
+	FROM llm_audit.segment_event WHERE event = 'definition' AND ledger = 'public.entry';
+-- row security that came later
+SELECT * FROM change('ALTER TABLE parted ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY');
+SELECT * FROM change($$ ALTER TABLE parted ENABLE ROW LEVEL SECURITY;
+	UPDATE pg_class SET relrowsecurity = false WHERE oid = 'parted'::regclass $$);
+-- what is on record: what has changed, as it is now
+CREATE POLICY theirs ON entry FOR SELECT TO drift_dba USING (a > 0);
+ALTER POLICY theirs ON entry RENAME TO ours;
+ALTER POLICY mine ON entry USING (a > 1) WITH CHECK (a > 2);
+DROP POLICY ours ON entry;
+ALTER TABLE entry FORCE ROW LEVEL SECURITY;
+SELECT e."after" FROM llm_audit.admin_event e WHERE e.action = 'policy.created';
+SELECT e.ledger, e.segment, e.facts FROM llm_audit.segment_event e WHERE e.event = 'changed' ORDER BY e.recorded_at;
 
 -- nothing is left
 SELECT * FROM llm_audit.verify();
