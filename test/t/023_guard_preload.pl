@@ -197,8 +197,8 @@ for my $detail ('CREATE TO drift on schema llm_audit was not given by llm_audit'
 	'llm_audit.settlement has the constraint nothing, which it was not made with',
 	'llm_audit.settlement_prod_default has the constraint nothing, which it was not made with',
 	'public.checked has the unique index once',
-	'policy hide of public.checked is not one that it was made with',
-	'policy show of public.late is not one that it was made with')
+	'policy hide of public.checked is on no record',
+	'policy show of public.late is on no record')
 {
 	like($drifted, qr/^\Q$detail\E$/m, "verify: $detail");
 }
