@@ -6,7 +6,7 @@ CREATE FUNCTION llm_audit.stored_form(relation regclass, expression text)
 	LANGUAGE c STABLE STRICT PARALLEL UNSAFE
 	AS 'MODULE_PATHNAME', 'llm_audit_stored_form';
 COMMENT ON FUNCTION llm_audit.stored_form(regclass, text) IS
-	'how a condition on a table''s columns reads when it is stored and shown again; part of stored_forms()';
+	'how a condition on a table''s columns, or another expression, reads when it is stored and shown again; part of stored_forms()';
 REVOKE EXECUTE ON FUNCTION llm_audit.stored_form(regclass, text) FROM PUBLIC;
 
 -- Some conditions read otherwise each time that they are dumped and restored,
@@ -31,7 +31,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 COMMENT ON FUNCTION llm_audit.stored_forms(regclass, text) IS
-	'a condition on a table''s columns as it can read after it was stored, dumped and restored; part of verify()';
+	'a condition on a table''s columns, or another expression, as it can read after it was stored, dumped and restored; part of verify()';
 REVOKE EXECUTE ON FUNCTION llm_audit.stored_forms(regclass, text) FROM PUBLIC;
 
 -- Each fact begins with its kind and its name, which are its key.  The parts of
@@ -72,13 +72,13 @@ AS $$
 	-- of the tables below only what did not come from above
 	SELECT 'foreign key', n.name, jsonb_build_array('foreign key', n.name, n.definition)::text
 		FROM part JOIN pg_constraint k ON k.conrelid = part.oid AND k.contype = 'f' AND k.conparentid = 0
-		CROSS JOIN LATERAL (SELECT k.conname || CASE WHEN part.oid = relation THEN ''
+		CROSS JOIN LATERAL (SELECT quote_ident(k.conname) || CASE WHEN part.oid = relation THEN ''
 				ELSE ' of ' || part.oid::regclass END,
 			regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', '')) AS n (name, definition)
 	UNION ALL
 	SELECT 'reference', n.name, jsonb_build_array('reference', n.name, n.definition)::text
 		FROM part JOIN pg_constraint k ON k.confrelid = part.oid AND k.contype = 'f' AND k.conparentid = 0
-		CROSS JOIN LATERAL (SELECT k.conname || ' of ' || k.conrelid::regclass,
+		CROSS JOIN LATERAL (SELECT quote_ident(k.conname) || ' of ' || k.conrelid::regclass,
 			regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', '')) AS n (name, definition)
 	UNION ALL
 	-- those of the server itself are part of a constraint and call its functions
@@ -87,7 +87,7 @@ AS $$
 			t.tgqual IS NOT NULL)::text
 		FROM part JOIN pg_trigger t ON t.tgrelid = part.oid
 		JOIN pg_proc f ON f.oid = t.tgfoid
-		CROSS JOIN LATERAL (SELECT t.tgname || CASE WHEN part.oid = relation THEN ''
+		CROSS JOIN LATERAL (SELECT quote_ident(t.tgname) || CASE WHEN part.oid = relation THEN ''
 			ELSE ' of ' || part.oid::regclass END) AS n (name)
 		WHERE t.tgname NOT IN ('llm_audit_insert', 'llm_audit_guard_row', 'llm_audit_guard')
 			AND NOT (t.tgisinternal AND f.pronamespace = 'pg_catalog'::regnamespace

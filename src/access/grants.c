@@ -333,6 +333,41 @@ NoteRelation(const RangeVar *relation, const char *action,
 					  NULL);
 }
 
+/*
+ * A foreign key to a ledger, which keeps rows from being purged, among what a
+ * command adds to a table.  CREATE TABLE adds its foreign keys by ALTER TABLE.
+ */
+static void
+NoteReference(const Node *added, List **events)
+{
+	ListCell   *lc;
+
+	if (added != NULL && IsA(added, ColumnDef))
+	{
+		foreach(lc, ((const ColumnDef *) added)->constraints)
+			NoteReference(lfirst(lc), events);
+	}
+	else if (added != NULL && IsA(added, Constraint) &&
+			 ((const Constraint *) added)->contype == CONSTR_FOREIGN)
+	{
+		Oid			referenced = Resolve(((const Constraint *) added)->pktable);
+
+		if (GuardIsLedger(referenced))
+			AddRelation(referenced, "ledger.changed", "table", events);
+	}
+}
+
+/* ALTER TABLE and the like: of the table, and of those that it refers to. */
+static void
+NoteAlterTable(const AlterTableStmt *stmt, List **events)
+{
+	ListCell   *lc;
+
+	NoteRelation(stmt->relation, "ledger.changed", "relation", events);
+	foreach(lc, stmt->cmds)
+		NoteReference(((AlterTableCmd *) lfirst(lc))->def, events);
+}
+
 /* A change of policies on a relation that is ours. */
 static void
 NotePolicy(const RangeVar *relation, const char *action, List *names,
@@ -560,8 +595,7 @@ NoteStatement(Node *stmt, List **events)
 			break;
 		case T_AlterTableStmt:
 			if (!RestoreMode() || !IsOwnRestore((AlterTableStmt *) stmt))
-				NoteRelation(((AlterTableStmt *) stmt)->relation,
-							 "ledger.changed", "relation", events);
+				NoteAlterTable((AlterTableStmt *) stmt, events);
 			break;
 		case T_CreateTrigStmt:
 			if (!GuardTriggerNameIsOurs(((CreateTrigStmt *) stmt)->trigname))
@@ -670,10 +704,11 @@ RefuseElsewhere(List *events)
 	}
 }
 
-/* Reads what the command may change of ledgers. */
+/* Reads what the command may change of ledgers, of each one once. */
 static void
 ReadDefinitions(const Node *stmt, List *events)
 {
+	List	   *done = NIL;
 	ListCell   *lc;
 
 	if (IsA(stmt, IndexStmt) || IsA(stmt, CreateStatsStmt))
@@ -682,8 +717,10 @@ ReadDefinitions(const Node *stmt, List *events)
 	{
 		AdminEvent *event = lfirst(lc);
 
-		if (OidIsValid(event->ledger))
-			event->definition = DefinitionOf(event->ledger);
+		if (!OidIsValid(event->ledger) || list_member_oid(done, event->ledger))
+			continue;
+		event->definition = DefinitionOf(event->ledger);
+		done = lappend_oid(done, event->ledger);
 	}
 }
 

@@ -11,7 +11,7 @@
  * verify_careful.c	units that raised errors, row by row
  * verify_parallel.c	workers
  * verify_catalog.c	triggers, functions, owners, grants, registry
- * verify_definition.c	constraints, policies, unique indexes
+ * verify_definition.c	constraints, policies, unique indexes, defaults, triggers
  * verify_generated.c	generated columns
  * verify_purge.c	gaps that a purge explains
  * verify_query.c	queries on catalogs and configuration
@@ -483,6 +483,8 @@ extern const char *const verify_preload_sql;
 extern const char *const verify_checks_sql;
 extern const char *const verify_policies_sql;
 extern const char *const verify_unique_sql;
+extern const char *const verify_parts_sql;
+extern const char *const verify_defaults_sql;
 
 /* ---------------- verify_generated.c ---------------- */
 

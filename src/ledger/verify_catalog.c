@@ -95,6 +95,13 @@ static const char *const relations_sql =
 " FROM part WHERE relkind NOT IN ('p', 'I') AND segment IS NULL"
 " AND NOT is_unknown"
 " UNION ALL"
+/* who reads that one reads these rows, beside their own rights and policies */
+" SELECT part.root, part.segment, format('%s inherits from %s', part.oid::regclass,"
+"  i.inhparent::regclass)"
+" FROM part JOIN pg_inherits i ON i.inhrelid = part.oid"
+" WHERE part.relkind <> 'I' AND NOT EXISTS (SELECT FROM part p"
+"  WHERE p.oid = i.inhparent AND p.root = part.root)"
+" UNION ALL"
 " SELECT NULL, NULL, format('%s has the triggers of a ledger but is not registered',"
 "  t.tgrelid::regclass)"
 " FROM pg_trigger t WHERE t.tgname = 'llm_audit_insert'"
@@ -389,6 +396,8 @@ VerifyCatalog(VerifyRun *run)
 		{DRIFT_ONE_LEDGER_EVENTS, verify_checks_sql},
 		{DRIFT_ONE_LEDGER_EVENTS, verify_policies_sql},
 		{DRIFT_ONE_LEDGER, verify_unique_sql},
+		{DRIFT_ONE_LEDGER_EVENTS, verify_parts_sql},
+		{DRIFT_ONE_LEDGER_EVENTS, verify_defaults_sql},
 		{DRIFT_ONE_LEDGER, copies_sql},
 		{DRIFT_ONE_LEDGER, grants_sql},
 		{DRIFT_NO_LEDGER, configuration_sql},

@@ -1,13 +1,15 @@
 /*
  * verify_definition.c
  *	  Checks of what decides which rows a ledger takes and shows: CHECK
- *	  constraints, row security policies and unique indexes.
+ *	  constraints, row security policies, unique indexes, foreign keys,
+ *	  triggers of others, defaults.
  *
  * Like those of verify_catalog.c, each is a query that returns what differs:
  * root of the ledger (or NULL), number of the segment (or NULL), what is
  * wrong.  Constraints of built-in ledgers are compared with what the
- * extension's functions say; constraints and policies of enrolled ones with
- * what segment_event has of the day on which they were made.  Conditions are
+ * extension's functions say; constraints and policies of enrolled ones, and
+ * all else, with what segment_event has of the day on which they were made, and
+ * of recorded commands since then.  Conditions are
  * compared as the server shows them: the text that is known is read by the
  * server's own parser first, so that it makes no difference which version
  * shows it, or how often it was dumped and restored.
@@ -18,8 +20,8 @@
 #include "fmgr.h"
 #include "ledger/verify.h"
 #include "nodes/parsenodes.h"
-#include "parser/parse_clause.h"
 #include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
 #include "parser/parse_relation.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
@@ -125,7 +127,74 @@ const char *const verify_unique_sql =
 "  AND coalesce(NOT ('id' = ANY (k.names)"
 "   OR ('chain_lane' = ANY (k.names) AND 'chain_seq' = ANY (k.names))), true))";
 
-/* What a text is as a condition on the relation's columns. */
+/*
+ * What else can refuse rows or keep them from being purged, or is run by those
+ * that come: foreign keys of ledgers and to ledgers, triggers of others.  That
+ * a reference or a trigger is gone is no harm.  BEFORE triggers are reported
+ * whatever is on record.
+ */
+const char *const verify_parts_sql = DEFINITION_CTE
+", known AS (SELECT f.root, f.f ->> 0 AS kind, f.f ->> 1 AS name, f.f FROM fact f"
+"  WHERE f.f ->> 0 IN ('foreign key', 'reference', 'trigger')"
+"  AND jsonb_array_length(f.f) > 2),"
+" held AS (SELECT o.root, d.kind, d.name, d.fact::jsonb AS f"
+"  FROM ours o CROSS JOIN LATERAL llm_audit.current_definition(o.root) d"
+"  WHERE d.kind IN ('foreign key', 'reference', 'trigger')"
+"  AND NOT (d.kind = 'trigger' AND (d.fact::jsonb ->> 3)::int & 66 <> 0))"
+" SELECT root, NULL, format(CASE WHEN kind = 'reference'"
+"   THEN 'foreign key %1$s, which refers to %2$s, %4$s'"
+"   WHEN name ~ ' of ' THEN '%3$s %1$s %4$s' ELSE '%3$s %1$s of %2$s %4$s' END,"
+"  name, root::regclass, kind,"
+"  CASE WHEN h.f IS NULL THEN 'is gone' WHEN k.f IS NOT NULL THEN 'was changed'"
+"  WHEN kind = 'foreign key' THEN 'is not one that it was made with'"
+"  ELSE 'is on no record' END)"
+" FROM known k FULL JOIN held h USING (root, kind, name)"
+" WHERE h.f IS DISTINCT FROM k.f AND (h.f IS NOT NULL OR kind = 'foreign key')";
+
+/*
+ * What columns get and demand.  Writers insert into roots, whose defaults
+ * count; what is NOT NULL or generated is so in each table for itself.
+ */
+const char *const verify_defaults_sql = DEFINITION_CTE
+", known AS (SELECT f.root, f.f ->> 1 AS name, (f.f ->> 2)::boolean AS needed,"
+"  f.f ->> 3 AS identity, f.f ->> 4 AS generated, f.f ->> 5 AS expression"
+"  FROM fact f WHERE f.f ->> 0 = 'column' AND jsonb_array_length(f.f) > 2),"
+" held AS MATERIALIZED (SELECT part.root, part.segment, part.oid, part.level,"
+"  a.attname, a.attnotnull, a.attidentity, a.attgenerated,"
+"  CASE WHEN part.level = 0 OR a.attgenerated <> '' THEN"
+"   (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d"
+"    WHERE a.atthasdef AND d.adrelid = part.oid AND d.adnum = a.attnum) END AS expression"
+"  FROM part CROSS JOIN LATERAL (SELECT x.attname, x.attnum, x.attnotnull,"
+"   x.attidentity, x.attgenerated, x.atthasdef FROM pg_attribute x"
+"   WHERE x.attrelid = part.oid AND x.attnum > 0 AND NOT x.attisdropped OFFSET 0) a"
+"  WHERE EXISTS (SELECT FROM said"
+"   WHERE said.root = part.root AND said.event = 'definition')),"
+/* below the root it is the root's that counts, so that one change is one finding */
+" judged AS (SELECT h.*, CASE WHEN h.attnotnull <> w.needed"
+/* which is reported as such */
+"   THEN CASE WHEN h.attnotnull OR h.attname NOT IN ('id', 'recorded_at', 'recorded_by',"
+"    'chain_lane', 'chain_seq', 'prev_hash', 'row_hash') THEN 'NOT NULL' END"
+"   WHEN h.attgenerated <> w.generated THEN 'generation'"
+"   WHEN h.level = 0 AND h.attidentity <> coalesce(k.identity, '') THEN 'identity'"
+"   WHEN h.level > 0 AND h.attgenerated = '' THEN NULL"
+"   WHEN h.expression IS NOT DISTINCT FROM w.expression THEN NULL"
+"   WHEN h.expression = ANY (llm_audit.stored_forms(h.root, w.expression)) THEN NULL"
+"   WHEN h.attgenerated <> '' THEN 'generation' ELSE 'default' END AS what"
+"  FROM held h LEFT JOIN known k ON k.root = h.root AND k.name = h.attname"
+"  LEFT JOIN held r ON r.oid = h.root AND r.attname = h.attname AND h.level > 0"
+"  CROSS JOIN LATERAL (SELECT coalesce(r.attnotnull, k.needed, false) AS needed,"
+"   coalesce(r.attgenerated::text, k.generated, '') AS generated,"
+"   CASE WHEN r.oid IS NULL THEN k.expression ELSE r.expression END AS expression) w)"
+" SELECT root, segment, format('%s of column %s of %s was changed', what,"
+"  quote_ident(attname), oid::regclass)"
+" FROM judged WHERE what IS NOT NULL"
+" UNION ALL"
+" SELECT o.root, NULL, format('no segment_event says what %s was made with',"
+"  o.root::regclass)"
+" FROM ours o WHERE NOT EXISTS (SELECT FROM said"
+"  WHERE said.root = o.root AND said.event = 'definition')";
+
+/* What a text is as an expression on the relation's columns. */
 static Node *
 ParseCondition(Relation rel, const char *expression)
 {
@@ -146,9 +215,9 @@ ParseCondition(Relation rel, const char *expression)
 	nsitem = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL,
 										   false, true);
 	addNSItemToQuery(pstate, nsitem, false, true, true);
-	condition = transformWhereClause(pstate,
-									 linitial_node(ResTarget, select->targetList)->val,
-									 EXPR_KIND_POLICY, "CHECK");
+	condition = transformExpr(pstate,
+							  linitial_node(ResTarget, select->targetList)->val,
+							  EXPR_KIND_POLICY);
 	assign_expr_collations(pstate, condition);
 	free_parsestate(pstate);
 	return condition;
@@ -156,9 +225,9 @@ ParseCondition(Relation rel, const char *expression)
 
 /*
  * llm_audit.stored_form(relation regclass, expression text) -> text
- *		A condition on the relation's columns as the server shows it when it
- *		has been stored.  Raises what the parser raises.  Takes and releases
- *		AccessShareLock on the relation.
+ *		A condition or another expression on the relation's columns as the
+ *		server shows it when it has been stored.  Raises what the parser raises.
+ *		Takes and releases AccessShareLock on the relation.
  */
 Datum
 llm_audit_stored_form(PG_FUNCTION_ARGS)

@@ -101,7 +101,7 @@ BEGIN
 	PERFORM llm_audit.append_created(ledger, llm_audit.make_segment(ledger, 'test', NULL, NULL));
 	PERFORM llm_audit.append_created(ledger, llm_audit.make_segment(ledger, 'test',
 		date_trunc('hour', now() - interval '2 hours'), date_trunc('hour', now() - interval '1 hour')));
-	PERFORM llm_audit.append_columns(ledger);
+	PERFORM llm_audit.append_columns(ledger), llm_audit.append_definition(ledger);
 END
 $$;
 INSERT INTO late SELECT 'test', generate_series(1, 5);
@@ -140,7 +140,7 @@ BEGIN
 	PERFORM llm_audit.create_branch('quick', 'quick_test', 'test');
 	PERFORM llm_audit.append_created(ledger, llm_audit.make_segment(ledger, 'test', stop - interval '1 hour', stop));
 	PERFORM llm_audit.append_created(ledger, llm_audit.make_segment(ledger, 'test', stop, stop + interval '2 days'));
-	PERFORM llm_audit.append_columns(ledger);
+	PERFORM llm_audit.append_columns(ledger), llm_audit.append_definition(ledger);
 END
 $$;
 INSERT INTO quick SELECT 'test', i FROM generate_series(1, 25) i WHERE pg_sleep(0.1) IS NOT NULL;

@@ -450,7 +450,7 @@ BEGIN
 		llm_audit.make_segment(ledger, 'test', start, stop));
 	PERFORM llm_audit.append_created(ledger,
 		llm_audit.make_segment(ledger, 'test', stop, 'infinity'));
-	PERFORM llm_audit.append_columns(ledger);
+	PERFORM llm_audit.append_columns(ledger), llm_audit.append_definition(ledger);
 END
 $$;
 INSERT INTO ended (environment, a) SELECT 'test', i FROM generate_series(1, 10) i;

@@ -21,8 +21,17 @@ CREATE TABLE entry (a int CHECK (a BETWEEN 1 AND 100), kind varchar(9) CHECK (ki
 	b text CONSTRAINT entry_b_check CHECK (b <> 'z'));
 ALTER TABLE entry ENABLE ROW LEVEL SECURITY;
 CREATE POLICY mine ON entry USING (b IN (SELECT rolname FROM pg_roles)) WITH CHECK (true);
+-- foreign keys of its own, triggers and defaults
+CREATE TABLE target (id int PRIMARY KEY);
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION nothing_else() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+ALTER TABLE entry ADD t int REFERENCES target, ADD needed text NOT NULL DEFAULT 'x',
+	ADD place varchar(9) DEFAULT CASE WHEN random() BETWEEN 0.1 AND 0.2 THEN 'x' ELSE 'y' END,
+	ADD twice int GENERATED ALWAYS AS (a * 2) STORED, ADD big bigint DEFAULT 7;
+CREATE TRIGGER quiet AFTER INSERT ON entry FOR EACH ROW WHEN (NEW.kind IN ('x', 'y')) EXECUTE FUNCTION nothing();
 SELECT llm_audit.create_ledger('entry');
-CREATE TABLE parted (environment text, a int CONSTRAINT parted_a_check CHECK (a > 0)) PARTITION BY LIST (environment);
+CREATE TABLE parted (environment text, a int CONSTRAINT parted_a_check CHECK (a > 0),
+	twice int GENERATED ALWAYS AS (a * 2) STORED, big bigint DEFAULT 7) PARTITION BY LIST (environment);
 SELECT llm_audit.create_ledger('parted');
 \set leaf parted_prod_default
 SELECT count(*), count(DISTINCT ledger) FROM llm_audit.segment_event WHERE event = 'definition';
@@ -199,6 +208,101 @@ INSERT INTO llm_audit.segment_event (environment, event, ledger, ledger_id, segm
 SELECT * FROM change('ALTER TABLE parted ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY');
 SELECT * FROM change($$ ALTER TABLE parted ENABLE ROW LEVEL SECURITY;
 	UPDATE pg_class SET relrowsecurity = false WHERE oid = 'parted'::regclass $$);
+-- foreign keys: added, in restore mode too, gone, changed, of a leaf
+CREATE FUNCTION plant_key(relation regclass) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO pg_constraint SELECT (jsonb_populate_record(k, jsonb_build_object('oid', 999999, 'conname', 'planted',
+		'conrelid', relation::oid::int8))).* FROM pg_constraint k WHERE k.conname = 'entry_t_fkey'
+$$;
+SELECT * FROM change($$ SELECT plant_key('entry') $$);
+SELECT * FROM change($$ SELECT plant_key('llm_audit.settlement') $$);
+SELECT * FROM change(format('SELECT plant_key(%L)', :'leaf'));
+SELECT * FROM change($$ SET LOCAL llm_audit.restore = on; ALTER TABLE entry ADD CONSTRAINT late FOREIGN KEY (a) REFERENCES target $$);
+SELECT * FROM change($$ SET LOCAL llm_audit.restore = on;
+	ALTER TABLE llm_audit.llm_call ADD CONSTRAINT late FOREIGN KEY (input_tokens) REFERENCES target (id) $$);
+SELECT * FROM change($$ UPDATE pg_constraint SET confdeltype = 'c' WHERE conname = 'entry_t_fkey' $$);
+SELECT * FROM change($$ DELETE FROM pg_trigger WHERE tgconstraint = (SELECT oid FROM pg_constraint WHERE conname = 'entry_t_fkey');
+	DELETE FROM pg_constraint WHERE conname = 'entry_t_fkey' $$);
+-- to a ledger: planted; by a command it is recorded, but of no other
+CREATE TABLE citing (entry uuid, other uuid);
+SELECT * FROM change($$ UPDATE pg_constraint SET confrelid = 'entry'::regclass, conrelid = 'citing'::regclass, conkey = '{1}' WHERE conname = 'entry_t_fkey' $$);
+SELECT * FROM change('ALTER TABLE citing ADD FOREIGN KEY (entry) REFERENCES entry (id)');
+SELECT * FROM change('CREATE TABLE cites (entry uuid REFERENCES entry (id)); DROP TABLE cites');
+SELECT * FROM change('ALTER TABLE citing ADD late uuid REFERENCES entry (id)');
+SELECT * FROM change(format('ALTER TABLE citing ADD late uuid REFERENCES %s (id)', :'leaf'));
+SELECT * FROM change($$ ALTER TABLE citing ADD FOREIGN KEY (entry) REFERENCES entry (id);
+	UPDATE pg_constraint SET confupdtype = 'c' WHERE conname = 'citing_entry_fkey' $$);
+SELECT * FROM change($$ ALTER TABLE citing ADD FOREIGN KEY (entry) REFERENCES entry (id);
+	UPDATE pg_constraint SET conname = 'other' WHERE conname = 'citing_entry_fkey' $$);
+-- exclusion
+SELECT * FROM change($$ UPDATE pg_index SET indisexclusion = true WHERE indexrelid = 'entry_kind_idx'::regclass $$);
+
+-- triggers of others: planted, as if they were the server's or came from above
+CREATE FUNCTION plant_trigger(relation regclass, changes jsonb) RETURNS void LANGUAGE sql AS $$
+	INSERT INTO pg_trigger SELECT (jsonb_populate_record(t, jsonb_build_object('oid', 999999, 'tgname', 'planted',
+		'tgrelid', relation::oid::int8) || changes)).* FROM pg_trigger t WHERE t.tgname = 'quiet'
+$$;
+SELECT * FROM change($$ SELECT plant_trigger('entry', '{}') $$);
+SELECT * FROM change($$ SELECT plant_trigger('llm_audit.settlement', '{}') $$);
+SELECT * FROM change($$ SELECT plant_trigger('entry', '{"tgisinternal": true}') $$);
+SELECT * FROM change($$ SELECT plant_trigger('entry', jsonb_build_object('tgisinternal', true, 'tgconstraint', oid))
+	FROM pg_constraint WHERE conname = 'entry_t_fkey' $$);
+SELECT * FROM change(format($$ SELECT plant_trigger(%L, jsonb_build_object('tgparentid', oid))
+	FROM pg_trigger WHERE tgrelid = 'parted'::regclass AND tgname = 'llm_audit_insert' $$, :'leaf'));
+SELECT * FROM change($$ SELECT plant_trigger('entry', '{"tgtype": 7}') $$);
+SELECT * FROM change($$ UPDATE pg_trigger SET tgfoid = 'nothing_else'::regproc WHERE tgname = 'quiet' $$);
+-- a trigger that is gone does nothing
+SELECT * FROM change($$ DELETE FROM pg_trigger WHERE tgname = 'quiet' $$);
+-- recorded
+SELECT * FROM change('CREATE TRIGGER loud AFTER INSERT ON llm_audit.settlement FOR EACH ROW EXECUTE FUNCTION nothing()');
+SELECT * FROM change(format('CREATE TRIGGER loud AFTER INSERT ON %s FOR EACH ROW EXECUTE FUNCTION nothing()', :'leaf'));
+SELECT * FROM change('ALTER TABLE entry DISABLE TRIGGER quiet');
+SELECT * FROM change($$ ALTER TABLE entry DISABLE TRIGGER quiet; UPDATE pg_trigger SET tgenabled = 'O' WHERE tgname = 'quiet' $$);
+SELECT * FROM change($$ CREATE TRIGGER loud AFTER INSERT ON entry FOR EACH ROW EXECUTE FUNCTION nothing();
+	UPDATE pg_trigger SET tgfoid = 'nothing_else'::regproc WHERE tgname = 'loud' $$);
+
+-- defaults, NOT NULL, generation and identity
+CREATE FUNCTION other_default(relation regclass, columns text, expression text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE TEMP TABLE scratch (LIKE %s)', relation);
+	EXECUTE format('ALTER TABLE scratch ADD d text DEFAULT %s', expression);
+	UPDATE pg_attrdef k SET adbin = s.adbin FROM pg_attrdef s, pg_attribute a
+		WHERE s.adrelid = 'scratch'::regclass AND k.adrelid = relation AND a.attrelid = relation
+			AND a.attname = columns AND a.attnum = k.adnum;
+	DROP TABLE scratch;
+END
+$$;
+SELECT * FROM change($$ SELECT other_default('entry', 'needed', '''y''') $$);
+SELECT * FROM change($$ SELECT other_default('entry', 'recorded_at', '''2000-01-01''::timestamptz') $$);
+SELECT * FROM change($$ SELECT other_default('llm_audit.llm_call', 'organization_id', '''other''') $$);
+SELECT * FROM change($$ UPDATE pg_attribute SET atthasdef = false WHERE attrelid = 'entry'::regclass AND attname = 'needed';
+	DELETE FROM pg_attrdef d USING pg_attribute a WHERE a.attrelid = 'entry'::regclass AND a.attname = 'needed'
+		AND d.adrelid = a.attrelid AND d.adnum = a.attnum $$);
+SELECT * FROM change($$ UPDATE pg_attribute SET attgenerated = '' WHERE attrelid = 'entry'::regclass AND attname = 'twice' $$);
+SELECT * FROM change(format($$ UPDATE pg_attrdef SET adbin = (SELECT adbin FROM pg_attrdef x JOIN pg_attribute y
+		ON y.attrelid = x.adrelid AND y.attnum = x.adnum WHERE x.adrelid = 'parted'::regclass AND y.attname = 'big')
+	WHERE adrelid = %1$L::regclass
+	AND adnum = (SELECT attnum FROM pg_attribute WHERE attrelid = %1$L::regclass AND attname = 'twice') $$, :'leaf'));
+SELECT * FROM change($$ UPDATE pg_attribute SET attnotnull = true WHERE attrelid = 'entry'::regclass AND attname = 'b' $$);
+SELECT * FROM change($$ UPDATE pg_attribute SET attnotnull = false WHERE attrelid = 'entry'::regclass AND attname = 'needed' $$);
+SELECT * FROM change(format($$ UPDATE pg_attribute SET attnotnull = true WHERE attrelid = %L::regclass AND attname = 'a' $$, :'leaf'));
+SELECT * FROM change($$ UPDATE pg_attribute SET attnotnull = true
+	WHERE attrelid = 'llm_audit.llm_call_prod_default'::regclass AND attname = 'duration_ms' $$);
+-- recorded
+SELECT * FROM change($$ ALTER TABLE entry ALTER needed SET DEFAULT 'q', ALTER big DROP DEFAULT; ALTER TABLE parted ALTER big SET DEFAULT 3 $$);
+SELECT * FROM change($$ ALTER TABLE entry ADD later varchar(9); ALTER TABLE entry ALTER later SET DEFAULT 'x' $$);
+SELECT * FROM change($$ ALTER TABLE entry ALTER needed SET DEFAULT 'q'; SELECT other_default('entry', 'needed', '''y''') $$);
+SELECT * FROM change($$ ALTER TABLE entry ALTER needed SET DEFAULT 'q'; SELECT other_default('entry', 'needed', '''x''') $$);
+
+-- a table above a ledger or a segment, a table below
+CREATE TABLE above (a int);
+SELECT * FROM change($$ INSERT INTO pg_inherits (inhrelid, inhparent, inhseqno, inhdetachpending) VALUES ('entry'::regclass, 'above'::regclass, 1, false) $$);
+SELECT * FROM change(format($$ INSERT INTO pg_inherits (inhrelid, inhparent, inhseqno, inhdetachpending)
+	VALUES (%L::regclass, 'above'::regclass, 2, false) $$, :'leaf'));
+SELECT * FROM change($$ INSERT INTO pg_inherits (inhrelid, inhparent, inhseqno, inhdetachpending) VALUES ('above'::regclass, 'entry'::regclass, 1, false) $$)
+	WHERE detail NOT LIKE 'trigger %' AND detail NOT LIKE '%column %';
+-- replica identity
+SELECT * FROM change($$ UPDATE pg_class SET relreplident = 'f' WHERE oid = 'entry'::regclass $$);
+
 -- what is on record: what has changed, as it is now
 CREATE POLICY theirs ON entry FOR SELECT TO drift_dba USING (a > 0);
 ALTER POLICY theirs ON entry RENAME TO ours;

@@ -141,7 +141,7 @@ $node->safe_psql('audit', q{
 				date_trunc('hour', now()) - make_interval(hours => hours - 1));
 			PERFORM llm_audit.append_created(ledger, number);
 		END LOOP;
-		PERFORM llm_audit.append_columns(ledger);
+		PERFORM llm_audit.append_columns(ledger), llm_audit.append_definition(ledger);
 	END
 	$$});
 my $closed = q{SELECT count(*) FROM llm_audit.ledger_segment
