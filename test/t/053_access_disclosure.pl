@@ -128,6 +128,12 @@ is(log_of($node, 'audit', $tag, q{event || ' ' || coalesce(disclosure_ids::text,
 	"read {$own}", 'the read is recorded with the grant');
 is($node->safe_psql('audit', "SELECT string_agg(r.request_id, ',') FROM llm_audit.access_record r JOIN llm_audit.access_log l ON l.id = r.statement_id WHERE l.application_name = '$tag'"),
 	'plain', 'so is the fragment');
+($rows, $tag) = read_is($node, 'audit', q{SELECT c.request_id, d.body FROM llm_audit.developer_calls c
+	LEFT JOIN LATERAL (SELECT x.body FROM llm_audit.disclosed_content x WHERE x.call_id = c.id OFFSET 0) d ON true
+	WHERE c.request_id = 'plain';}, 2, 'a statement that comes to text after it was recorded', 'ann');
+is($rows, 'plain|the plain words', 'and reads it');
+like(log_of($node, 'audit', $tag, q{event || ' ' || coalesce(disclosure_ids::text, '-')}), qr/^read -,read \{$own\}/,
+	'is recorded anew, with the grant');
 ($rows) = read_is($node, 'audit', $text, 1, 'a second approval opens personal text', 'ned');
 is($rows, 'personal|the personal words', 'that and no more');
 
