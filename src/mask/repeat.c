@@ -135,32 +135,17 @@ SamePlace(size_t before, size_t from, size_t now, size_t offset)
 		(IsPast(before, from) && IsPast(now, offset));
 }
 
-/* The same of chains of digits, which matter up to their end. */
-static bool
-SameChain(const DigitRun *before, size_t from, const DigitRun *now,
-		  size_t offset)
+/*
+ * True if two findings are the same as seen from two offsets.  They are
+ * compared as a whole: one that begins elsewhere also ends elsewhere.
+ */
+static inline bool
+SameHit(const MaskHit *before, size_t from, const MaskHit *now, size_t offset)
 {
-	int			first = now->groups > 0 ? (int) (now->group - now->chain) : 0;
-	int			count = now->chain_count;
-
-	if (before->chain_end <= from && now->chain_end <= offset)
-		return true;
-	if (now->chain_end - offset != before->chain_end - from ||
-		count != before->chain_count || now->groups != before->groups)
-		return false;
-	/* before is a copy: its pointers go into the same chain as now's did */
-	if (now->groups > 0 && now->group != before->group)
-		return false;
-	for (int i = first; i < count; i++)
-		if (now->chain[i].pos - offset != before->chain[i].pos - from ||
-			now->chain[i].len != before->chain[i].len ||
-			now->chain[i].before != before->chain[i].before ||
-			now->chain[i].sep != before->chain[i].sep)
-			return false;
-	return count == 0 ||
-		memcmp(now->chain_digits, before->chain_digits,
-			   (size_t) (now->chain[count - 1].before +
-						 now->chain[count - 1].len)) == 0;
+	return now->start - offset == before->start - from &&
+		now->end - offset == before->end - from &&
+		now->validator == before->validator && now->score == before->score &&
+		now->entity == before->entity && now->keep == before->keep;
 }
 
 /* The same of the findings that later ones may change. */
@@ -168,22 +153,42 @@ static bool
 SameHits(const MaskScan *scan, const Repetition *repeat, size_t offset,
 		 size_t settled)
 {
-	const MaskHit *now = scan->hits + settled;
-	const MaskHit *before = repeat->hits;
-
 	if (scan->hit_count - settled != repeat->recent)
 		return false;
 	for (size_t i = 0; i < repeat->recent; i++)
-		if (now[i].start - offset != before[i].start - repeat->offset ||
-			now[i].end - offset != before[i].end - repeat->offset ||
-			now[i].validator != before[i].validator ||
-			now[i].score != before[i].score ||
-			now[i].entity != before[i].entity || now[i].keep != before[i].keep)
+		if (!SameHit(&repeat->hits[i], repeat->offset,
+					 &scan->hits[settled + i], offset))
 			return false;
 	return true;
 }
 
-/* True if the scanner is in the state that was noted. */
+/*
+ * The same of what follows from the last REPEAT_BACK bytes alone: words near
+ * before, and what the last byte was.  They are the same wherever the piece
+ * is, and no text can show that they are looked at; but it is here that a
+ * word with a longer reach, or one that an earlier finding hides, would have
+ * to be noticed.
+ */
+static bool
+SameNear(const MaskScan *scan, const BlockCarry *carry, size_t offset,
+		 const Repetition *repeat)
+{
+	const MaskScan *before = &repeat->state;
+	size_t		from = repeat->offset;
+
+	for (int i = 0; i < CTX_COUNT; i++)
+		if (!SamePlace(before->context_end[i], from, scan->context_end[i],
+					   offset))
+			return false;
+	return SamePlace(before->context_last, from, scan->context_last, offset) &&
+		memcmp(&repeat->carry, carry, sizeof(*carry)) == 0;
+}
+
+/*
+ * True if the scanner is in the state that was noted.  "done" is the end of
+ * the last finding; where it matters that is one of those compared.  Of a
+ * chain of digits all follows from the text, but for where reading it ended.
+ */
 static bool
 SameState(const MaskScan *scan, const BlockCarry *carry, size_t offset,
 		  const Repetition *repeat)
@@ -191,20 +196,13 @@ SameState(const MaskScan *scan, const BlockCarry *carry, size_t offset,
 	const MaskScan *before = &repeat->state;
 	size_t		from = repeat->offset;
 
-	if (!SamePlace(before->done, from, scan->done, offset) ||
-		!SamePlace(before->digits_done, from, scan->digits_done, offset) ||
-		!SamePlace(before->key_done, from, scan->key_done, offset) ||
-		!SamePlace(before->sign_done, from, scan->sign_done, offset) ||
-		!SamePlace(before->context_last, from, scan->context_last, offset) ||
-		before->dear_checks != scan->dear_checks || scan->no_memory ||
-		memcmp(&repeat->carry, carry, sizeof(*carry)) != 0)
-		return false;
-	for (int i = 0; i < CTX_COUNT; i++)
-		if (!SamePlace(before->context_end[i], from, scan->context_end[i],
-					   offset))
-			return false;
-	return SameChain(&before->run, from, &scan->run, offset) &&
-		SameHits(scan, repeat, offset, SettledHits(scan, offset));
+	return !scan->no_memory && before->dear_checks == scan->dear_checks &&
+		SamePlace(before->digits_done, from, scan->digits_done, offset) &&
+		SamePlace(before->key_done, from, scan->key_done, offset) &&
+		SamePlace(before->sign_done, from, scan->sign_done, offset) &&
+		SamePlace(before->run.chain_end, from, scan->run.chain_end, offset) &&
+		SameHits(scan, repeat, offset, SettledHits(scan, offset)) &&
+		SameNear(scan, carry, offset, repeat);
 }
 
 /* Moves a position that still matters. */
