@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = make_node('restore', 'llm_audit.databases' =>
-	  'audit, jobs, one_job, single, plain, sections, foreign_key');
+	  'audit, jobs, one_job, single, plain, again, sections, foreign_key');
 $node->start;
 make_database($node, 'audit');
 my $dir = PostgreSQL::Test::Utils::tempdir();
@@ -25,7 +25,11 @@ $node->safe_psql(
 	CREATE TABLE account (id int PRIMARY KEY);
 	INSERT INTO account VALUES (1);
 	CREATE TABLE keyed (id uuid PRIMARY KEY, n int, account int,
-		note text CHECK (note <> ''), twice int GENERATED ALWAYS AS (n * 2) STORED);
+		note text CHECK (note <> ''), twice int GENERATED ALWAYS AS (n * 2) STORED,
+		kind varchar(9) DEFAULT CASE WHEN random() BETWEEN 0.1 AND 0.2 THEN 'x' ELSE 'y' END
+			CONSTRAINT reworded CHECK (kind IN ('x', 'y')));
+	ALTER TABLE keyed ENABLE ROW LEVEL SECURITY;
+	CREATE POLICY reworded ON keyed USING (kind IN ('x', 'y'));
 	SELECT llm_audit.create_ledger('keyed');
 	INSERT INTO keyed (n, account, note) VALUES (1, 1, 'a'), (2, 1, 'b');
 	CREATE INDEX keyed_n ON keyed (n);
@@ -76,7 +80,27 @@ sub state_of
 		q{SELECT conrelid::regclass, conname, contype FROM pg_constraint
 			WHERE conrelid >= 16384 ORDER BY conrelid::regclass::text, conname});
 }
+# Conditions that a dump words otherwise, of what the ledger was made with.
+sub conditions
+{
+	my ($database) = @_;
+	return $node->safe_psql($database, q{
+		SELECT pg_get_expr(conbin, conrelid) FROM pg_constraint
+			WHERE conrelid = 'keyed'::regclass AND conname = 'reworded'
+		UNION ALL
+		SELECT pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polname = 'reworded'});
+}
+
+# What verify() says but for the policy of a DBA on a built-in ledger.
+sub findings
+{
+	my ($database) = @_;
+	return $node->safe_psql($database, q{SELECT detail FROM llm_audit.verify()
+		WHERE detail <> 'policy llm_call everybody was not made by llm_audit'});
+}
+
 my $before = state_of('audit');
+is(findings('audit'), '', 'nothing is found before');
 like($before, qr/keyed\|llm_audit_guard\|.*\|A\|/, 'there is something to lose');
 
 $node->command_ok([ 'pg_dump', @connect, '-Fc', '-f', "$dir/custom", 'audit' ],
@@ -98,6 +122,10 @@ for my $how (sort keys %restores)
 	is(state_of($how), $before, "$how: all as it was");
 	is( $node->safe_psql($how, 'SELECT detail FROM llm_audit.verify()'),
 		'policy llm_call everybody was not made by llm_audit', "$how: verify tells of the policy that a DBA has added");
+	my ($check, $policy) = split /\n/, conditions($how);
+	my ($old_check, $old_policy) = split /\n/, conditions('audit');
+	isnt($check, $old_check, "$how: a CHECK constraint reads otherwise");
+	isnt($policy, $old_policy, "$how: so does a policy");
 	$node->safe_psql($how, 'DROP POLICY everybody ON llm_audit.llm_call');
 	check_verify($node, $how, $how);
 	for my $statement (
@@ -111,6 +139,25 @@ for my $how (sort keys %restores)
 		like($stderr, qr/ERROR:  cannot .* ledger /, "$how, refused: $statement");
 	}
 }
+
+# A dump of what was restored is worded once more.
+$node->command_ok([ 'pg_dump', @connect, '-Fc', '-f', "$dir/again", 'jobs' ],
+	'dump of what was restored');
+$node->safe_psql('postgres', 'CREATE DATABASE again');
+$node->command_ok(
+	[ 'pg_restore', @connect, '--exit-on-error', '-d', 'again', "$dir/again" ],
+	'restored once more');
+is(findings('again'), '', 'and nothing is found');
+# But another condition is.
+$node->safe_psql('again', q{SET allow_system_table_mods = on;
+	CREATE TABLE scratch (LIKE keyed);
+	ALTER TABLE scratch ADD CONSTRAINT reworded CHECK (kind IN ('x', 'z'));
+	UPDATE pg_constraint k SET conbin = s.conbin FROM pg_constraint s
+		WHERE s.conrelid = 'scratch'::regclass AND s.contype = 'c'
+			AND k.conrelid = 'keyed'::regclass AND k.conname = 'reworded';
+	DROP TABLE scratch});
+is(findings('again'), 'constraint reworded of public.keyed was changed',
+	'but that a condition is another one');
 
 # Sections restored one by one, as a migration does it.
 $node->safe_psql('postgres', 'CREATE DATABASE sections');
@@ -144,5 +191,11 @@ $node->safe_psql('postgres', 'CREATE DATABASE foreign_key');
 		'restored in restore mode');
 }
 is(state_of('foreign_key'), state_of('audit'), 'foreign key: all as it was');
+for my $database (qw(audit foreign_key))
+{
+	is( findings($database),
+		'foreign key keyed_account_fkey of public.keyed is not one that it was made with',
+		"$database: verify tells of the foreign key");
+}
 $node->stop;
 done_testing();
