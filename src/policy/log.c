@@ -20,6 +20,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "core/insert_place.h"
+#include "parser/parser.h"
 #include "pgstat.h"
 #include "policy/scan.h"
 #include "tcop/tcopprot.h"
@@ -31,6 +33,9 @@
 	"invalid value or syntax in a statement on a ledger"
 #define WITHHELD_HINT \
 	"llm_audit withholds what else there is to say, because it may quote data; the SQLSTATE is right."
+
+/* How the server's context of a parameter's value begins. */
+#define PARAMETER_CONTEXT "unnamed portal parameter $"
 
 static emit_log_hook_type prev_emit_log = NULL;
 
@@ -126,17 +131,60 @@ MessageQuotes(const ErrorData *edata)
 static char *
 PlaceOf(const ErrorData *edata)
 {
-	static const char parameter[] = "unnamed portal parameter $";
 	const char *context = edata->context;
 
 	if (context == NULL)
 		return NULL;
 	if (strncmp(context, "COPY ", 5) == 0)
 		return pnstrdup(context, strcspn(context, ":\"\n"));
-	if (strncmp(context, parameter, strlen(parameter)) == 0)
-		return pnstrdup(context, strlen(parameter) +
-						strspn(context + strlen(parameter), "0123456789"));
+	if (strncmp(context, PARAMETER_CONTEXT, strlen(PARAMETER_CONTEXT)) == 0)
+		return pnstrdup(context, strlen(PARAMETER_CONTEXT) +
+						strspn(context + strlen(PARAMETER_CONTEXT), "0123456789"));
 	return NULL;
+}
+
+/* Where in the text of a statement a report says that a value stands. */
+static const char *
+TargetOf(const ErrorData *edata, InsertTarget *target)
+{
+	target->character = 0;
+	target->parameter = 0;
+	if (edata->internalpos > 0)
+	{
+		target->character = edata->internalpos;
+		return edata->internalquery;
+	}
+	if (edata->cursorpos > 0)
+		target->character = edata->cursorpos;
+	else if (edata->context != NULL &&
+			 strncmp(edata->context, PARAMETER_CONTEXT, strlen(PARAMETER_CONTEXT)) == 0)
+		target->parameter = atoi(edata->context + strlen(PARAMETER_CONTEXT));
+	return debug_query_string;
+}
+
+/*
+ * Names the column that a value of an INSERT was for, by where it stands in
+ * the text: PostgreSQL itself does not.  The name is one of the INSERT's own
+ * list, which the server has looked up before it looks at any value.
+ */
+static void
+NameColumn(ErrorData *edata)
+{
+	InsertTarget target;
+	InsertPlace place;
+	const char *text = TargetOf(edata, &target);
+
+	if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_DATA_EXCEPTION ||
+		text == NULL ||
+		!InsertPlaceFind(text, &target, !standard_conforming_strings, &place))
+		return;
+	if (place.name[0] == '\0')
+	{
+		edata->detail = psprintf("It is value number %d of a row.", place.number);
+		return;
+	}
+	edata->detail = psprintf("It is the value for column \"%s\".", place.name);
+	edata->column_name = pstrdup(place.name);
 }
 
 /*
@@ -147,20 +195,22 @@ static void
 Withhold(ErrorData *edata)
 {
 	MemoryContext old = MemoryContextSwitchTo(edata->assoc_context);
+	bool		quotes = !WordsAreChosen(edata) && MessageQuotes(edata);
 
-	edata->context = PlaceOf(edata);
-	edata->internalquery = NULL;
-	edata->internalpos = 0;
 	if (!WordsAreChosen(edata))
 	{
 		edata->detail = NULL;
 		edata->detail_log = NULL;
-		if (MessageQuotes(edata))
-		{
-			edata->message = pstrdup(WITHHELD_MESSAGE);
-			edata->hint = pstrdup(WITHHELD_HINT);
-		}
 	}
+	if (quotes)
+	{
+		NameColumn(edata);
+		edata->message = pstrdup(WITHHELD_MESSAGE);
+		edata->hint = pstrdup(WITHHELD_HINT);
+	}
+	edata->context = PlaceOf(edata);
+	edata->internalquery = NULL;
+	edata->internalpos = 0;
 	MemoryContextSwitchTo(old);
 }
 

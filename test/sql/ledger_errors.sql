@@ -59,6 +59,23 @@ SELECT s.statement FROM statement AS s JOIN without AS w USING (number)
 	WHERE (w.state, w.message, w.detail) IS DISTINCT FROM (m.state, m.message, m.detail);
 SET llm_audit.masking = off;
 
+-- What is written into an INSERT is told by its column, if it lists any.
+INSERT INTO hidden.entry (note, n) VALUES ('a', 'secret');
+INSERT INTO hidden.entry (note, "n", code) VALUES ('a', 1, 'b'), ('c, (', 'secret', 'd');
+INSERT INTO hidden.entry VALUES ('secret', 'a');
+INSERT INTO hidden.entry (note, n) SELECT 'a', 'secret';
+INSERT INTO hidden.entry (note, n) VALUES ('a', 'secret'::int + 1) ON CONFLICT DO NOTHING;
+INSERT INTO hidden.entry (note, n) VALUES ('a', 99999999999999);
+DO $$ BEGIN INSERT INTO hidden.entry (note, n) VALUES ('a', 'secret'); END $$;
+SET standard_conforming_strings = off;
+SET escape_string_warning = off;
+INSERT INTO hidden.entry (note, n) VALUES ('a\', (', 'secret');
+RESET standard_conforming_strings;
+RESET escape_string_warning;
+-- nothing that is looked up: no column, no table
+INSERT INTO hidden.entry (note, secret) VALUES ('a', 'secret');
+INSERT INTO hidden.entry (note, n) VALUES ('a', secret);
+
 -- COPY says where, not what
 COPY hidden.entry (n, note, code) FROM stdin;
 1	fine	ok

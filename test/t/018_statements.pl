@@ -141,6 +141,7 @@ my ($bound, $none, $fault) = run_pgbench($node, 'audit',
 	'-t', 1, '-M', 'extended', '-D', 'a=r-9', '-D', 'b=MarkPlace');
 like($fault, qr/ERROR:  invalid value or syntax in a statement on a ledger\n.*^CONTEXT:  unnamed portal parameter \$2$/ms,
 	'a parameter that does not fit is told by its number');
+like($fault, qr/^DETAIL:  It is the value for column "cost"\.$/m, 'and by the column that it was for');
 unlike($fault, qr/MarkPlace/, 'and not by its value');
 
 # EXECUTE names no ledger; values are looked at by the planner, or, with a plan
