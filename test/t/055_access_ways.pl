@@ -161,6 +161,20 @@ for my $function ('open_incidents()', 'active_holds()', "subject_calls('clerk')"
 }
 reads('SELECT count(*) FROM llm_audit.hold_report();', 0, 'hold_report(), which counts', 'postgres');
 
+# Reports count and name nobody: no reason is needed, the read is recorded.
+$node->safe_psql('audit', q{
+	CREATE ROLE compliance LOGIN IN ROLE llm_audit_compliance;
+	SELECT llm_audit.set_scope('compliance', '{*}', '{*}')});
+for my $report ('gap_report', 'cost_report', 'masking_report')
+{
+	my ($status, $o, $e, $t) = run_as($node, 'audit', 'compliance',
+		"SELECT count(*) FROM llm_audit.$report(now() - interval '1 day', now())");
+	is($status, 0, "$report() without a reason succeeds") or diag $e;
+	cmp_ok(reads_of($node, 'audit', $t), '>=', 1, 'and is recorded');
+}
+refused_is($node, 'audit', 'SELECT count(*) FROM llm_audit.compliance_admin_events', qr/a reason is needed/,
+	'the same role reads a view that needs a reason', 'compliance');
+
 # ---------------- exports in disguise ----------------
 
 $node->safe_psql('audit', q{
