@@ -57,6 +57,8 @@ CREATE FUNCTION llm_audit.open_incidents()
 		occurred_to timestamptz, reported_at timestamptz, reported_by text)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+-- over years of segments, compiling takes longer than looking
+SET jit = off
 AS $$
 	SELECT e.id, e.incident_id, e.environment,
 		CASE WHEN e."after" ->> 'organization_id' !~ '[<>]' THEN e."after" ->> 'organization_id' END,
@@ -693,6 +695,55 @@ COMMENT ON FUNCTION llm_audit.hold_lacks(text[], text, record) IS
 	'the condition that a table lacks something by which holds of a shape lead to calls; NULL: it does not; part of hold_query()';
 REVOKE EXECUTE ON FUNCTION llm_audit.hold_lacks(text[], text, record) FROM PUBLIC;
 
+-- What is true of every call to which holds of a shape can lead, so that an
+-- index finds them among all calls of the environment: few names, and the span
+-- of all times.  Nothing where a later key or a customer's token may lead there.
+-- It reads the same holds as the query that it becomes a part of: both look at
+-- one snapshot.
+CREATE FUNCTION llm_audit.hold_bounds(for_ledger uuid, for_environment text,
+		shape text[], r text, c record) RETURNS text
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+-- times are read back as they were written, whatever the session's settings
+SET TimeZone = 'UTC'
+SET DateStyle = 'ISO'
+AS $$
+DECLARE
+	most CONSTANT int := 1000;
+	h record;
+	bounds text := '';
+BEGIN
+	SELECT array_agg(DISTINCT n.name) FILTER (WHERE n.part = 'request') AS request,
+			array_agg(DISTINCT n.name) FILTER (WHERE n.part = 'actor') AS actor,
+			array_agg(DISTINCT n.name) FILTER (WHERE n.part = 'end_user') AS end_user INTO h
+		FROM llm_audit.shaped_holds(for_ledger, for_environment) x
+		CROSS JOIN LATERAL (SELECT 'request', unnest(x.request_ids)
+			UNION ALL SELECT 'actor', unnest(x.actor_ids)
+			UNION ALL SELECT 'end_user', unnest(x.end_user_ids)) AS n (part, name)
+		WHERE x.shape = hold_bounds.shape AND NOT 'later' = ANY (x.shape);
+	IF cardinality(h.request) <= most THEN
+		bounds := bounds || format(' AND %s.%I = ANY (%L)', r, c.request, h.request);
+	END IF;
+	IF cardinality(h.actor) <= most THEN
+		bounds := bounds || format(' AND %s.%I = ANY (%L)', r, c.actor, h.actor);
+	END IF;
+	IF cardinality(h.end_user) <= most THEN
+		bounds := bounds || format(' AND %s.%I = ANY (%L)', r, c.end_user, h.end_user);
+	END IF;
+	SELECT min(coalesce(lower(x.times), '-infinity')) AS first,
+			max(coalesce(upper(x.times), 'infinity')) AS last INTO h
+		FROM llm_audit.shaped_holds(for_ledger, for_environment) x
+		WHERE x.shape = hold_bounds.shape AND NOT isempty(x.times);
+	IF 'timed' = ANY (shape) AND c.occurred IS NOT NULL AND h.first IS NOT NULL THEN
+		bounds := bounds || format(' AND %s.%I BETWEEN %L AND %L', r, c.occurred, h.first, h.last);
+	END IF;
+	RETURN bounds;
+END
+$$;
+COMMENT ON FUNCTION llm_audit.hold_bounds(uuid, text, text[], text, record) IS
+	'conditions, each after AND, that all calls fulfil to which holds of a shape lead, for the sake of indexes; part of hold_query()';
+REVOKE EXECUTE ON FUNCTION llm_audit.hold_bounds(uuid, text, text[], text, record) FROM PUBLIC;
+
 -- The query for the rows of a table that are held, a segment or (environment
 -- NULL) a ledger with environments; NULL if no hold can concern any.
 CREATE FUNCTION llm_audit.hold_query(l llm_audit.ledger, environment text,
@@ -724,6 +775,7 @@ BEGIN
 					|| CASE WHEN environment IS NULL THEN 'q.environment, ' ELSE '' END
 					|| 'h.kinds, q.request_id' || j || ' AND (' || lacks || ')'
 					|| CASE WHEN environment <> '' THEN format(' AND q.environment = %L', environment) ELSE '' END
+					|| llm_audit.hold_bounds(l.ledger_id, environment, k.shape, 'q', cc)
 				FROM llm_audit.hold_joins(k.shape, 'llm_audit.llm_call', 'q', cc, each, k.many) j
 				WHERE lacks IS NOT NULL);
 		END IF;

@@ -636,6 +636,8 @@ CREATE FUNCTION llm_audit.purge(target regclass DEFAULT NULL,
 		row_count bigint, why_not text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+-- it asks many small questions of ledgers with years of segments
+SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE

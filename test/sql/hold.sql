@@ -98,6 +98,22 @@ SELECT s AS scope, held(s, 'llm_audit.llm_content', 'request_id') AS content, he
 	FROM unnest(ARRAY['{"service_name": "chat"}', '{"actor_id": "ann"}', '{"actor_id": "ann", "service_name": "chat"}', '{"actor_id": "ann", "service_name": "mail"}',
 	'{"service_name": "chat", "ledger": "llm_content"}', '{"organization_id": "o1", "service_name": "mail"}']::jsonb[]) s;
 
+-- Calls are looked for by the names and within the times of all holds together,
+-- unless one of them has no end or knows a person by a later key.
+INSERT INTO llm_audit.usage_event (environment, organization_id, request_id, unit, quantity, cost, currency, occurred_at, actor_id)
+	VALUES ('prod', 'o1', 'plain-1', 'bill', 1, 1, 'EUR', '2024-06-01', 'eve'), ('prod', 'o1', 'plain-1', 'late', 1, 1, 'EUR', '2027-06-01', 'eve');
+SELECT llm_audit.place_hold('ONE', 'test', '{"occurred_from": "2026-03-01", "occurred_to": "2026-03-02"}') AS hold \gset
+SELECT held(s, 'llm_audit.usage_event', 'unit') FROM unnest(ARRAY['{"occurred_to": "2026-01-02"}', '{"occurred_from": "2026-01-01", "occurred_to": "2026-01-02"}',
+	'{"occurred_from": "2026-01-02", "occurred_to": "2026-01-03"}']::jsonb[]) s;
+SELECT llm_audit.release_hold(:'hold', 'test');
+SELECT llm_audit.place_hold('ONE', 'test', '{"occurred_from": "2025-03-01", "occurred_to": "2025-03-02"}') AS hold \gset
+SELECT held(s, 'llm_audit.usage_event', 'unit') FROM unnest(ARRAY['{"occurred_from": "2026-01-01"}', '{"occurred_from": "2026-01-02"}']::jsonb[]) s;
+SELECT llm_audit.release_hold(:'hold', 'test');
+INSERT INTO llm_audit.legal_hold (hold_id, ticket, reason, scope, actor_ids, key_ids, placed_at)
+	VALUES (gen_random_uuid(), 'LATER', 'test', '{}', '{nobody}', '{old}', '2026-01-01');
+SELECT held('{"ledger": "mine"}', 'llm_audit.llm_content', 'request_id') AS by_later_key;
+SELECT count(llm_audit.release_hold(hold_id, 'test')) FROM llm_audit.legal_hold WHERE ticket = 'LATER';
+
 -- Many holds at once cover what each of them by itself does, row by row.
 SELECT setseed(0.5);
 CREATE FUNCTION any_of(VARIADIC text[]) RETURNS text LANGUAGE sql VOLATILE AS $$
