@@ -189,6 +189,22 @@ FilterSigns(const unsigned char *text, const unsigned char *block,
 }
 
 /*
+ * Beginnings of rows of up to four digits in up to three groups, which
+ * nothing joins to more: too few for any number, and an address has four
+ * groups.
+ */
+static inline uint64_t
+ShortRows(uint64_t d, uint64_t join, uint64_t ends)
+{
+	uint64_t	four = d & join >> 1 & d >> 2 & join >> 3 & d >> 4 & join >> 5;
+	uint64_t	row = d & ends >> 1;
+
+	for (int i = 0; i < 3; i++)
+		row = d & (ends >> 1 | row >> 1 | (join >> 1 & row >> 2));
+	return row & ~four;
+}
+
+/*
  * Beginnings of numbers of one to three digits, or of five, that have no
  * letter beside them and no other number behind them: neither is there what
  * joins them, nor does anything follow that.  They are nothing, unless a word
@@ -210,7 +226,11 @@ IdleNumbers(const BlockMasks *masks, uint64_t starts, uint64_t alnum,
 	idle = d >> 2 & (lone >> 3 | idle);
 	/* two, a dash and letters may be an address */
 	idle = d >> 1 & (ends >> 2 | idle);
-	if (pass_all)
-		return 0;
-	return starts & ~(alnum << 1 | alnum_before) & (lone >> 1 | idle);
+	idle = starts & ~(alnum << 1 | alnum_before) & (lone >> 1 | idle);
+	starts &= ~idle;
+	/* four digits at once may be the first of a card's */
+	if ((starts & (starts - 1)) != 0)
+		idle |= starts & ~(alnum << 1 | alnum_before) &
+			~(d >> 1 & d >> 2 & d >> 3) & ShortRows(d, join, ends);
+	return pass_all ? 0 : idle;
 }

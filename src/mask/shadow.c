@@ -290,7 +290,7 @@ ReadEscape(const unsigned char *text, size_t left, size_t *n)
  * What the character at pos becomes, and its length in *n; SHADOW_KEEP also
  * for what is no character.
  */
-static int
+static inline int
 ReadSpecial(const unsigned char *text, size_t len, size_t pos, bool escapes,
 			size_t *n)
 {
@@ -308,6 +308,12 @@ ReadSpecial(const unsigned char *text, size_t len, size_t pos, bool escapes,
 	}
 	if (!special_lead[text[pos]])
 		return SHADOW_KEEP;
+	/* most are of two bytes */
+	if (text[pos] < 0xE0 && pos + 1 < len && (text[pos + 1] & 0xC0) == 0x80)
+	{
+		*n = 2;
+		return ShadowOf((text[pos] & 0x1Fu) <<6 | (text[pos + 1] & 0x3Fu));
+	}
 	*n = DecodeChar(text, len, pos, &code);
 	if (*n == 0)
 	{
@@ -385,6 +391,7 @@ struct SpecialWalk
 	const unsigned char *text;
 	size_t		len;
 	bool		escapes;		/* those are special too */
+	uint8_t		ways;			/* of beginning that count */
 	bool		started;
 	size_t		base;			/* of the block that was looked at last */
 	uint64_t	maybe;			/* where in that one may begin */
@@ -401,6 +408,7 @@ StartWalk(struct SpecialWalk *walk, const unsigned char *text, size_t len,
 
 	walk->len = len;
 	walk->escapes = escapes;
+	walk->ways = UINT8_MAX;
 	walk->started = false;
 	walk->base = 0;
 	walk->maybe = 0;
@@ -430,6 +438,7 @@ static uint64_t
 MaybeSpecial(const struct SpecialWalk *walk, size_t base)
 {
 	const unsigned char *block = walk->text +base;
+	uint8_t		ways = walk->ways;
 	uint64_t	maybe = 0;
 
 	if (walk->len - base < 64 + 2)
@@ -437,7 +446,7 @@ MaybeSpecial(const struct SpecialWalk *walk, size_t base)
 		size_t		n = walk->len - base < 64 ? walk->len - base : 64;
 
 		for (size_t i = 0; i < n; i++)
-			maybe |= (uint64_t) (sign_first[block[i]] != 0) << i;
+			maybe |= (uint64_t) ((sign_first[block[i]] & ways) != 0) << i;
 		return maybe;
 	}
 	if (IsPlainBlock(block, walk->escapes))
@@ -451,17 +460,34 @@ MaybeSpecial(const struct SpecialWalk *walk, size_t base)
 	for (int i = 63; i >= 0; i--)
 		maybe = maybe << 1 |
 			((sign_first[block[i]] & sign_second[block[i + 1]] &
-			  sign_third[block[i + 2]]) != 0);
+			  sign_third[block[i + 2]] & ways) != 0);
 	return maybe;
+}
+
+/*
+ * Looks at the block that begins at *pos or behind the last one, whichever is
+ * later, and moves *pos there; false if the text ends before.
+ */
+static bool
+NextBlock(struct SpecialWalk *walk, size_t *pos)
+{
+	if (walk->started && *pos < walk->base + 64)
+		*pos = walk->base + 64;
+	if (*pos >= walk->len)
+		return false;
+	walk->started = true;
+	walk->base = *pos;
+	walk->maybe = MaybeSpecial(walk, *pos);
+	return true;
 }
 
 /*
  * The next special character at pos or later; calls must not go back.
  */
-static struct Special
+static inline struct Special
 NextSpecial(struct SpecialWalk *walk, size_t pos)
 {
-	struct Special special;
+	struct Special special = {walk->len, 0, SHADOW_KEEP};
 
 	for (;;)
 	{
@@ -470,25 +496,18 @@ NextSpecial(struct SpecialWalk *walk, size_t pos)
 
 		if (maybe == 0)
 		{
-			/* from the next block on; at first it's that of pos itself */
-			size_t		next = walk->started ? walk->base + 64 : 0;
-
-			if (next < pos)
-				next = pos;
-			special.pos = walk->len;
-			if (next >= walk->len)
+			if (!NextBlock(walk, &pos))
 				return special;
-			walk->started = true;
-			walk->base = pos = next;
-			walk->maybe = MaybeSpecial(walk, next);
 			continue;
 		}
 		pos += (size_t) __builtin_ctzll(maybe);
 		special.becomes = ReadSpecial(walk->text, walk->len, pos,
 									  walk->escapes, &special.len);
-		special.pos = pos;
 		if (special.becomes != SHADOW_KEEP)
+		{
+			special.pos = pos;
 			return special;
+		}
 		pos++;
 	}
 }
@@ -498,15 +517,10 @@ static bool
 WalkHasEscapes(const unsigned char *text, size_t len)
 {
 	struct SpecialWalk walk;
-	struct Special special = {0};
 
 	StartWalk(&walk, text, len, true);
-	for (;;)
-	{
-		special = NextSpecial(&walk, special.pos + special.len);
-		if (special.pos == len || text[special.pos] < 0x80)
-			return special.pos < len;
-	}
+	walk.ways = (uint8_t) ~SIGN_WIDE;
+	return NextSpecial(&walk, 0).pos < len;
 }
 
 #define FEW_SIGNS 16			/* bytes to one, on average */
@@ -610,16 +624,23 @@ WriteShadow(const unsigned char *text, size_t len, bool escapes,
 		size_t		plain = special.pos - pos;
 
 		/* most pieces are short, and what follows overwrites the rest */
-		if (plain <= 16 && len - pos >= 16)
-			memcpy(out + to, text +pos, 16);
-		else
+		if (plain > 16 || len - pos < 16)
 			memcpy(out + to, text +pos, plain);
+		else if (plain > 0)
+			memcpy(out + to, text +pos, 16);
 		to += plain;
-		if (special.pos == len)
-			break;
-		pos = special.pos + special.len;
-		out[to] = (unsigned char) special.becomes;
-		to += special.becomes != SHADOW_DROP;
+		pos = special.pos;
+		/* where one is, others follow */
+		while (special.becomes != SHADOW_KEEP)
+		{
+			out[to] = (unsigned char) special.becomes;
+			to += special.becomes != SHADOW_DROP;
+			pos += special.len;
+			special.becomes = SHADOW_KEEP;
+			if (pos < len && sign_wide[text[pos]])
+				special.becomes = ReadSpecial(text, len, pos, escapes,
+											  &special.len);
+		}
 	}
 	return to;
 }

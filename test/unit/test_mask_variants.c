@@ -158,6 +158,7 @@ FillDisorder(char *text, size_t len)
 	};
 	static const char *const words[] = {
 		"password=", "born 12", "12-ab-3c-4d-5e-6f ", "4403_1234_5678_1298",
+		",1.2.3.4,", ",12-34-ab-cd-ef-01 ",
 	};
 	const char *set = sets[Random(10)];
 	unsigned	n = (unsigned) strlen(set);
@@ -167,7 +168,7 @@ FillDisorder(char *text, size_t len)
 
 	for (size_t i = 0; i + 20 < len && Random(4) > 0; i += Random(300))
 	{
-		const char *word = words[Random(4)];
+		const char *word = words[Random(6)];
 
 		memcpy(text +i, word, strlen(word));
 	}
