@@ -135,6 +135,7 @@ CREATE FUNCTION llm_audit.gap_report(since timestamptz, until timestamptz)
 		last_missing bigint, silent_since timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 	WITH numbered AS (
 		SELECT c.source_id, coalesce(c.source_epoch, '') AS epoch, c.source_seq,

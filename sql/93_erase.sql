@@ -120,6 +120,7 @@ REVOKE EXECUTE ON FUNCTION llm_audit.expired_fields(timestamptz) FROM PUBLIC;
 CREATE FUNCTION llm_audit.expire_fields(leaf regclass) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 -- names are recorded as verify() writes them, and times are read back as they
 -- were written, whatever the session's settings
 SET quote_all_identifiers = off
@@ -284,6 +285,7 @@ CREATE FUNCTION llm_audit.erasure_report()
 		segment int, row_count numeric, erased_at timestamptz, completed_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 	SELECT e.erasure_id, e.cause, max(e.ticket), e.ledger, e.segment,
 		sum(e.row_count) FILTER (WHERE e.stage = 'erased'),
@@ -483,6 +485,7 @@ CREATE FUNCTION llm_audit.erase_subject(subject text, basis text, ticket text,
 		why_not text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 SET quote_all_identifiers = off
 AS $$
 #variable_conflict use_variable
@@ -579,6 +582,7 @@ GRANT EXECUTE ON FUNCTION llm_audit.erase_subject(text, text, text, boolean)
 CREATE FUNCTION llm_audit.subject_report(subject text) RETURNS SETOF jsonb
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
 	r record;

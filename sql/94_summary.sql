@@ -146,6 +146,7 @@ CREATE FUNCTION llm_audit.summarise_day(for_environment text, for_day date)
 	RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 DECLARE
 	is_final boolean;
@@ -400,6 +401,7 @@ CREATE FUNCTION llm_audit.cost_report(since timestamptz, until timestamptz)
 		input_tokens numeric, output_tokens numeric, cost numeric)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 	SELECT c.environment, c.organization_id, c.project_id, c.actor_type, c.actor_id,
 		c.currency::text, count(*), sum(c.input_tokens), sum(c.output_tokens), sum(c.cost)

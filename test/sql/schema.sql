@@ -420,5 +420,9 @@ SELECT action, target_type, coalesce("after" ->> 'operation', 'function') AS ope
 	FROM llm_audit.admin_event WHERE id NOT IN (SELECT id FROM earlier) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3;
 SELECT * FROM llm_audit.verify() WHERE finding <> 'catalog_drift';
 
+-- Plans over many segments are not compiled: each of these would wait for it.
+SELECT string_agg(proname, ' ' ORDER BY proname COLLATE "C") AS without_jit FROM pg_proc
+	WHERE pronamespace = 'llm_audit'::regnamespace AND 'jit=off' = ANY (proconfig);
+
 \c :origin
 DROP DATABASE schema_test WITH (FORCE);
