@@ -13,6 +13,7 @@
 
 #include "access/access.h"
 #include "access/xlog.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_statistic_ext.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
@@ -21,11 +22,15 @@
 #include "miscadmin.h"
 #include "nodes/value.h"
 #include "parser/parse_func.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+
+/* Beside the part that maintenance.c locks. */
+#define EVENTS_LOCK_PART	0x4C42
 
 /* ---------------- what is ours ---------------- */
 
@@ -704,6 +709,32 @@ RefuseElsewhere(List *events)
 	}
 }
 
+/*
+ * What a command changes is written to two ledgers when it is done: commands
+ * on these, or parts of them, would wait for each other then, each with its
+ * own locked (pg_restore -j runs such side by side).  So they take turns.
+ */
+static void
+TakeTurns(List *events)
+{
+	Oid			schema = get_namespace_oid(LLM_AUDIT_SCHEMA, true);
+	Oid			admin = get_relname_relid("admin_event", schema);
+	Oid			segment = get_relname_relid("segment_event", schema);
+	ListCell   *lc;
+
+	foreach(lc, events)
+	{
+		Oid			ledger = ((AdminEvent *) lfirst(lc))->ledger;
+
+		if (!OidIsValid(ledger) || (ledger != admin && ledger != segment))
+			continue;
+		LockDatabaseObject(ExtensionRelationId,
+						   get_extension_oid("llm_audit", false),
+						   EVENTS_LOCK_PART, ExclusiveLock);
+		return;
+	}
+}
+
 /* Reads what the command may change of ledgers, of each one once. */
 static void
 ReadDefinitions(const Node *stmt, List *events)
@@ -736,6 +767,7 @@ GrantsBefore(Node *stmt)
 	RefuseElsewhere(events);
 	if (!ExtensionInstalled())
 		return NIL;
+	TakeTurns(events);
 	ReadDefinitions(stmt, events);
 	return events;
 }

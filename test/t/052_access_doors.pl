@@ -246,5 +246,19 @@ kill 'CONT', $pid;
 # verify tells of a grant that was not made by llm_audit
 $node->safe_psql('audit', 'REVOKE INSERT (request_id) ON llm_audit.match_token FROM half');
 check_verify($node, 'audit', 'at the end') if $has_rls eq 't';
+
+# ---------------- commands side by side ----------------
+
+# What they change is written to ledgers that are being changed themselves.
+my @sides = ('CREATE POLICY side ON llm_audit.admin_event USING (true); DROP POLICY side ON llm_audit.admin_event',
+	'CREATE POLICY side ON llm_audit.segment_event USING (true); DROP POLICY side ON llm_audit.segment_event',
+	'ALTER TABLE llm_audit.segment_event_pilot ENABLE ROW LEVEL SECURITY',
+	'ALTER TABLE llm_audit.admin_event_prod ENABLE ROW LEVEL SECURITY');
+my ($ran, $said, $errors) = run_pgbench($node, 'audit',
+	join("\n", map { "\\if :client_id = $_\n" . join(";\n", split /; /, $sides[$_]) . ";\n\\endif" } 0 .. 3) . "\n",
+	'-c', '4', '-j', '2', '-t', '40');
+ok($ran && $said =~ m{actually processed: 160/160}, 'commands on ledgers of events take turns') or diag $errors;
+check_verify($node, 'audit', 'after these commands') if $has_rls eq 't';
+
 $node->stop;
 done_testing();
