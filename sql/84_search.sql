@@ -92,7 +92,8 @@ REVOKE EXECUTE ON FUNCTION llm_audit.known_as(text, text) FROM PUBLIC;
 -- per session and kept: planning sixty segments takes longer than looking
 -- into them.  Erasable columns have no statistics, so the planner is told that
 -- an index is right.  A way drives by keys that an index serves; the other elements
--- of the filter are conditions beside it.  With a time from and to it is the
+-- of the filter are conditions beside it, the time too, which without statistics
+-- would seem to tell more than a customer (of a service's account it does).  With a time from and to it is the
 -- other way round: a plan of its own has the few segments of that time only,
 -- and a kept one would lock all of them first.  What the caller may see of a
 -- call is decided once the calls are found: in a view it would be prepared for
@@ -123,8 +124,7 @@ DECLARE
 		FROM (SELECT f.*, {identity} AS shows_identity, {session} AS shows_session
 			FROM (SELECT c.* FROM llm_audit.{view} c
 				WHERE {key}
-					AND c.occurred_at >= coalesce(wanted.occurred_from, '-infinity')
-					AND c.occurred_at < coalesce(wanted.occurred_to, 'infinity')
+					AND {time}
 					AND c.recorded_at >= first_call
 					AND c.recorded_at <= last_call
 					AND (wanted.organization_id IS NULL OR c.organization_id = wanted.organization_id)
@@ -138,6 +138,8 @@ DECLARE
 				ORDER BY c.occurred_at DESC, c.recorded_at LIMIT wanted.max_rows) AS f
 			OFFSET 0) AS c;
 $$;
+	of_time text := $$c.occurred_at >= coalesce(wanted.occurred_from, '-infinity')
+					AND c.occurred_at < coalesce(wanted.occurred_to, 'infinity')$$;
 	of_customer text := $$(c.customer_key = ANY (wanted.customers)
 					OR c.end_user_id = ANY (wanted.customers)
 					OR c.id = ANY (ARRAY(SELECT t.call_id FROM llm_audit.search_tokens t
@@ -171,8 +173,11 @@ BEGIN
 		search := replace(replace(statement, '{view}', way.relation), '{customer}',
 			CASE WHEN way.and_customer THEN '(wanted.customers IS NULL OR ' || of_customer || ')' ELSE 'true' END);
 		body := body || format('
-	IF %s THEN', way.condition) || replace(search, '{key}', way.key)
-			|| coalesce('		IF FOUND THEN RETURN; END IF;' || replace(search, '{key}', way.otherwise), '')
+	IF %s THEN', way.condition)
+			|| replace(replace(search, '{key}', way.key), '{time}',
+				CASE WHEN way.key = 'true' THEN of_time ELSE '(' || of_time || ') IS TRUE' END)
+			|| coalesce('		IF FOUND THEN RETURN; END IF;'
+				|| replace(replace(search, '{key}', way.otherwise), '{time}', of_time), '')
 			|| '		RETURN;
 	END IF;';
 	END LOOP;
@@ -251,8 +256,9 @@ BEGIN
 		wanted.request_ids := llm_audit.known_as(request_id, 'request_id');
 	END IF;
 	IF customer IS NOT NULL THEN
-		wanted.customers := llm_audit.known_as(customer, 'customer_key')
-			|| llm_audit.known_as(customer, 'end_user_id');
+		wanted.customers := ARRAY(
+			SELECT unnest(llm_audit.known_as(customer, 'customer_key'))
+			UNION SELECT unnest(llm_audit.known_as(customer, 'end_user_id')));
 		wanted.tokens := llm_audit.match_token(customer);
 	END IF;
 	wanted.operations := llm_audit.known_as(operation_number, 'operation_number');

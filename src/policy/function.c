@@ -181,6 +181,21 @@ llm_audit_key_ids(PG_FUNCTION_ARGS)
 										  TYPALIGN_INT));
 }
 
+/* True if the array has the text. */
+static bool
+HasText(const ArrayBuildState *array, const char *wanted)
+{
+	for (int i = 0; array != NULL && i < array->nelems; i++)
+	{
+		text	   *element = DatumGetTextPP(array->dvalues[i]);
+
+		if (VARSIZE_ANY_EXHDR(element) == strlen(wanted) &&
+			memcmp(VARDATA_ANY(element), wanted, strlen(wanted)) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Adds the tokens of a value taken as an entity, under all live keys. */
 static ArrayBuildState *
 AddTokens(ArrayBuildState *result, MaskEntity entity, const MaskValue *value)
@@ -188,8 +203,11 @@ AddTokens(ArrayBuildState *result, MaskEntity entity, const MaskValue *value)
 	char	   *token;
 
 	for (int i = 0; (token = TokenOf(i, entity, value)) != NULL; i++)
-		result = accumArrayResult(result, CStringGetTextDatum(token), false,
-								  TEXTOID, CurrentMemoryContext);
+	{
+		if (!HasText(result, token))
+			result = accumArrayResult(result, CStringGetTextDatum(token), false,
+									  TEXTOID, CurrentMemoryContext);
+	}
 	return result;
 }
 
