@@ -161,6 +161,20 @@ for my $function ('open_incidents()', 'active_holds()', "subject_calls('clerk')"
 }
 reads('SELECT count(*) FROM llm_audit.hold_report();', 0, 'hold_report(), which counts', 'postgres');
 
+# An AFTER trigger that a function of ours fires, whose own reads are exempt.
+$node->safe_psql('audit', q{
+	CREATE FUNCTION peek_after() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+	BEGIN
+		INSERT INTO public.stolen SELECT max(body) FROM llm_audit.llm_content;
+		RETURN NULL;
+	END $$;
+	CREATE TRIGGER peek_after AFTER INSERT ON llm_audit.legal_hold FOR EACH ROW EXECUTE FUNCTION peek_after();
+	TRUNCATE stolen});
+reads(q{SELECT llm_audit.place_hold('T-1', 'test', '{"actor_id": "ann"}') IS NOT NULL; COMMIT;}, 1,
+	'an AFTER trigger that a function of ours fires', 'postgres');
+like($node->safe_psql('audit', 'SELECT what FROM stolen'), qr/^text of call/, 'which takes a text');
+$node->safe_psql('audit', 'DROP TRIGGER peek_after ON llm_audit.legal_hold');
+
 # Reports count and name nobody: no reason is needed, the read is recorded.
 $node->safe_psql('audit', q{
 	CREATE ROLE compliance LOGIN IN ROLE llm_audit_compliance;
