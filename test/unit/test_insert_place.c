@@ -9,16 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int	tests = 0;
-static int	failed = 0;
-
-static void
-Ok(bool good, const char *name)
-{
-	tests++;
-	failed += !good;
-	printf("%s %d - %s\n", good ? "ok" : "not ok", tests, name);
-}
+#include "tap.h"
 
 /*
  * The text has a character ! where the error is, which is taken out.  name
@@ -157,6 +148,6 @@ main(void)
 	TestOthers();
 	TestParameters();
 	TestLimits();
-	printf("1..%d\n", tests);
+	printf("1..%d\n", number);
 	return failed == 0 ? 0 : 1;
 }

@@ -8,31 +8,7 @@
 #include <string.h>
 
 #include "mask/mask.h"
-
-static int	number = 0;
-static int	failed = 0;
-
-static void
-Ok(bool good, const char *what)
-{
-	printf("%sok %d - %.*s\n", good ? "" : "not ", ++number,
-		   (int) strcspn(what, "\n"), what);
-	failed += !good;
-}
-
-static void *
-Alloc(void *arg, size_t size)
-{
-	(void) arg;
-	return malloc(size);
-}
-
-static void
-Release(void *arg, void *chunk)
-{
-	(void) arg;
-	free(chunk);
-}
+#include "mask_tap.h"
 
 /* A seal that anybody could break, but that changes every block. */
 static bool

@@ -13,32 +13,7 @@
 #include <string.h>
 
 #include "mask/scan.h"
-
-static int	number = 0;
-static int	failed = 0;
-
-static void
-Ok(bool good, const char *what)
-{
-	printf("%sok %d - %s\n", good ? "" : "not ", ++number, what);
-	failed += !good;
-}
-
-static void *
-Alloc(void *arg, size_t size)
-{
-	(void) arg;
-	return malloc(size);
-}
-
-static void
-Release(void *arg, void *chunk)
-{
-	(void) arg;
-	free(chunk);
-}
-
-static const MaskOptions plain = {.allocator = {Alloc, Release, NULL}};
+#include "mask_tap.h"
 
 /*
  * One text: filling up to an offset, a head, a piece that is repeated from

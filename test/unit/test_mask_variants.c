@@ -11,32 +11,7 @@
 #include <time.h>
 
 #include "mask/scan.h"
-
-static int	number = 0;
-static int	failed = 0;
-
-static void
-Ok(bool good, const char *what)
-{
-	printf("%sok %d - %s\n", good ? "" : "not ", ++number, what);
-	failed += !good;
-}
-
-static void *
-Alloc(void *arg, size_t size)
-{
-	(void) arg;
-	return malloc(size);
-}
-
-static void
-Release(void *arg, void *chunk)
-{
-	(void) arg;
-	free(chunk);
-}
-
-static const MaskOptions plain = {.allocator = {Alloc, Release, NULL}};
+#include "mask_tap.h"
 
 static uint64_t state = 88172645463325252u;
 
