@@ -223,15 +223,16 @@ extern void ExecuteInsert(SPIPlanPtr plan, Datum *values, const char *nulls);
 extern const char *UnpackTexts(const RingEntry *entry, int count,
 							   Datum *values, char *nulls);
 
+/* True if a row with the entry's id is in the log. */
+extern bool EntryIsWritten(const RingEntry *entry);
+
 /* ---------------- search.c ---------------- */
 
+/* Inserts the row of a search; false, and none, if there are too many. */
 extern bool InsertSearch(const RingEntry *entry);
 
 /* What has been counted may not have been committed. */
 extern void ForgetSearches(void);
-
-/* True if a row with the entry's id is in the log. */
-extern bool EntryIsWritten(const RingEntry *entry);
 
 /* ---------------- record.c ---------------- */
 
@@ -458,6 +459,9 @@ extern void RecordRefusal(Oid relid, const char *command, int sqlstate,
 
 /* The ring to record in, or an error that says why there is none. */
 extern AccessRing *RequireRing(void);
+
+/* A message of the packed fields, with a fresh id. */
+extern RingMessage MakeMessage(EntryKind kind, const StringInfoData *buf);
 
 extern void StatementInit(void);
 

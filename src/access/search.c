@@ -61,7 +61,7 @@ llm_audit_record_search(PG_FUNCTION_ARGS)
 	AccessRing *ring = RequireRing();
 	char	   *values[SEARCH_FIELD_COUNT] = {NULL};
 	StringInfoData buf;
-	RingMessage message = {.kind = ENTRY_SEARCH};
+	RingMessage message;
 	bool		recorded;
 
 	values[SEARCH_LOGIN] = GetUserNameFromId(GetSessionUserId(), true);
@@ -74,9 +74,7 @@ llm_audit_record_search(PG_FUNCTION_ARGS)
 	values[SEARCH_LIMIT] = psprintf("%d", PG_GETARG_INT32(2));
 	initStringInfo(&buf);
 	PackFields(&buf, values, SEARCH_FIELD_COUNT);
-	RecordId(&message.id);
-	message.payload = buf.data;
-	message.length = buf.len;
+	message = MakeMessage(ENTRY_SEARCH, &buf);
 	recorded = RingAsk(ring, &message);
 	pfree(buf.data);
 	PG_RETURN_BOOL(recorded);

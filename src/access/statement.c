@@ -153,8 +153,7 @@ PossibleRing(void)
 	return RingMine();
 }
 
-/* A message of the packed fields, with a fresh id. */
-static RingMessage
+RingMessage
 MakeMessage(EntryKind kind, const StringInfoData *buf)
 {
 	RingMessage message = {.kind = kind};
