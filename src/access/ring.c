@@ -62,6 +62,7 @@ struct AccessRing
 	uint64		next_ticket;
 
 	bool		exists;			/* the database, as the watcher has found */
+	bool		absent;			/* it has not found it */
 	int			worker;			/* its process number, or -1 */
 	int			worker_pid;
 	bool		asleep;			/* the worker wants to hear of any entry */
@@ -503,7 +504,9 @@ AwaitOrAbandon(AccessRing *ring, uint64 position, uint64 ticket,
 
 /*
  * True if a worker that is not there may come back in time.  Under the lock,
- * since one that leaves says so, and since when, in two steps.
+ * since one that leaves says so, and since when, in two steps.  The caller is
+ * connected to the database, so a watcher that has not found it looked before
+ * it was made: only from now on is a worker missing.
  */
 static bool
 WorkerMayCome(AccessRing *ring)
@@ -514,10 +517,18 @@ WorkerMayCome(AccessRing *ring)
 	/* before the watcher has started there can be no worker */
 	if (shared->watcher < 0)
 		return true;
-	LWLockAcquire(ring->lock, LW_SHARED);
+	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
+	if (ring->worker < 0 && ring->absent)
+	{
+		ring->absent = false;
+		ring->worker_lost = now;
+		WakeProcess(shared->watcher);
+	}
 	comes = ring->worker >= 0 ||
 		(ring->paused_until <= now &&
-		 !TimestampDifferenceExceeds(ring->worker_lost, now, access_timeout));
+		 !TimestampDifferenceExceeds(Max(ring->worker_lost,
+										 ring->paused_until),
+									 now, access_timeout));
 	LWLockRelease(ring->lock);
 	return comes;
 }
@@ -615,7 +626,9 @@ RingDetach(int code, Datum arg)
 void
 RingAskWatcher(AccessRing *ring)
 {
-	RingSetDatabase(ring, false);
+	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
+	ring->exists = false;
+	LWLockRelease(ring->lock);
 	WakeProcess(shared->watcher);
 }
 
@@ -835,6 +848,7 @@ RingSetDatabase(AccessRing *ring, bool exists)
 {
 	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
 	ring->exists = exists;
+	ring->absent = !exists;
 	LWLockRelease(ring->lock);
 }
 
@@ -852,6 +866,9 @@ RingPause(AccessRing *ring, TimestampTz until)
 	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
 	ring->paused_until = until;
 	had_worker = ring->worker >= 0;
+	/* a pause cut short: only from now on is a worker missing */
+	if (!had_worker && until <= GetCurrentTimestamp())
+		ring->worker_lost = GetCurrentTimestamp();
 	WakeProcess(ring->worker);
 	LWLockRelease(ring->lock);
 	WakeProcess(shared->watcher);

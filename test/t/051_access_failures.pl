@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-my $node = make_node('node', 'llm_audit.databases' => 'audit, other',
+my $node = make_node('node', 'llm_audit.databases' => 'audit, other, third',
 	'llm_audit.access_queue' => '256kB', 'llm_audit.access_timeout' => '20s',
 	fsync => 'on', wal_level => 'replica', max_wal_senders => 5,
 	hot_standby => 'on', restart_after_crash => 'on');
@@ -226,6 +226,19 @@ is($node->safe_psql('audit', 'ALTER DATABASE other RENAME TO renamed; ALTER DATA
 	'a paused database can be renamed and copied');
 await_writer($node, 'other');
 works('other', 'when the pause is over');
+
+# whoever reads before the writer is back waits for it, however long it was away
+set_timeout('4s');
+is($node->safe_psql('other', "SELECT llm_audit.pause_workers('5 s')"), '1', 'it lets go for longer than a record may take');
+usleep(5_100_000);
+works('other', 'at once after the pause');
+is($node->safe_psql('other', "SELECT llm_audit.pause_workers('1 minute')"), '1', 'and for a pause cut short');
+usleep(5_100_000);
+$node->safe_psql('audit', 'CREATE DATABASE third TEMPLATE other');
+works('third', 'at once in a database just made');
+$node->safe_psql('other', "SELECT llm_audit.pause_workers('0')");
+works('other', 'at once when the pause is cut short');
+set_timeout('20s');
 is($node->safe_psql('other', "SELECT llm_audit.pause_workers('30 s')"), '1', 'and once more');
 $node->safe_psql('audit', 'DROP DATABASE other');
 ok($node->poll_query_until('audit',
