@@ -39,9 +39,11 @@
 #include "port/pg_bswap.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/uuid.h"
 
 #include <openssl/evp.h>
 
@@ -61,6 +63,23 @@ PG_FUNCTION_INFO_V1(llm_audit_archive_rows);
 #define WRITE_SIZE			(256 * 1024)
 #define MANIFEST_LIMIT		(64 * 1024 * 1024)
 
+/* How a column is sent: as its send function would, or by that function. */
+typedef enum SendAs
+{
+	SEND_BY_CALL,
+	SEND_BYTES,					/* of a varlena, as they are */
+	SEND_BOOL,
+	SEND_INT32,
+	SEND_INT64,
+	SEND_UUID
+} SendAs;
+
+typedef struct SendColumn
+{
+	SendAs		as;
+	FmgrInfo	function;
+} SendColumn;
+
 /* An archive that is being written. */
 typedef struct ArchiveWriter
 {
@@ -69,7 +88,7 @@ typedef struct ArchiveWriter
 	EVP_MD_CTX *digest;			/* of all that was written */
 	StringInfoData buf;
 	uint64		written;
-	FmgrInfo   *send;			/* by attribute */
+	SendColumn *send;			/* by attribute */
 	const Segment *seg;
 	EncodeBuffer preimage;
 	bool		started;		/* a row came before */
@@ -199,6 +218,48 @@ CheckRowHash(ArchiveWriter *w, const Datum *values, const bool *nulls)
 			 errhint("Run llm_audit.verify().")));
 }
 
+/* Appends a field: its length and its bytes. */
+static void
+PutField(StringInfo buf, const void *bytes, int32 length)
+{
+	PutInt32(buf, length);
+	appendBinaryStringInfo(buf, bytes, length);
+}
+
+/* Appends a value that is not NULL as COPY does in binary format. */
+static void
+PutValue(StringInfo buf, SendColumn *column, Datum value)
+{
+	struct varlena *bytes;
+
+	switch (column->as)
+	{
+		case SEND_BYTES:
+			bytes = PG_DETOAST_DATUM_PACKED(value);
+			PutField(buf, VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
+			break;
+		case SEND_BOOL:
+			PutInt32(buf, 1);
+			appendStringInfoCharMacro(buf, DatumGetBool(value) ? 1 : 0);
+			break;
+		case SEND_INT32:
+			PutInt32(buf, sizeof(int32));
+			PutInt32(buf, DatumGetInt32(value));
+			break;
+		case SEND_INT64:
+			PutInt32(buf, sizeof(int64));
+			PutInt64(buf, (uint64) DatumGetInt64(value));
+			break;
+		case SEND_UUID:
+			PutField(buf, DatumGetUUIDP(value)->data, UUID_LEN);
+			break;
+		case SEND_BY_CALL:
+			bytes = (struct varlena *) SendFunctionCall(&column->function, value);
+			PutField(buf, VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
+			break;
+	}
+}
+
 /* Appends a row as COPY does in binary format. */
 static void
 PutRow(ArchiveWriter *w, TupleDesc desc, const Datum *values,
@@ -207,17 +268,37 @@ PutRow(ArchiveWriter *w, TupleDesc desc, const Datum *values,
 	PutInt16(&w->buf, (int16) desc->natts);
 	for (int i = 0; i < desc->natts; i++)
 	{
-		bytea	   *sent;
-
 		if (nulls[i])
-		{
 			PutInt32(&w->buf, -1);
-			continue;
-		}
-		sent = SendFunctionCall(&w->send[i], values[i]);
-		PutInt32(&w->buf, VARSIZE(sent) - VARHDRSZ);
-		appendBinaryStringInfo(&w->buf, VARDATA(sent),
-							   VARSIZE(sent) - VARHDRSZ);
+		else
+			PutValue(&w->buf, &w->send[i], values[i]);
+	}
+}
+
+/*
+ * What a send function does, where that is known.  Databases with ledgers are
+ * in UTF8, as the archive is, so that text goes as it is.
+ */
+static SendAs
+SendAsOf(Oid function)
+{
+	switch (function)
+	{
+		case F_TEXTSEND:
+		case F_VARCHARSEND:
+		case F_BYTEASEND:
+			return SEND_BYTES;
+		case F_BOOLSEND:
+			return SEND_BOOL;
+		case F_INT4SEND:
+			return SEND_INT32;
+		case F_INT8SEND:
+		case F_TIMESTAMPTZ_SEND:
+			return SEND_INT64;
+		case F_UUID_SEND:
+			return SEND_UUID;
+		default:
+			return SEND_BY_CALL;
 	}
 }
 
@@ -225,7 +306,7 @@ PutRow(ArchiveWriter *w, TupleDesc desc, const Datum *values,
 static void
 FindSendFunctions(ArchiveWriter *w, TupleDesc desc)
 {
-	w->send = palloc(sizeof(FmgrInfo) * desc->natts);
+	w->send = palloc(sizeof(SendColumn) * desc->natts);
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Oid			function;
@@ -233,7 +314,8 @@ FindSendFunctions(ArchiveWriter *w, TupleDesc desc)
 
 		getTypeBinaryOutputInfo(TupleDescAttr(desc, i)->atttypid, &function,
 								&is_varlena);
-		fmgr_info(function, &w->send[i]);
+		w->send[i].as = SendAsOf(function);
+		fmgr_info(function, &w->send[i].function);
 	}
 }
 

@@ -83,6 +83,27 @@ like($manifest, qr/"signature": null/, 'the manifest has room for a signature');
 is(query(qq{SELECT jsonb_array_length('$manifest'::jsonb #> '{segment,erase_receipts}')}), '1', 'and the receipts');
 is(join(' ', sort map { s{.*/}{}r } glob("$dir/*")), 'calls kinds', 'nothing else is left in the directory');
 
+# The rows are, to the byte, what COPY makes of them.
+for my $archived ([ $kinds, 'kinds' ], [ $calls, 'calls' ])
+{
+	my ($leaf, $name) = @$archived;
+	my $columns = query(qq{SELECT string_agg(CASE WHEN atttypid = 'mood'::regtype THEN 'g::text' ELSE quote_ident(attname) END, ', ' ORDER BY attnum)
+		FROM pg_attribute WHERE attrelid = '$leaf'::regclass AND attnum > 0 AND NOT attisdropped});
+	query(qq{COPY (SELECT $columns FROM ONLY $leaf ORDER BY chain_lane, chain_seq) TO '$dir/$name.copy' (FORMAT binary)});
+	my %bytes;
+	for my $file ($name, "$name.copy")
+	{
+		open(my $in, '<:raw', "$dir/$file") or die "$file: $!";
+		local $/ = undef;
+		$bytes{$file} = <$in>;
+		close($in);
+	}
+	my $copied = $bytes{"$name.copy"};
+	cmp_ok(length($copied), '>', 10_000, "$name: there is something to compare");
+	ok(substr($bytes{$name}, 19, length($copied)) eq $copied, "$name: the rows are as COPY writes them");
+	unlink("$dir/$name.copy");
+}
+
 # Back again
 is(query(qq{SELECT llm_audit.load_archive('$dir/kinds', 'a drill', 'old')}), '501', 'it is loaded');
 is(query(qq{SELECT llm_audit.load_archive('$dir/calls', 'a drill', 'old')}), '300', 'so is the other');
