@@ -53,7 +53,8 @@ CutText(const text *from, size_t room)
  * llm_audit.record_search(entity text, reason text, most int) → boolean
  *		Records a search by identifier; false if the login has made as many
  *		as "most" within the hour.  Returns when the record is flushed.
- *		Errors: those of a read that cannot be recorded.
+ *		Errors: 22004 without a reason or limit, and those of a read that
+ *		cannot be recorded.
  */
 Datum
 llm_audit_record_search(PG_FUNCTION_ARGS)
@@ -64,6 +65,10 @@ llm_audit_record_search(PG_FUNCTION_ARGS)
 	RingMessage message;
 	bool		recorded;
 
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("reason and limit of a search must not be null")));
 	values[SEARCH_LOGIN] = GetUserNameFromId(GetSessionUserId(), true);
 	if (values[SEARCH_LOGIN] == NULL)
 		values[SEARCH_LOGIN] = psprintf("%u", GetSessionUserId());

@@ -435,13 +435,14 @@ TasksOf(Datum value)
 static ScopeSet *
 ScopeOfCall(FunctionCallInfo fcinfo, ScopeDim *dim)
 {
-	char	   *wanted = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *wanted = PG_ARGISNULL(0) ? NULL :
+	text_to_cstring(PG_GETARG_TEXT_PP(0));
 	List	   *tasks = NIL;
 	ScopeEntry *entry;
 
 	for (*dim = 0; *dim < DIM_COUNT; (*dim)++)
 	{
-		if (strcmp(dim_names[*dim], wanted) == 0)
+		if (wanted != NULL && strcmp(dim_names[*dim], wanted) == 0)
 			break;
 	}
 	if (*dim == DIM_COUNT)
