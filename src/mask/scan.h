@@ -450,6 +450,7 @@ typedef struct Shadow
 	size_t		len;
 	bool		escapes;		/* those in the text were read */
 	unsigned char *owned;
+	uint64_t   *kept;			/* bits of the text's bytes that it has */
 } Shadow;
 
 extern bool ShadowMake(const MaskOptions *options, const char *text,

@@ -9,7 +9,8 @@
  * code as any other.  Most texts hold nothing of the kind, and then the
  * shadow is the text itself.
  *
- * Positions are mapped back by a second walk, made only if there are hits.
+ * Which bytes of the text have one in the shadow is noted in a bit each, by
+ * which positions are mapped back.
  */
 #include "mask/scan.h"
 
@@ -573,6 +574,44 @@ LongChar(const unsigned char *text, size_t left)
 	return n;
 }
 
+#define UTF8_BLOCK 64
+
+/*
+ * True if nothing is wrong in a block, as far as it and the three bytes before
+ * it tell: without a branch for each character, for many bytes at once.
+ */
+static inline bool
+IsUtf8Block(const unsigned char *block)
+{
+	unsigned char wrong = 0;
+
+	for (int i = 0; i < UTF8_BLOCK; i++)
+	{
+		unsigned char c = block[i];
+		unsigned char lead = block[i - 1];
+		unsigned char follows = (lead >= 0xC0) | (block[i - 2] >= 0xE0) |
+		(block[i - 3] >= 0xF0);
+
+		wrong |= follows ^ ((c & 0xC0) == 0x80);
+		wrong |= (c == 0xC0) | (c == 0xC1) | (c > 0xF4);
+		/* longer than need be, surrogates, beyond U+10FFFF */
+		wrong |= ((lead == 0xE0) & (c < 0xA0)) | ((lead == 0xED) & (c > 0x9F)) |
+			((lead == 0xF0) & (c < 0x90)) | ((lead == 0xF4) & (c > 0x8F));
+	}
+	return wrong == 0;
+}
+
+/* How many bytes before pos are of a character that goes on there. */
+static inline size_t
+CutChar(const unsigned char *text, size_t pos)
+{
+	if (text[pos - 1] >= 0xC0)
+		return 1;
+	if (text[pos - 2] >= 0xE0)
+		return 2;
+	return text[pos - 3] >= 0xF0 ? 3 : 0;
+}
+
 size_t
 Utf8Prefix(const char *chars, size_t len)
 {
@@ -592,15 +631,18 @@ Utf8Prefix(const char *chars, size_t len)
 				break;
 			pos += 32;
 		}
+		if (pos >= 3 && pos + UTF8_BLOCK <= len && IsUtf8Block(text +pos))
+		{
+			pos += UTF8_BLOCK;
+			pos -= CutChar(text, pos);
+			continue;
+		}
 		while (pos < len && text[pos] < 0x80)
 			pos++;
-		/* letters of two bytes are frequent, and stand in rows */
-		while (pos + 1 < len && text[pos] >= 0xC2 && text[pos] <= 0xDF &&
-			   (text[pos + 1] & 0xC0) == 0x80)
-			pos += 2;
-		if (pos == len || text[pos] < 0x80)
-			continue;
-		n = LongChar(text +pos, len - pos);
+		if (pos == len)
+			break;
+		n = text[pos] >= 0xC2 && text[pos] <= 0xDF && pos + 1 < len &&
+			(text[pos + 1] & 0xC0) == 0x80 ? 2 : LongChar(text +pos, len - pos);
 		if (n == 0)
 			return pos;
 		pos += n;
@@ -608,10 +650,29 @@ Utf8Prefix(const char *chars, size_t len)
 	return len;
 }
 
-/* Writes the shadow of a text into out (at most len bytes); its length. */
+/*
+ * Notes that of n bytes of a text at pos (16 at most) the first alone is in
+ * the shadow, or none.
+ */
+static inline void
+DropBytes(uint64_t *kept, size_t pos, size_t n, bool none)
+{
+	uint64_t	bits = (UINT64_C(1) << n) - (none ? 1 : 2);
+	size_t		at = pos & 63;
+
+	kept[pos >> 6] &= ~(bits << at);
+	if (at + n > 64)
+		kept[(pos >> 6) + 1] &= ~(bits >> (64 - at));
+}
+
+/*
+ * Writes the shadow of a text into out (at most len bytes); its length.  Bits
+ * of kept, all set before, stay so for the bytes of the text that have one in
+ * the shadow; NULL if nobody wants to know.
+ */
 static size_t
 WriteShadow(const unsigned char *text, size_t len, bool escapes,
-			unsigned char *out)
+			unsigned char *out, uint64_t *kept)
 {
 	struct SpecialWalk walk;
 	size_t		pos = 0;
@@ -633,8 +694,12 @@ WriteShadow(const unsigned char *text, size_t len, bool escapes,
 		/* where one is, others follow */
 		while (special.becomes != SHADOW_KEEP)
 		{
+			bool		none = special.becomes == SHADOW_DROP;
+
 			out[to] = (unsigned char) special.becomes;
-			to += special.becomes != SHADOW_DROP;
+			to += !none;
+			if (kept != NULL)
+				DropBytes(kept, pos, special.len, none);
 			pos += special.len;
 			special.becomes = SHADOW_KEEP;
 			if (pos < len && sign_wide[text[pos]])
@@ -648,7 +713,7 @@ WriteShadow(const unsigned char *text, size_t len, bool escapes,
 size_t
 ShadowInto(const unsigned char *text, size_t len, unsigned char *out)
 {
-	return WriteShadow(text, len, HasEscapes(text, len), out);
+	return WriteShadow(text, len, HasEscapes(text, len), out, NULL);
 }
 
 /*
@@ -661,6 +726,7 @@ ShadowMake(const MaskOptions *options, const char *chars, size_t len,
 {
 	const unsigned char *text = (const unsigned char *) chars;
 	struct SpecialWalk walk;
+	size_t		words = len / 64 + 1;
 
 	memset(shadow, 0, sizeof(*shadow));
 	shadow->text = text;
@@ -670,83 +736,102 @@ ShadowMake(const MaskOptions *options, const char *chars, size_t len,
 	StartWalk(&walk, text, len, shadow->escapes);
 	if (NextSpecial(&walk, 0).pos == len)
 		return true;
-	shadow->owned = MaskAlloc(options, len);
-	if (shadow->owned == NULL)
+	shadow->kept = MaskAlloc(options, words * sizeof(uint64_t) + len);
+	if (shadow->kept == NULL)
 		return false;
+	memset(shadow->kept, 0xFF, words * sizeof(uint64_t));
+	shadow->owned = (unsigned char *) (shadow->kept + words);
 	shadow->text = shadow->owned;
-	shadow->len = WriteShadow(text, len, shadow->escapes, shadow->owned);
+	shadow->len = WriteShadow(text, len, shadow->escapes, shadow->owned,
+							  shadow->kept);
 	return true;
 }
 
 void
 ShadowFree(const MaskOptions *options, Shadow *shadow)
 {
-	MaskRelease(options, shadow->owned);
+	MaskRelease(options, shadow->kept);
 	memset(shadow, 0, sizeof(*shadow));
 }
 
-/* A second walk over the text, in step with the shadow. */
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+
+/* The numbers of bits set in each of eight bytes and those below it. */
+static inline uint64_t
+CountBits(uint64_t bits)
+{
+	bits -= bits >> 1 & 0x55 * EACH_BYTE;
+	bits = (bits & 0x33 * EACH_BYTE) + (bits >> 2 & 0x33 * EACH_BYTE);
+	return (bits + (bits >> 4) & 0x0F * EACH_BYTE) * EACH_BYTE;
+}
+
+/* The place of the nth bit that is set, from 0 on; there are more than n. */
+static inline size_t
+FindBit(uint64_t bits, uint64_t counts, size_t n)
+{
+	uint64_t	beyond = ((counts | HIGH_BITS) - (n + 1) * EACH_BYTE) & HIGH_BITS;
+	unsigned	low = (unsigned) __builtin_ctzll(beyond) & ~7u;
+
+	if (low > 0)
+		n -= counts >> (low - 8) & 0xFF;
+	bits >>= low;
+	while (n-- > 0)
+		bits &= bits - 1;
+	return low + (size_t) __builtin_ctzll(bits);
+}
+
+/* Where the byte of the shadow that is sought stands in the text. */
 typedef struct ShadowWalk
 {
-	struct SpecialWalk walk;
-	size_t		pos;			/* in the text */
-	size_t		at;				/* in the shadow */
-	struct Special next;		/* special character at or after pos */
+	const uint64_t *kept;
+	size_t		word;			/* of kept, */
+	size_t		before;			/* bits set before it, */
+	uint64_t	counts;			/* CountBits() of it */
 } ShadowWalk;
 
 /* The text's position of a shadow position; calls must not go back. */
 static size_t
 OriginOf(ShadowWalk *walk, size_t target)
 {
-	while (walk->next.pos < walk->walk.len &&
-		   target >= walk->at + (walk->next.pos - walk->pos))
+	while (target - walk->before >= walk->counts >> 56)
 	{
-		size_t		at = walk->at + (walk->next.pos - walk->pos);
-		bool		dropped = walk->next.becomes == SHADOW_DROP;
-
-		if (at == target && !dropped)
-			return walk->next.pos;
-		walk->at = at + !dropped;
-		walk->pos = walk->next.pos + walk->next.len;
-		walk->next = NextSpecial(&walk->walk, walk->pos);
+		walk->before += walk->counts >> 56;
+		walk->counts = CountBits(walk->kept[++walk->word]);
 	}
-	return walk->pos + (target - walk->at);
+	return walk->word * 64 + FindBit(walk->kept[walk->word], walk->counts,
+									 target - walk->before);
 }
 
 /* The end of the character, or of the escape, at pos of the text. */
 static size_t
-CharEnd(const ShadowWalk *walk, size_t pos)
+CharEnd(const Shadow *shadow, const unsigned char *text, size_t len,
+		size_t pos)
 {
-	const struct SpecialWalk *in = &walk->walk;
 	size_t		n;
 
-	if (ReadSpecial(in->text, in->len, pos, in->escapes, &n) != SHADOW_KEEP)
+	if (ReadSpecial(text, len, pos, shadow->escapes, &n) != SHADOW_KEEP)
 		return pos + n;
 	pos++;
-	while (pos < in->len && (in->text[pos] & 0xC0) == 0x80)
+	while (pos < len && (text[pos] & 0xC0) == 0x80)
 		pos++;
 	return pos;
 }
 
-/*
- * Turns shadow positions of ordered hits into positions of the text.  The
- * text is walked again instead of remembering each difference: a text made
- * of nothing but special characters would need more memory for that than
- * for itself.
- */
+/* Turns shadow positions of ordered hits into positions of the text. */
 void
 ShadowMapHits(const Shadow *shadow, const char *chars, size_t len,
 			  MaskHit *hits, size_t count)
 {
-	ShadowWalk	walk = {0};
+	const unsigned char *text = (const unsigned char *) chars;
+	ShadowWalk	walk = {shadow->kept, 0, 0, 0};
 
 	if (shadow->owned == NULL)
 		return;
-	StartWalk(&walk.walk, (const unsigned char *) chars, len, shadow->escapes);
-	walk.next = NextSpecial(&walk.walk, 0);
+	walk.counts = CountBits(walk.kept[0]);
 	for (size_t i = 0; i < count; i++)
 	{
 		hits[i].start = OriginOf(&walk, hits[i].start);
-		hits[i].end = CharEnd(&walk, OriginOf(&walk, hits[i].end - 1));
+		hits[i].end = CharEnd(shadow, text, len,
+							  OriginOf(&walk, hits[i].end - 1));
 	}
 }
