@@ -90,15 +90,12 @@ MaskFold(const char *text, size_t len, char *out)
  * Compares a folded pattern with the text at pos.  A space in the pattern
  * stands for up to three of " _-." or line breaks, or for nothing, so that
  * "api key" also finds apikey, api_key and API-Key.  Returns the length of
- * the matched text, 0 if it does not match.  *seen becomes the end of what
- * was looked at, beyond len if that had a say in it.
+ * the matched text, 0 if it does not match.
  */
 size_t
-FoldMatchSeen(const unsigned char *text, size_t len, size_t pos,
-			  const FoldPattern *wanted, size_t *seen)
+FoldMatch(const unsigned char *text, size_t len, size_t pos,
+		  const char *pattern, size_t pattern_len)
 {
-	const char *pattern = wanted->text;
-	size_t		pattern_len = wanted->len;
 	size_t		at = pos;
 	size_t		p = 0;
 
@@ -113,11 +110,9 @@ FoldMatchSeen(const unsigned char *text, size_t len, size_t pos,
 				if (!IsSpace(text[at]) && text[at] != '_' &&
 					text[at] != '-' && text[at] != '.')
 					break;
-			*seen = at + 2;
 			p++;
 			continue;
 		}
-		*seen = at + 2;
 		if (at >= len)
 			return 0;
 		if (text[at] < 0x80)
@@ -138,14 +133,4 @@ FoldMatchSeen(const unsigned char *text, size_t len, size_t pos,
 		at += n;
 	}
 	return at - pos;
-}
-
-size_t
-FoldMatch(const unsigned char *text, size_t len, size_t pos,
-		  const char *pattern, size_t pattern_len)
-{
-	FoldPattern wanted = {pattern, pattern_len};
-	size_t		seen;
-
-	return FoldMatchSeen(text, len, pos, &wanted, &seen);
 }

@@ -134,83 +134,6 @@ ContextNearest(const MaskScan *scan, size_t pos, size_t distance)
 	return best;
 }
 
-/* True if the same bytes stand in both places; 8 at least. */
-static inline bool
-SameBytes(const unsigned char *a, const unsigned char *b, size_t len)
-{
-	uint64_t	first[2];
-	uint64_t	last[2];
-
-	memcpy(&first[0], a, 8);
-	memcpy(&first[1], b, 8);
-	if (first[0] != first[1])
-		return false;
-	if (len > 16)
-		return memcmp(a + 8, b + 8, len - 8) == 0;
-	memcpy(&last[0], a + len - 8, 8);
-	memcpy(&last[1], b + len - 8, 8);
-	return last[0] == last[1];
-}
-
-/* Whether a memo is of the same words; then what they are, at pos. */
-static inline bool
-RecallWords(const MaskScan *scan, int slot, size_t pos, unsigned lengths,
-			WordMatch *match)
-{
-	const WordMemo *memo = &scan->words[slot];
-	size_t		seen = scan->word_seen[slot];
-
-	if (seen == 0 || seen > scan->len - pos || memo->lengths != lengths ||
-		!SameBytes(scan->text +pos, scan->text +memo->pos, seen))
-		return false;
-	for (int i = 0; i < memo->found; i++)
-	{
-		match[i] = memo->match[i];
-		match[i].end += pos;
-	}
-	return true;
-}
-
-/*
- * WordsMatch() at pos.  Texts repeat their words: what the last few were is
- * known by where they stand, as long as all is the same that decided.
- */
-static int
-MatchWords(MaskScan *scan, size_t pos, unsigned lengths, WordMatch *match)
-{
-	const unsigned char *text = scan->text;
-	WordMemo   *memo;
-	uint64_t	head;
-	size_t		seen;
-	int			slot;
-	int			found;
-
-	if (scan->len - pos < 8)
-		return WordsMatch(text, scan->len, pos, lengths, match, &seen);
-	memcpy(&head, text +pos, 8);
-	slot = (int) ((head * UINT64_C(0x9E3779B97F4A7C15)) >> 60) * 2;
-	memo = &scan->words[slot];
-	if (RecallWords(scan, slot, pos, lengths, match))
-		return memo->found;
-	if (RecallWords(scan, slot + 1, pos, lengths, match))
-		return memo[1].found;
-	found = WordsMatch(text, scan->len, pos, lengths, match, &seen);
-	if (seen > scan->len || seen - pos > WORD_MEMO_SEEN)
-		return found;
-	memo[1] = memo[0];
-	scan->word_seen[slot + 1] = scan->word_seen[slot];
-	scan->word_seen[slot] = (uint8_t) (seen - pos);
-	memo->pos = pos;
-	memo->lengths = (uint8_t) lengths;
-	memo->found = (uint8_t) found;
-	for (int i = 0; i < found; i++)
-	{
-		memo->match[i] = match[i];
-		memo->match[i].end -= pos;
-	}
-	return found;
-}
-
 /*
  * The contexts of a word that belongs to what is before it: no value follows
  * that the word could mean instead.
@@ -222,8 +145,8 @@ ContextsOfWord(MaskScan *scan, size_t pos, size_t limit)
 	int			found;
 	uint32_t	set = 0;
 
-	found = MatchWords(scan, pos, WordsLengths(scan->text, scan->len, pos),
-					   match);
+	found = WordsMatch(scan->text, scan->len, pos,
+					   WordsLengths(scan->text, scan->len, pos), match);
 	for (int i = 0; i < found; i++)
 	{
 		size_t		end = match[i].end;
@@ -528,7 +451,7 @@ static void
 WordEvent(MaskScan *scan, size_t pos, unsigned lengths)
 {
 	WordMatch	match[WORD_MATCHES];
-	int			found = MatchWords(scan, pos, lengths, match);
+	int			found = WordsMatch(scan->text, scan->len, pos, lengths, match);
 
 	for (int i = 0; i < found; i++)
 		if (match[i].context >= 0 &&
@@ -892,7 +815,6 @@ ScanContext(MaskScan *scan, const char *context, size_t len)
 {
 	const unsigned char *text = (const unsigned char *) context;
 	WordMatch	match[WORD_MATCHES];
-	size_t		seen;
 
 	for (size_t pos = 0; pos < len; pos++)
 	{
@@ -904,7 +826,7 @@ ScanContext(MaskScan *scan, const char *context, size_t len)
 		if (!start)
 			continue;
 		for (int i = WordsMatch(text, len, pos, WordsLengths(text, len, pos),
-								match, &seen) - 1; i >= 0; i--)
+								match) - 1; i >= 0; i--)
 			if (match[i].context >= 0)
 				scan->outer |= 1u << match[i].context;
 	}

@@ -112,17 +112,6 @@ typedef struct WordMatch
 
 #define WORD_MATCHES 8
 
-/* What words were found somewhere, and how much text that follows from. */
-#define WORD_MEMOS 32			/* in pairs */
-#define WORD_MEMO_SEEN 64
-typedef struct WordMemo
-{
-	size_t		pos;
-	uint8_t		lengths;
-	uint8_t		found;
-	WordMatch	match[WORD_MATCHES];	/* ends are relative to pos */
-} WordMemo;
-
 typedef struct MaskScan
 {
 	const unsigned char *text;
@@ -143,7 +132,6 @@ typedef struct MaskScan
 	size_t		head_start;		/* and one that was read to its beginning */
 	size_t		head_end;
 	uint8_t		key_len[KEY_MEMOS]; /* of keys[], in bytes; 0: none yet */
-	uint8_t		word_seen[WORD_MEMOS];	/* of words[], likewise */
 	bool		offering;		/* within OfferWord */
 	int			dear_checks;	/* expensive validations still allowed */
 	MaskHit    *hits;
@@ -153,7 +141,6 @@ typedef struct MaskScan
 	DigitRun	run;			/* of the present event of digits; from here
 								 * on nothing starts as 0 */
 	KeyMemo		keys[KEY_MEMOS];
-	WordMemo	words[WORD_MEMOS];
 } MaskScan;
 
 typedef enum MaskTrigger
@@ -301,7 +288,7 @@ extern unsigned WordsLengths(const unsigned char *text, size_t len,
 /* For tests: the nth word, and whether it is one of a context; NULL: none. */
 extern const char *WordsNth(int n, size_t *len, bool *context);
 extern int	WordsMatch(const unsigned char *text, size_t len, size_t pos,
-					   unsigned lengths, WordMatch *matches, size_t *seen);
+					   unsigned lengths, WordMatch *matches);
 
 /* The filters' slots for first bytes whose bits 0x20 are set. */
 static inline uint32_t
@@ -466,15 +453,6 @@ extern size_t FoldCopy(const unsigned char *text, size_t len,
 					   unsigned char *out);
 extern size_t FoldMatch(const unsigned char *text, size_t len, size_t pos,
 						const char *pattern, size_t pattern_len);
-
-typedef struct FoldPattern
-{
-	const char *text;
-	size_t		len;
-} FoldPattern;
-
-extern size_t FoldMatchSeen(const unsigned char *text, size_t len, size_t pos,
-							const FoldPattern *wanted, size_t *seen);
 
 /*
  * known.c: values that the caller named, prepared once for many texts.

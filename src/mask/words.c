@@ -76,7 +76,6 @@ typedef struct Word
 {
 	uint64_t	head;			/* its first bytes, at most eight, */
 	uint64_t	head_mask;		/* the first in the lowest byte */
-	int16_t		next;			/* in the same bucket, -1 at the end */
 	int16_t		detector;
 	int16_t		context;
 	uint8_t		len;
@@ -86,10 +85,15 @@ typedef struct Word
 	const char *text;
 } Word;
 
-#define BUCKETS 2048
-static Word words[WORD_ROOM];
+#define BUCKETS 4096
+static Word words[WORD_ROOM];	/* those of a bucket in a row, the latest first */
 static int	word_count;
-static int16_t bucket[BUCKETS];
+static uint16_t bucket[BUCKETS + 1];	/* where each begins */
+
+/* The same while they are added. */
+static Word added[WORD_ROOM];
+static int16_t added_next[WORD_ROOM];	/* in the same bucket, -1 at the end */
+static int16_t added_bucket[BUCKETS];
 static WordFilter filter;
 static WordFilter context_filter;	/* words of contexts alone */
 static WordFilter inner_filter; /* words that may begin inside of another */
@@ -101,7 +105,7 @@ BucketOf(uint32_t first, int n)
 {
 	uint32_t	key = first & (0xFFFFFFFFu >> (32 - 8 * n));
 
-	return (key * 0x85EBCA6Bu + (uint32_t) n * 0x9E3779B1u) >> 21;
+	return (key * 0x85EBCA6Bu + (uint32_t) n * 0x9E3779B1u) >> 20;
 }
 
 /* Lets words pass a filter that begin with these key_len bytes. */
@@ -256,9 +260,9 @@ AddWord(const char *text, int len, Word word)
 	memcpy(&first, key, 4);
 	b = BucketOf(first, key_len);
 	HeadOf(&word);
-	word.next = bucket[b];
-	bucket[b] = (int16_t) word_count;
-	words[word_count++] = word;
+	added_next[word_count] = added_bucket[b];
+	added_bucket[b] = (int16_t) word_count;
+	added[word_count++] = word;
 }
 
 /* Adds the words of a list separated by '|'. */
@@ -275,6 +279,21 @@ AddWords(const char *list, Word word)
 	}
 }
 
+/* Puts the words of each bucket in a row. */
+static void
+OrderWords(void)
+{
+	int			n = 0;
+
+	for (int b = 0; b < BUCKETS; b++)
+	{
+		bucket[b] = (uint16_t) n;
+		for (int i = added_bucket[b]; i >= 0; i = added_next[i])
+			words[n++] = added[i];
+	}
+	bucket[BUCKETS] = (uint16_t) n;
+}
+
 /* Builds the tables, once. */
 void
 WordsPrepare(void)
@@ -283,7 +302,7 @@ WordsPrepare(void)
 
 	if (ready)
 		return;
-	memset(bucket, 0xFF, sizeof(bucket));
+	memset(added_bucket, 0xFF, sizeof(added_bucket));
 	word.detector = -1;
 	for (size_t i = 0; i < sizeof(context_words) / sizeof(context_words[0]); i++)
 	{
@@ -297,6 +316,7 @@ WordsPrepare(void)
 		word.exact = DetectorTable[i].exact;
 		AddWords(DetectorTable[i].words, word);
 	}
+	OrderWords();
 	ready = true;
 }
 
@@ -380,34 +400,24 @@ FirstFour(uint64_t head)
 	return first;
 }
 
-/*
- * What is behind the head of a word; the length of the whole, or 0.  *seen
- * rises to the end of what was looked at.
- */
+/* What is behind the head of a word; the length of the whole, or 0. */
 static inline size_t
 RestLength(const Word *word, const unsigned char *text, size_t len,
-		   size_t pos, size_t *seen)
+		   size_t pos)
 {
 	size_t		head = word->head_len;
-	FoldPattern rest = {word->text +head, word->len - head};
-	size_t		end;
+	const char *rest = word->text + head;
+	size_t		rest_len = word->len - head;
 	size_t		n;
 
-	if (rest.len == 0)
+	if (rest_len == 0)
 		return head;
 	if (word->exact)
-	{
-		if (*seen < pos + word->len)
-			*seen = pos + word->len;
 		return pos + word->len <= len &&
-			memcmp(text +pos + head, rest.text, rest.len) == 0 ?
-			word->len : 0;
-	}
-	n = FoldMatchSeen(text, len, pos + head, &rest, &end);
-	if (*seen < end)
-		*seen = end;
+			memcmp(text +pos + head, rest, rest_len) == 0 ? word->len : 0;
+	n = FoldMatch(text, len, pos + head, rest, rest_len);
 	/* a space at the end may stand for nothing */
-	return n > 0 || (rest.len == 1 && *rest.text == ' ') ? head + n : 0;
+	return n > 0 || (rest_len == 1 && *rest == ' ') ? head + n : 0;
 }
 
 /* True if the word ends here; a capital begins a new one: cardNumber. */
@@ -458,39 +468,34 @@ WordsLengths(const unsigned char *text, size_t len, size_t pos)
 /*
  * All words of the dictionary at pos, at most WORD_MATCHES.  Of several
  * words of one context or detector, the longest.  lengths is what
- * WordLengths() says of the text there.  *seen becomes the end of the text
- * that this follows from, beyond len if its end had a say in it.
+ * WordLengths() says of the text there.
  */
 int
 WordsMatch(const unsigned char *text, size_t len, size_t pos,
-		   unsigned lengths, WordMatch *matches, size_t *seen)
+		   unsigned lengths, WordMatch *matches)
 {
 	uint64_t	raw = LoadEight(text +pos, len - pos);
-	uint64_t	folded = FoldHead(text +pos, len - pos, raw);
-	uint32_t	first = FirstFour(folded);
+	uint64_t	here[2] = {FoldHead(text +pos, len - pos, raw), raw};
+	uint32_t	first = FirstFour(here[0]);
 	int			found = 0;
 
-	*seen = pos + 8;
 	/* from the longest on */
 	while (lengths != 0)
 	{
 		int			n = 31 - __builtin_clz(lengths);
+		unsigned	b = BucketOf(first, n);
+		const Word *end = words + bucket[b + 1];
 
 		lengths ^= 1u << n;
-		for (int i = bucket[BucketOf(first, n)]; i >= 0; i = words[i].next)
+		for (const Word *word = words + bucket[b]; word < end; word++)
 		{
-			const Word *word = &words[i];
-			uint64_t	here = word->exact ? raw : folded;
 			size_t		length;
 
-			if (((here ^ word->head) & word->head_mask) != 0)
+			if (((here[word->exact] ^ word->head) & word->head_mask) != 0)
 				continue;
-			length = RestLength(word, text, len, pos, seen);
-			if (length == 0)
-				continue;
-			if (*seen < pos + length + 1)
-				*seen = pos + length + 1;
-			if (!word->whole || EndsWord(text, len, pos + length))
+			length = RestLength(word, text, len, pos);
+			if (length > 0 &&
+				(!word->whole || EndsWord(text, len, pos + length)))
 				found = NoteMatch(matches, found, word, pos + length);
 		}
 	}
