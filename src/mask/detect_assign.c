@@ -297,38 +297,61 @@ typedef struct ValueLook
 	int			turns;			/* capitals that no word of a name has */
 } ValueLook;
 
-/* What a byte counts as: those of an array of counts. */
+/*
+ * Counts of a value's bytes by class, in one number: each has ten bits, and a
+ * value has at most VALUE_ROOM bytes.
+ */
 typedef enum LookClass
 {
 	LOOK_SYMBOL = 0,
 	LOOK_DIGIT,
 	LOOK_LETTER,
-	LOOK_CAPITAL,
 	LOOK_SPACE,
-	LOOK_JOIN,					/* "_-." */
-	LOOK_CLASSES
+	LOOK_JOIN					/* "_-." */
 } LookClass;
 
-static uint8_t look_class[256];
+#define LOOK_BITS 10
+#define LOOK_COUNT(counts, class) \
+	((int) ((counts) >> ((class) * LOOK_BITS) & ((1 << LOOK_BITS) - 1)))
 
-/* Fills in the classes, once per process. */
+static uint64_t look_count[256];	/* one of the byte's class */
+
+/*
+ * The case of ASCII letters, and by the cases of three, the last in the
+ * lowest two bits, whether one small letter is between capitals.
+ */
+#define CASE_SMALL 1
+#define CASE_CAPITAL 2
+static uint8_t look_case[256];
+static uint8_t look_turn[64];
+
+/* The class of a byte. */
+static LookClass
+ClassOf(unsigned char c)
+{
+	if (IsDigit(c))
+		return LOOK_DIGIT;
+	if (InSet(c, SET_WORD))
+		return LOOK_LETTER;
+	if (IsSpace(c))
+		return LOOK_SPACE;
+	return c == '_' || c == '-' || c == '.' ? LOOK_JOIN : LOOK_SYMBOL;
+}
+
+/* Fills in the tables, once per process. */
 static void
 PrepareLook(void)
 {
 	for (int c = 0; c < 256; c++)
-		look_class[c] = IsDigit((unsigned char) c) ? LOOK_DIGIT :
-			IsUpper((unsigned char) c) ? LOOK_CAPITAL :
-			InSet((unsigned char) c, SET_WORD) ? LOOK_LETTER :
-			IsSpace((unsigned char) c) ? LOOK_SPACE :
-			c == '_' || c == '-' || c == '.' ? LOOK_JOIN : LOOK_SYMBOL;
-}
+	{
+		unsigned char byte = (unsigned char) c;
 
-/* True for a capital that begins or ends one small letter: aBc, AbC. */
-static inline bool
-IsTurn(const unsigned char *text, size_t i)
-{
-	return IsAlpha(text[i - 1]) && IsAlpha(text[i - 2]) &&
-		(IsUpper(text[i - 1]) != IsUpper(text[i - 2]));
+		look_count[c] = UINT64_C(1) << (ClassOf(byte) * LOOK_BITS);
+		look_case[c] = IsUpper(byte) ? CASE_CAPITAL : IsAlpha(byte) ? CASE_SMALL : 0;
+	}
+	/* a capital that begins or ends one small letter: aBc, AbC */
+	look_turn[CASE_SMALL << 4 | CASE_CAPITAL << 2 | CASE_CAPITAL] = 1;
+	look_turn[CASE_CAPITAL << 4 | CASE_SMALL << 2 | CASE_CAPITAL] = 1;
 }
 
 /* Counts what a value is made of. */
@@ -337,31 +360,30 @@ LookAt(const MaskScan *scan, const Value *value)
 {
 	const unsigned char *text = scan->text;
 	ValueLook	look = {0};
-	int			counts[LOOK_CLASSES] = {0};
+	uint64_t	counts = 0;
+	unsigned	cases = 0;
 	int			last = -1;
 	int			same = 1;
 
-	if (look_class['0'] == 0)
+	if (look_count[0] == 0)
 		PrepareLook();
 	for (size_t i = value->start; i < value->end; i++)
 	{
 		unsigned char c = text[i];
-		LookClass	class = look_class[c];
 
 		same = c == last ? same + 1 : 1;
 		last = c;
 		if (same > 2 && same > look.filler &&
 			strchr("xX*.-_#?0", c) != NULL)
 			look.filler = same;
-		counts[class]++;
-		/* one small letter between capitals, as no word has it */
-		if (class == LOOK_CAPITAL && i >= value->start + 2)
-			look.turns += IsTurn(text, i);
+		counts += look_count[c];
+		cases = (cases << 2 | look_case[c]) & 63;
+		look.turns += look_turn[cases];
 	}
-	look.digits = counts[LOOK_DIGIT];
-	look.letters = counts[LOOK_LETTER] + counts[LOOK_CAPITAL];
-	look.symbols = counts[LOOK_SYMBOL];
-	look.spaces = counts[LOOK_SPACE];
+	look.digits = LOOK_COUNT(counts, LOOK_DIGIT);
+	look.letters = LOOK_COUNT(counts, LOOK_LETTER);
+	look.symbols = LOOK_COUNT(counts, LOOK_SYMBOL);
+	look.spaces = LOOK_COUNT(counts, LOOK_SPACE);
 	return look;
 }
 
@@ -509,11 +531,16 @@ SkipQuote(const MaskScan *scan, size_t pos, char *quote)
 static size_t
 QuotedEnd(const MaskScan *scan, const Value *value, size_t limit)
 {
-	size_t		end = value->start;
+	const unsigned char *from = scan->text +value->start;
+	size_t		room = limit > value->start ? limit - value->start : 0;
+	const unsigned char *quote = memchr(from, value->quote, room);
+	const unsigned char *line;
+	size_t		end;
 
-	while (end < limit && scan->text[end] != (unsigned char) value->quote &&
-		   scan->text[end] != '\n')
-		end++;
+	if (quote != NULL)
+		room = (size_t) (quote - from);
+	line = memchr(from, '\n', room);
+	end = value->start + (line != NULL ? (size_t) (line - from) : room);
 	if (end > value->start && scan->text[end - 1] == '\\')
 		end--;
 	return end;
@@ -1030,6 +1057,9 @@ DetectCurlUser(MaskScan *scan, const MaskDetector *self, size_t pos)
 	{
 		const unsigned char *p = scan->text +pos;
 
+		/* what all of these begin with */
+		if ((p[0] != ' ' || p[1] != '-') && (p[0] != 'c' || p[1] != 'u'))
+			continue;
 		if (memcmp(p, "curl", 4) == 0)
 			return false;		/* has an event of its own */
 		if (p[0] == ' ' && p[1] == '-' && p[2] == 'u')
