@@ -415,6 +415,8 @@ StartWalk(struct SpecialWalk *walk, const unsigned char *text, size_t len,
 	walk->maybe = 0;
 }
 
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+
 /* True if nothing in a block can be special, at a glance. */
 static inline bool
 IsPlainBlock(const unsigned char *block, bool escapes)
@@ -429,6 +431,38 @@ IsPlainBlock(const unsigned char *block, bool escapes)
 		any |= block[i] == '%' || block[i] == '&' || block[i] == '\\' ?
 			0x80 : 0;
 	return any < 0x80;
+}
+
+/*
+ * A bit for each byte of a block that one of the tables below may be of
+ * another mind about: not for ASCII but the signs of escapes, for the leads of
+ * most letters of two bytes, nor for what follows a lead.
+ */
+static inline uint64_t
+LeadBits(const unsigned char *block)
+{
+	unsigned char lead[64];
+	uint64_t	bits = 0;
+
+	for (int i = 0; i < 64; i++)
+	{
+		unsigned char c = block[i];
+
+		lead[i] = ((c >= 0xC2) & ((unsigned char) (c - 0xC3) > 7) &
+				   ((c & 0xFC) != 0xD0)) |
+			(c == '%') | (c == '&') | (c == '\\');
+	}
+	for (int i = 0; i < 64; i += 8)
+	{
+		uint64_t	eight;
+
+		memcpy(&eight, lead + i, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+		eight = __builtin_bswap64(eight);
+#endif
+		bits |= (eight * UINT64_C(0x0102040810204080)) >> 56 << i;
+	}
+	return bits;
 }
 
 /*
@@ -452,16 +486,15 @@ MaybeSpecial(const struct SpecialWalk *walk, size_t base)
 	}
 	if (IsPlainBlock(block, walk->escapes))
 		return 0;
-	if (!walk->escapes)
+	for (uint64_t leads = LeadBits(block); leads != 0; leads &= leads - 1)
 	{
-		for (int i = 63; i >= 0; i--)
-			maybe = maybe << 1 | sign_wide[block[i]];
-		return maybe;
+		int			i = __builtin_ctzll(leads);
+		unsigned	may = walk->escapes ?
+		sign_first[block[i]] & sign_second[block[i + 1]] &
+		sign_third[block[i + 2]] & ways : sign_wide[block[i]];
+
+		maybe |= (uint64_t) (may != 0) << i;
 	}
-	for (int i = 63; i >= 0; i--)
-		maybe = maybe << 1 |
-			((sign_first[block[i]] & sign_second[block[i + 1]] &
-			  sign_third[block[i + 2]] & ways) != 0);
 	return maybe;
 }
 
@@ -754,8 +787,6 @@ ShadowFree(const MaskOptions *options, Shadow *shadow)
 	memset(shadow, 0, sizeof(*shadow));
 }
 
-#define EACH_BYTE UINT64_C(0x0101010101010101)
-
 /* The numbers of bits set in each of eight bytes and those below it. */
 static inline uint64_t
 CountBits(uint64_t bits)
@@ -775,6 +806,9 @@ FindBit(uint64_t bits, uint64_t counts, size_t n)
 	if (low > 0)
 		n -= counts >> (low - 8) & 0xFF;
 	bits >>= low;
+	/* at most seven: most of the time all of them are set */
+	if ((~bits & 0xFF) == 0)
+		return low + n;
 	while (n-- > 0)
 		bits &= bits - 1;
 	return low + (size_t) __builtin_ctzll(bits);
