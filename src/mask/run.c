@@ -63,6 +63,15 @@ RunLeft(const MaskScan *scan, size_t start)
 		at--;
 	else if (!IsAlpha(before))
 		return EDGE_CLEAN;
+	if (at >= 8)
+	{
+		unsigned	letters = LettersBefore(scan->text +at);
+
+		/* most tokens are short */
+		if (letters < 8)
+			return IsDigit(scan->text[at - letters - 1]) ? EDGE_BAD :
+				before == '-' ? EDGE_CLEAN : EDGE_WORD;
+	}
 	for (int i = 0; i < 24 && !mixed && at > 0 && IsAlnum(scan->text[at - 1]);
 		 i++)
 		mixed = IsDigit(scan->text[--at]);

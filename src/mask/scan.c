@@ -124,6 +124,19 @@ ContextNearest(const MaskScan *scan, size_t pos, size_t distance)
 	if (scan->context_last + distance < pos &&
 		(scan->outer == 0 || pos > distance))
 		return CTX_COUNT;
+	if (scan->outer == 0 || pos > distance)
+	{
+		/* without a branch for each: any of them may be the nearest */
+		for (int i = 0; i < CTX_NUMBER; i++)
+		{
+			size_t		end = scan->context_end[i];
+			bool		nearer = (pos - end <= distance) & (end > best_end);
+
+			best = nearer ? (MaskContext) i : best;
+			best_end = nearer ? end : best_end;
+		}
+		return best;
+	}
 	for (int i = 0; i < CTX_NUMBER; i++)
 		if (ContextNear(scan, (MaskContext) i, pos, distance) &&
 			(best == CTX_COUNT || scan->context_end[i] > best_end))
@@ -223,13 +236,15 @@ static const char joins[] = "0 -./()*~";
 /*
  * Within a long chain of numbers, and no word near before, nobody says what a
  * number is: then documents are out, and telephones that begin with no sign
- * of one, but for America's.
+ * of one, but for America's.  Both have six digits at least, and are no part
+ * of an identifier.
  */
 typedef enum NumberPlace
 {
 	PLACE_SPOKEN = 0,			/* words may have a say */
 	PLACE_DIALLED,				/* no words, but a plus, 0, 7 or 8 */
 	PLACE_SILENT,
+	PLACE_PART,					/* no document, no telephone */
 	PLACES
 } NumberPlace;
 
@@ -277,7 +292,7 @@ PlaceFits(const MaskDetector *detector, NumberPlace place, int next)
 	if (detector->detect == DetectDocument)
 		return false;
 	return detector->detect != DetectPhone || place == PLACE_DIALLED ||
-		next == 3;
+		(place == PLACE_SILENT && next == 3);
 }
 
 /* Adds a detector of numbers to the lists of a place that it takes part in. */
@@ -379,6 +394,8 @@ PlaceOf(const MaskScan *scan, size_t pos)
 	unsigned char before = ByteBefore(scan, pos);
 	char		first = run->digits[0];
 
+	if ((run->total < 6) | ((run->left == EDGE_BAD) & (before != '+')))
+		return PLACE_PART;
 	if (run->total <= 20 || !IsQuiet(scan, pos, 64))
 		return PLACE_SPOKEN;
 	return first == '0' || first == '7' || first == '8' || before == '+' ||
@@ -505,14 +522,11 @@ TokenBounds(MaskScan *scan, size_t pos, size_t end)
 	const unsigned char *text = scan->text;
 	size_t		low = pos > 48 ? pos - 48 : 0;
 	size_t		limit = scan->len - pos > 96 ? pos + 96 : scan->len;
-	size_t		start = pos;
 
-	while (start > low && IsAlnum(text[start - 1]))
-		start--;
-	while (end < limit && IsAlnum(text[end]))
-		end++;
-	scan->run.token_start = start;
-	scan->run.token_end = end;
+	scan->run.token_start = pos;
+	if (IsAlnum(ByteBefore(scan, pos)))
+		scan->run.token_start = AlnumStart(text, pos, low);
+	scan->run.token_end = AlnumEnd(text, end, limit);
 }
 
 /*
@@ -579,7 +593,7 @@ IsIdleNumber(MaskScan *scan, size_t pos, size_t end)
 		(after != ' ' || ByteAt(scan, end + 1) == ' ') && after != '-' &&
 		DetectSpreadCard(scan, pos))
 		return true;
-	if (end - pos > 5 || IsAlnum(after) || IsAlpha(before) ||
+	if ((end - pos > 5) | IsAlnum(after) | IsAlpha(before) |
 		ContextNear(scan, CTX_BIRTH, pos, 48))
 		return false;
 	if (pos < run->chain_end && run->chain_count > 0 &&
@@ -618,7 +632,7 @@ LoneDigits(MaskScan *scan, size_t pos, size_t end)
 	DigitRun   *run = &scan->run;
 	bool		mixed;
 
-	if (end - pos > 5 || InSet(ByteAt(scan, end), SET_JOINS_DIGITS) ||
+	if ((end - pos > 5) | InSet(ByteAt(scan, end), SET_JOINS_DIGITS) |
 		ContextNear(scan, CTX_BIRTH, pos, 48))
 		return false;
 	TokenBounds(scan, pos, end);

@@ -614,6 +614,82 @@ LeadingDigits(const unsigned char *text)
 }
 
 /*
+ * In the highest bit of each of eight bytes whether it is a letter or digit;
+ * the first byte in the lowest.
+ */
+static inline uint64_t
+AlnumBits(const unsigned char *text)
+{
+	const uint64_t each = UINT64_C(0x0101010101010101);
+	uint64_t	v;
+	uint64_t	low;
+	uint64_t	small;
+
+	memcpy(&v, text, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	v = __builtin_bswap64(v);
+#endif
+	low = v & 0x7F * each;
+	small = low | 0x20 * each;
+	/* from '0' and 'a' on, and not beyond '9' and 'z' */
+	return (((low + 0x50 * each) & ~(low + 0x46 * each)) |
+			((small + 0x1F * each) & ~(small + 0x05 * each))) & ~v & 0x80 * each;
+}
+
+/* How many of the eight bytes before a place are letters in a row. */
+static inline unsigned
+LettersBefore(const unsigned char *text)
+{
+	const uint64_t each = UINT64_C(0x0101010101010101);
+	uint64_t	v;
+	uint64_t	small;
+	uint64_t	other;
+
+	memcpy(&v, text -8, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	v = __builtin_bswap64(v);
+#endif
+	small = (v & 0x7F * each) | 0x20 * each;
+	other = ~((small + 0x1F * each) & ~(small + 0x05 * each) & ~v) & 0x80 * each;
+	return other == 0 ? 8 : (unsigned) __builtin_clzll(other) / 8;
+}
+
+/* The end of the letters and digits from pos on, limit at most. */
+static inline size_t
+AlnumEnd(const unsigned char *text, size_t pos, size_t limit)
+{
+	while (pos + 8 <= limit)
+	{
+		uint64_t	other = AlnumBits(text +pos) ^ UINT64_C(0x8080808080808080);
+
+		if (other != 0)
+			return pos + (unsigned) __builtin_ctzll(other) / 8;
+		pos += 8;
+	}
+	while (pos < limit && IsAlnum(text[pos]))
+		pos++;
+	return pos;
+}
+
+/* The beginning of those before pos, low at least. */
+static inline size_t
+AlnumStart(const unsigned char *text, size_t pos, size_t low)
+{
+	while (pos >= low + 8)
+	{
+		uint64_t	other = AlnumBits(text +pos - 8) ^
+		UINT64_C(0x8080808080808080);
+
+		if (other != 0)
+			return pos - (unsigned) __builtin_clzll(other) / 8;
+		pos -= 8;
+	}
+	while (pos > low && IsAlnum(text[pos - 1]))
+		pos--;
+	return pos;
+}
+
+/*
  * The number of digits at pos, at most max.  Without a branch for each, since
  * numbers are of any length and no machine predicts that.
  */
