@@ -435,24 +435,23 @@ EndsWord(const unsigned char *text, size_t len, size_t end)
 }
 
 /* Adds a match, or lengthens that of the same meaning; their new number. */
-static int
+static inline int
 NoteMatch(WordMatch *matches, int found, const Word *word, size_t end)
 {
-	int			m = 0;
-
-	for (; m < found; m++)
+	for (int m = 0; m < found; m++)
 		if (matches[m].detector == word->detector &&
 			matches[m].context == word->context)
-			break;
-	if (m == WORD_MATCHES)
+		{
+			if (matches[m].end < end)
+				matches[m].end = end;
+			return found;
+		}
+	if (found == WORD_MATCHES)
 		return found;
-	if (m == found)
-		matches[found++].end = 0;
-	matches[m].detector = word->detector;
-	matches[m].context = word->context;
-	if (matches[m].end < end)
-		matches[m].end = end;
-	return found;
+	matches[found].detector = word->detector;
+	matches[found].context = word->context;
+	matches[found].end = end;
+	return found + 1;
 }
 
 /* WordLengths() at pos, also near the end of a text. */
