@@ -102,18 +102,6 @@ MaskAddHit(MaskScan *scan, const MaskHit *found)
 		scan->done = hit.end;
 }
 
-/* True if a word of the context ended at most distance bytes before pos. */
-bool
-ContextNear(const MaskScan *scan, MaskContext context, size_t pos,
-			size_t distance)
-{
-	size_t		end = scan->context_end[context];
-
-	if (pos <= distance && (scan->outer >> context & 1))
-		return true;
-	return end > 0 && end <= pos && pos - end <= distance;
-}
-
 /* The context whose word is nearest before pos; CTX_COUNT if none is near. */
 MaskContext
 ContextNearest(const MaskScan *scan, size_t pos, size_t distance)
@@ -512,21 +500,44 @@ OfferWord(MaskScan *scan, size_t pos)
 	return scan->done > before;
 }
 
-/*
- * The bounds of the letters and digits around pos, 48 bytes back and 96 on;
- * end is known to be among them.
- */
-static void
-TokenBounds(MaskScan *scan, size_t pos, size_t end)
+/* TokenBounds() where they are not within the present block. */
+static __attribute__((noinline))
+void
+FarTokenBounds(MaskScan *scan, size_t pos, size_t end)
 {
 	const unsigned char *text = scan->text;
 	size_t		low = pos > 48 ? pos - 48 : 0;
 	size_t		limit = scan->len - pos > 96 ? pos + 96 : scan->len;
+	size_t		start = pos;
 
-	scan->run.token_start = pos;
-	if (IsAlnum(ByteBefore(scan, pos)))
-		scan->run.token_start = AlnumStart(text, pos, low);
-	scan->run.token_end = AlnumEnd(text, end, limit);
+	while (start > low && IsAlnum(text[start - 1]))
+		start--;
+	while (end < limit && IsAlnum(text[end]))
+		end++;
+	scan->run.token_start = start;
+	scan->run.token_end = end;
+}
+
+/*
+ * The bounds of the letters and digits around pos, 48 bytes back and 96 on;
+ * end is known to be among them.
+ */
+static inline void
+TokenBounds(MaskScan *scan, size_t pos, size_t end)
+{
+	size_t		at = pos - scan->block;
+	uint64_t	before = ~scan->alnum & ((UINT64_C(1) << at) - 1);
+	uint64_t	behind = ~scan->alnum >> at;
+	size_t		start;
+
+	if ((before == 0) | (behind == 0))
+	{
+		FarTokenBounds(scan, pos, end);
+		return;
+	}
+	start = scan->block + 64 - (size_t) __builtin_clzll(before);
+	scan->run.token_start = start + 48 < pos ? pos - 48 : start;
+	scan->run.token_end = pos + (size_t) __builtin_ctzll(behind);
 }
 
 /*
@@ -765,7 +776,7 @@ ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
 	starts = (m.lower | m.upper) & ~(ascii << 1 | carry->ascii);
 	starts |= m.word & ~ascii & ~(m.word << 1 | carry->word);
 	events = m.digit & ~(m.digit << 1 | carry->digit);
-	idle = IdleNumbers(&m, events, ascii, carry->ascii);
+	idle = events != 0 ? IdleNumbers(&m, events, ascii, carry->ascii) : 0;
 	/* a word of birth gives numbers within 48 bytes a meaning */
 	if ((birth > 0 && birth + 48 >= offset) ||
 		(offset < 64 && (scan->outer >> CTX_BIRTH & 1)))
@@ -777,6 +788,8 @@ ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
 	inner = m.upper & (m.lower << 1 | carry->lower);
 	if (inner != 0)
 		events |= FilterWords(block, inner, WordsInnerFilter());
+	scan->block = offset;
+	scan->alnum = ascii;
 	carry->word = m.word >> 63;
 	carry->ascii = ascii >> 63;
 	carry->lower = m.lower >> 63;

@@ -127,6 +127,8 @@ typedef struct MaskScan
 	size_t		key_done;		/* same, for prefixes of keys */
 	size_t		sign_done;		/* same, for assignments */
 	size_t		word_start;		/* of the present event of a word */
+	size_t		block;			/* where the present block begins, */
+	uint64_t	alnum;			/* and its letters and digits */
 	size_t		tail_start;		/* a key's name that was read to its end */
 	size_t		tail_end;
 	size_t		head_start;		/* and one that was read to its beginning */
@@ -202,11 +204,20 @@ extern const int DetectorCount;
 extern bool OfferWord(MaskScan *scan, size_t pos);
 extern void MaskAddHit(MaskScan *scan, const MaskHit *hit);
 extern bool HitRoom(MaskScan *scan, size_t more);
-extern bool ContextNear(const MaskScan *scan, MaskContext context, size_t pos,
-						size_t distance);
 extern uint32_t ContextsAfter(MaskScan *scan, size_t pos);
 extern MaskContext ContextNearest(const MaskScan *scan, size_t pos,
 								  size_t distance);
+
+/* True if a word of the context ended at most distance bytes before pos. */
+static inline bool
+ContextNear(const MaskScan *scan, MaskContext context, size_t pos,
+			size_t distance)
+{
+	size_t		end = scan->context_end[context];
+
+	return ((end > 0) & (pos - end <= distance)) |
+		((pos <= distance) & (scan->outer >> context & 1));
+}
 
 /* True if no word of any context is near before pos, nor outside the text. */
 static inline bool
@@ -613,29 +624,6 @@ LeadingDigits(const unsigned char *text)
 	return other == 0 ? 8 : (unsigned) __builtin_ctzll(other) / 8;
 }
 
-/*
- * In the highest bit of each of eight bytes whether it is a letter or digit;
- * the first byte in the lowest.
- */
-static inline uint64_t
-AlnumBits(const unsigned char *text)
-{
-	const uint64_t each = UINT64_C(0x0101010101010101);
-	uint64_t	v;
-	uint64_t	low;
-	uint64_t	small;
-
-	memcpy(&v, text, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	v = __builtin_bswap64(v);
-#endif
-	low = v & 0x7F * each;
-	small = low | 0x20 * each;
-	/* from '0' and 'a' on, and not beyond '9' and 'z' */
-	return (((low + 0x50 * each) & ~(low + 0x46 * each)) |
-			((small + 0x1F * each) & ~(small + 0x05 * each))) & ~v & 0x80 * each;
-}
-
 /* How many of the eight bytes before a place are letters in a row. */
 static inline unsigned
 LettersBefore(const unsigned char *text)
@@ -652,41 +640,6 @@ LettersBefore(const unsigned char *text)
 	small = (v & 0x7F * each) | 0x20 * each;
 	other = ~((small + 0x1F * each) & ~(small + 0x05 * each) & ~v) & 0x80 * each;
 	return other == 0 ? 8 : (unsigned) __builtin_clzll(other) / 8;
-}
-
-/* The end of the letters and digits from pos on, limit at most. */
-static inline size_t
-AlnumEnd(const unsigned char *text, size_t pos, size_t limit)
-{
-	while (pos + 8 <= limit)
-	{
-		uint64_t	other = AlnumBits(text +pos) ^ UINT64_C(0x8080808080808080);
-
-		if (other != 0)
-			return pos + (unsigned) __builtin_ctzll(other) / 8;
-		pos += 8;
-	}
-	while (pos < limit && IsAlnum(text[pos]))
-		pos++;
-	return pos;
-}
-
-/* The beginning of those before pos, low at least. */
-static inline size_t
-AlnumStart(const unsigned char *text, size_t pos, size_t low)
-{
-	while (pos >= low + 8)
-	{
-		uint64_t	other = AlnumBits(text +pos - 8) ^
-		UINT64_C(0x8080808080808080);
-
-		if (other != 0)
-			return pos - (unsigned) __builtin_clzll(other) / 8;
-		pos -= 8;
-	}
-	while (pos > low && IsAlnum(text[pos - 1]))
-		pos--;
-	return pos;
 }
 
 /*

@@ -674,8 +674,9 @@ Utf8Prefix(const char *chars, size_t len)
 			pos++;
 		if (pos == len)
 			break;
-		n = text[pos] >= 0xC2 && text[pos] <= 0xDF && pos + 1 < len &&
-			(text[pos + 1] & 0xC0) == 0x80 ? 2 : LongChar(text +pos, len - pos);
+		n = text[	pos] >= 0xC2 && text[pos] <= 0xDF && pos + 1 < len &&
+					(text[pos + 1] & 0xC0) == 0x80 ? 2 : LongChar(text +pos, len - pos);
+
 		if (n == 0)
 			return pos;
 		pos += n;
@@ -718,10 +719,11 @@ WriteShadow(const unsigned char *text, size_t len, bool escapes,
 		size_t		plain = special.pos - pos;
 
 		/* most pieces are short, and what follows overwrites the rest */
-		if (plain > 16 || len - pos < 16)
+		if (len - special.pos >= 32 && plain <= 256)
+			for (size_t n = 0; n < plain; n += 32)
+				memcpy(out + to + n, text +pos + n, 32);
+		else
 			memcpy(out + to, text +pos, plain);
-		else if (plain > 0)
-			memcpy(out + to, text +pos, 16);
 		to += plain;
 		pos = special.pos;
 		/* where one is, others follow */
@@ -801,8 +803,11 @@ static inline size_t
 FindBit(uint64_t bits, uint64_t counts, size_t n)
 {
 	uint64_t	beyond = ((counts | HIGH_BITS) - (n + 1) * EACH_BYTE) & HIGH_BITS;
-	unsigned	low = (unsigned) __builtin_ctzll(beyond) & ~7u;
+	unsigned	low;
 
+	if (~bits == 0)
+		return n;
+	low = (unsigned) __builtin_ctzll(beyond) & ~7u;
 	if (low > 0)
 		n -= counts >> (low - 8) & 0xFF;
 	bits >>= low;

@@ -86,7 +86,8 @@ typedef struct Word
 } Word;
 
 #define BUCKETS 4096
-static Word words[WORD_ROOM];	/* those of a bucket in a row, the latest first */
+static Word words[WORD_ROOM];	/* those of a bucket in a row, the latest
+								 * first */
 static int	word_count;
 static uint16_t bucket[BUCKETS + 1];	/* where each begins */
 
@@ -406,7 +407,7 @@ RestLength(const Word *word, const unsigned char *text, size_t len,
 		   size_t pos)
 {
 	size_t		head = word->head_len;
-	const char *rest = word->text + head;
+	const char *rest = word->text +head;
 	size_t		rest_len = word->len - head;
 	size_t		n;
 
