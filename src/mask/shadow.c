@@ -795,7 +795,7 @@ CountBits(uint64_t bits)
 {
 	bits -= bits >> 1 & 0x55 * EACH_BYTE;
 	bits = (bits & 0x33 * EACH_BYTE) + (bits >> 2 & 0x33 * EACH_BYTE);
-	return (bits + (bits >> 4) & 0x0F * EACH_BYTE) * EACH_BYTE;
+	return ((bits + (bits >> 4)) & 0x0F * EACH_BYTE) * EACH_BYTE;
 }
 
 /* The place of the nth bit that is set, from 0 on; there are more than n. */
