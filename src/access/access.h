@@ -518,7 +518,8 @@ typedef struct AdminEvent
 	const char *target_type;
 	char	   *target;
 	char	   *details;		/* JSON, or NULL */
-	Oid			ledger;			/* root that the command may change, or 0 */
+	Oid			root;			/* of the relation that it is about, or 0 */
+	Oid			ledger;			/* the same if it is guarded as a ledger, or 0 */
 	char	   *definition;		/* its definition before, or NULL */
 } AdminEvent;
 

@@ -316,9 +316,13 @@ static void
 AddRelation(Oid relid, const char *action, const char *target_type,
 			List **events)
 {
+	AdminEvent *event;
+
 	AdminEventAdd(events, action, target_type, QualifiedName(relid), NULL);
+	event = llast(*events);
+	event->root = GuardRoot(relid);
 	if (GuardIsLedger(relid))
-		((AdminEvent *) llast(*events))->ledger = GuardRoot(relid);
+		event->ledger = event->root;
 }
 
 /* A change of a relation that is ours. */
@@ -709,30 +713,38 @@ RefuseElsewhere(List *events)
 	}
 }
 
+/* True for the root of a ledger that commands are written to. */
+static bool
+IsEventLedger(Oid root)
+{
+	Oid			schema = get_namespace_oid(LLM_AUDIT_SCHEMA, true);
+
+	return OidIsValid(root) &&
+		(root == get_relname_relid("admin_event", schema) ||
+		 root == get_relname_relid("segment_event", schema));
+}
+
 /*
  * What a command changes is written to two ledgers when it is done: commands
  * on these, or parts of them, would wait for each other then, each with its
- * own locked (pg_restore -j runs such side by side).  So they take turns.
+ * own locked (pg_restore -j runs such side by side, some of them before a part
+ * is guarded).  So they take turns; CREATE TRIGGER too, since a dump makes our
+ * triggers, which is no event, and enables them in one transaction.
  */
 static void
-TakeTurns(List *events)
+TakeTurns(const Node *stmt, List *events)
 {
-	Oid			schema = get_namespace_oid(LLM_AUDIT_SCHEMA, true);
-	Oid			admin = get_relname_relid("admin_event", schema);
-	Oid			segment = get_relname_relid("segment_event", schema);
+	bool		turn = false;
 	ListCell   *lc;
 
+	if (IsA(stmt, CreateTrigStmt))
+		turn = IsEventLedger(GuardRoot(Resolve(((const CreateTrigStmt *) stmt)->relation)));
 	foreach(lc, events)
-	{
-		Oid			ledger = ((AdminEvent *) lfirst(lc))->ledger;
-
-		if (!OidIsValid(ledger) || (ledger != admin && ledger != segment))
-			continue;
+		turn |= IsEventLedger(((AdminEvent *) lfirst(lc))->root);
+	if (turn)
 		LockDatabaseObject(ExtensionRelationId,
 						   get_extension_oid("llm_audit", false),
 						   EVENTS_LOCK_PART, ExclusiveLock);
-		return;
-	}
 }
 
 /* Reads what the command may change of ledgers, of each one once. */
@@ -762,12 +774,12 @@ GrantsBefore(Node *stmt)
 
 	NoteStatement(stmt, &events);
 	SettingsNote(stmt, &events);
-	if (events == NIL)
+	if (events == NIL && !IsA(stmt, CreateTrigStmt))
 		return NIL;
 	RefuseElsewhere(events);
 	if (!ExtensionInstalled())
 		return NIL;
-	TakeTurns(events);
+	TakeTurns(stmt, events);
 	ReadDefinitions(stmt, events);
 	return events;
 }

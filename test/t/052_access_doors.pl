@@ -260,5 +260,24 @@ my ($ran, $said, $errors) = run_pgbench($node, 'audit',
 ok($ran && $said =~ m{actually processed: 160/160}, 'commands on ledgers of events take turns') or diag $errors;
 check_verify($node, 'audit', 'after these commands') if $has_rls eq 't';
 
+# A restore comes to parts that have their ledger, but no guard yet.
+sub exchange_guard
+{
+	my ($from, $to) = @_;
+	$node->safe_psql('audit', "SET allow_system_table_mods = on;
+		UPDATE pg_trigger SET tgfoid = 'llm_audit.$to()'::regprocedure
+			WHERE tgrelid = 'llm_audit.admin_event_prod'::regclass
+			AND tgname = 'llm_audit_guard' AND tgfoid = 'llm_audit.$from()'::regprocedure");
+	return;
+}
+exchange_guard('ledger_guard', 'ledger_guard_row');
+($ran, $said, $errors) = run_pgbench($node, 'audit',
+	"\\if :client_id % 2 = 0\nALTER TABLE llm_audit.admin_event ENABLE ROW LEVEL SECURITY;\n"
+	  . "\\else\nALTER TABLE llm_audit.admin_event_prod ENABLE ROW LEVEL SECURITY;\n\\endif\n",
+	'-c', '4', '-j', '2', '-t', '40');
+ok($ran && $said =~ m{actually processed: 160/160}, 'also those on a part that is not guarded yet') or diag $errors;
+exchange_guard('ledger_guard_row', 'ledger_guard');
+check_verify($node, 'audit', 'after those, too') if $has_rls eq 't';
+
 $node->stop;
 done_testing();
