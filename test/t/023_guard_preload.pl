@@ -23,13 +23,17 @@ $node->safe_psql('audit',
 my ($made, $said, $why) = $node->psql('audit', 'CREATE EXTENSION llm_audit');
 like($why, qr/role "llm_audit_admin" exists and has members\nDETAIL: .*"attacker"/,
 	'a role that somebody made and let himself into is refused');
-$node->safe_psql('postgres', 'REVOKE llm_audit_admin FROM attacker; GRANT llm_audit_admin TO friend');
+# what one role has granted another cannot take back from PostgreSQL 16 on
+$node->safe_psql('postgres', 'REVOKE llm_audit_admin FROM attacker', @as_maker);
+$node->safe_psql('postgres', 'GRANT llm_audit_admin TO friend');
 $node->safe_psql('second', 'SET llm_audit.accept_members = on; CREATE EXTENSION llm_audit');
+$node->safe_psql('postgres', 'GRANT llm_audit_auditor TO maker WITH ADMIN OPTION');
 $node->safe_psql('postgres', 'GRANT llm_audit_auditor TO attacker', @as_maker);
 ($made, $said, $why) = $node->psql('audit', 'CREATE EXTENSION llm_audit');
 like($why, qr/role "llm_audit_auditor" exists and has members\nDETAIL: .*"attacker"/,
 	'so is one of another database into which no superuser let him');
 $node->safe_psql('postgres', 'REVOKE llm_audit_auditor FROM attacker', @as_maker);
+$node->safe_psql('postgres', 'REVOKE llm_audit_auditor FROM maker');
 $node->safe_psql('audit', 'DROP SCHEMA theirs CASCADE; CREATE EXTENSION llm_audit; DROP EXTENSION llm_audit');
 pass('members whom a superuser let in, for the llm_audit of another database, are not');
 $node->safe_psql('second', 'DROP EXTENSION llm_audit');
