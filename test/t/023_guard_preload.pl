@@ -40,7 +40,8 @@ $node->safe_psql('second', 'DROP EXTENSION llm_audit');
 ($made, $said, $why) = $node->psql('audit', 'CREATE EXTENSION llm_audit');
 like($why, qr/role "llm_audit_admin" exists and has members\nDETAIL: .*"friend"/,
 	'but without any llm_audit all members are');
-$node->safe_psql('postgres', 'DROP DATABASE second; DROP DATABASE audit; REVOKE llm_audit_admin FROM friend');
+# from PostgreSQL 16 on who makes a role is a member of it
+$node->safe_psql('postgres', 'DROP DATABASE second; DROP DATABASE audit; REVOKE llm_audit_admin FROM friend, maker');
 make_database($node, 'audit');
 $node->safe_psql('audit',
 	insert_calls(5, 'x') . "; INSERT INTO plain VALUES (1, 'note')");
