@@ -168,6 +168,14 @@ typedef struct RowAttr
 	uint8		align;			/* 1, 2, 4 or 8 */
 } RowAttr;
 
+/* A hashed column of variable length. */
+typedef struct RowVarlena
+{
+	AttrNumber	attnum;
+	uint8		kind;			/* EncodeKind */
+	int			column;			/* of the segment */
+} RowVarlena;
+
 /* A leaf opened for reading, and the buffers to take a row apart. */
 typedef struct RowReader
 {
@@ -179,8 +187,11 @@ typedef struct RowReader
 	TupleTableSlot *slot;
 	int			natts;
 	RowAttr    *atts;
+	int			nvarlenas;
+	RowVarlena *varlenas;
 	int			prefix;			/* attributes up to the last ledger column */
 	AttrNumber	environment;	/* or 0 */
+	size_t		environment_len;	/* of the segment's; 0: any */
 	AttrNumber	recorded_at;
 	Datum	   *values;
 	bool	   *nulls;

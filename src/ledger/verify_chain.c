@@ -194,7 +194,7 @@ EnvironmentDiffers(const RowReader *reader)
 {
 	const Segment *seg = reader->seg;
 	const char *p;
-	size_t		len = strlen(NameStr(seg->environment));
+	size_t		len = reader->environment_len;
 	int			at = reader->environment - 1;
 
 	if (at < 0 || len == 0)

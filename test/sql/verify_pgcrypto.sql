@@ -72,6 +72,17 @@ INSERT INTO every_type (a_jsonb)
 INSERT INTO every_type (a_jsonb)
 	SELECT jsonb_agg(md5((g * i)::text) ORDER BY i) FROM generate_series(1, 5) AS g, generate_series(1, g * 100) AS i
 	GROUP BY g;
+-- numbers of every shape
+INSERT INTO every_type (a_numeric, numerics, secret_number, a_jsonb)
+	SELECT v, ARRAY[v, -v, NULL], v, to_jsonb(v)
+	FROM generate_series(1, 1100, 5) AS i CROSS JOIN LATERAL (SELECT CASE i % 11
+		WHEN 0 THEN i::numeric / 7 WHEN 1 THEN i - 500
+		WHEN 2 THEN round(1000000 / i::numeric, i % 30) WHEN 3 THEN -('1e' || (i % 400))::numeric
+		WHEN 4 THEN ('1.5e-' || (i % 300))::numeric WHEN 5 THEN ('0.' || repeat('0', i % 40))::numeric
+		WHEN 6 THEN (repeat('9', 1 + i % 90) || '.' || repeat('7', i % 33))::numeric
+		WHEN 7 THEN -(repeat('1', 1 + i % 20) || repeat('0', i % 50) || '.' || repeat('0', i % 21) || '5')::numeric
+		WHEN 8 THEN ('0.' || repeat('0', i % 77) || '123450000')::numeric
+		WHEN 9 THEN i * 10000 ELSE ('-0.' || repeat('1', i % 900 + 1))::numeric END AS v) AS x;
 INSERT INTO every_type (a_text, secret)
 	SELECT string_agg(md5(i::text), ''), string_agg(md5(i::text), '')
 	FROM generate_series(1, 3000) i;
