@@ -43,8 +43,12 @@ PG_FUNCTION_INFO_V1(llm_audit_row_preimage);
 /* Errors of a parallel phase after which the leader goes on alone. */
 #define PARALLEL_ATTEMPTS 8
 
-/* A run of fewer units than this is not worth starting workers for. */
+/*
+ * A run of fewer units, or of fewer blocks, than this is not worth starting
+ * workers for.
+ */
 #define PARALLEL_MIN_UNITS 4
+#define PARALLEL_MIN_BLOCKS 1024
 
 static const char *const finding_names[] = {
 	[FINDING_ROW_ALTERED] = "row_altered",
@@ -318,6 +322,18 @@ VerifyUnitRun(const VerifyJob *job, const VerifyUnit *unit, VerifySink *sink)
 	}
 }
 
+/* True if there is enough to read for workers. */
+static bool
+WorkersAreWorthIt(const VerifyRun *run)
+{
+	uint64		blocks = 0;
+
+	for (int i = 0; i < run->job.nsegments; i++)
+		blocks += run->segments[i].blocks;
+	return run->job.nunits >= PARALLEL_MIN_UNITS &&
+		blocks >= PARALLEL_MIN_BLOCKS;
+}
+
 /* How many workers to ask for. */
 static int
 WorkersWanted(const VerifyRun *run)
@@ -326,7 +342,7 @@ WorkersWanted(const VerifyRun *run)
 		return 0;
 	if (run->scope.workers >= 0)
 		return Min(run->scope.workers, run->job.nunits - 1);
-	if (run->job.nunits < PARALLEL_MIN_UNITS)
+	if (!WorkersAreWorthIt(run))
 		return 0;
 	return Min(max_parallel_maintenance_workers, run->job.nunits - 1);
 }
@@ -336,10 +352,8 @@ WorkersWanted(const VerifyRun *run)
  * is left alone, surviving any damage.
  */
 static void
-RunUnits(VerifyRun *run)
+RunUnits(VerifyRun *run, int nworkers)
 {
-	int			nworkers = WorkersWanted(run);
-
 	for (int i = 0; i < PARALLEL_ATTEMPTS && nworkers > 0 &&
 		 run->nunits_done < run->job.nunits; i++)
 		RunUnitsInParallel(run, nworkers);
@@ -784,10 +798,16 @@ RunOneRow(VerifyRun *run)
 static void
 RunAll(VerifyRun *run)
 {
-	VerifyCatalog(run);
+	int			nworkers;
+
+	VerifyCatalogAlone(run);
 	PlanUnits(run);
 	UnitSourceCommit(&run->own, -1);
-	RunUnits(run);
+	nworkers = WorkersWanted(run);
+	if (nworkers == 0)
+		VerifyCatalogRest(run);
+	RunUnits(run, nworkers);
+	VerifyCatalogRest(run);
 	VerifyGenerated(run);
 	for (int i = 0; i < run->job.nsegments; i++)
 	{

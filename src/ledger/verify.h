@@ -38,6 +38,7 @@
 #define VERIFY_UNIT_SEQS	100000	/* rows of one lane in a unit */
 #define VERIFY_UNIT_BLOCKS	16384	/* heap blocks in a unit */
 #define VERIFY_DETAIL_SIZE	192
+#define CATALOG_CHECKS		20	/* see verify_catalog.c */
 
 typedef enum FindingKind
 {
@@ -416,6 +417,8 @@ typedef struct VerifyRun
 	uint64		nfindings;
 	int			nunits_done;
 	int			nworkers;		/* that were launched */
+	bool		checked_beside; /* VerifyCatalogBeside has begun */
+	bool		checked[CATALOG_CHECKS];	/* of the catalogs, that are done */
 	void		(*poll) (struct VerifyRun *run);	/* empties the queues */
 	void	   *poll_arg;
 	TimestampTz started;
@@ -474,7 +477,14 @@ extern void VerifyQuery(VerifyRun *run, const char *sql,
 
 /* ---------------- verify_catalog.c ---------------- */
 
-extern void VerifyCatalog(VerifyRun *run);
+/*
+ * The checks that need subtransactions; those that can run in the leader while
+ * its workers read rows, once: what it raises ends the parallel phase; all that
+ * have not been done.
+ */
+extern void VerifyCatalogAlone(VerifyRun *run);
+extern void VerifyCatalogBeside(VerifyRun *run);
+extern void VerifyCatalogRest(VerifyRun *run);
 
 /* verify_registry.c */
 

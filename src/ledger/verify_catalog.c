@@ -13,6 +13,7 @@
 #include "catalog/namespace.h"
 #include "ledger/verify.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/lsyscache.h"
 
 /*
@@ -349,8 +350,33 @@ typedef enum DriftScope
 typedef struct DriftCheck
 {
 	DriftScope	scope;
-	const char *sql;
+	bool		alone;			/* it calls stored_forms(), which cannot run
+								 * beside workers: it catches errors */
+	const char *const *sql;
 } DriftCheck;
+
+static const DriftCheck checks[CATALOG_CHECKS] = {
+	{DRIFT_ONE_LEDGER, false, &triggers_sql},
+	{DRIFT_ALL_LEDGERS, false, &relations_sql},
+	{DRIFT_ONE_LEDGER, false, &columns_sql},
+	{DRIFT_ONE_LEDGER_EVENTS, true, &verify_checks_sql},
+	{DRIFT_ONE_LEDGER_EVENTS, true, &verify_policies_sql},
+	{DRIFT_ONE_LEDGER, false, &verify_unique_sql},
+	{DRIFT_ONE_LEDGER_EVENTS, false, &verify_parts_sql},
+	{DRIFT_ONE_LEDGER_EVENTS, true, &verify_defaults_sql},
+	{DRIFT_ONE_LEDGER, false, &copies_sql},
+	{DRIFT_ONE_LEDGER, false, &grants_sql},
+	{DRIFT_NO_LEDGER, false, &configuration_sql},
+	{DRIFT_NO_LEDGER, false, &access_sql},
+	{DRIFT_NO_LEDGER, false, &functions_sql},
+	{DRIFT_EVENTS, false, &verify_grants_sql},
+	{DRIFT_NO_LEDGER, false, &verify_preload_sql},
+	{DRIFT_NO_LEDGER, false, &verify_leaves_sql},
+	{DRIFT_NO_LEDGER, false, &verify_registry_sql},
+	{DRIFT_NO_LEDGER, false, &verify_columns_sql},
+	{DRIFT_EVENTS, false, &verify_numbers_sql},
+	{DRIFT_EVENTS, false, &verify_baseline_sql}
+};
 
 typedef struct DriftAttempt
 {
@@ -358,21 +384,19 @@ typedef struct DriftAttempt
 	const DriftCheck *check;
 } DriftAttempt;
 
-/* What VerifyAttempt runs: one check. */
+/* Runs one check. */
 static void
-DriftWork(void *arg)
+DriftRun(VerifyRun *run, const DriftCheck *check)
 {
-	DriftAttempt *attempt = arg;
-	const DriftCheck *check = attempt->check;
-	Oid			ledger = attempt->run->scope.ledger;
+	Oid			ledger = run->scope.ledger;
 	StringInfoData sql;
 
-	initStringInfo(&sql);
 	if ((check->scope == DRIFT_EVENTS ||
 		 check->scope == DRIFT_ONE_LEDGER_EVENTS) &&
 		!OidIsValid(get_relname_relid("segment_event",
 									  get_namespace_oid(LLM_AUDIT_SCHEMA, true))))
 		return;					/* that setup() has not run is said elsewhere */
+	initStringInfo(&sql);
 	if (check->scope >= DRIFT_ONE_LEDGER)
 	{
 		appendStringInfoString(&sql, roots_sql);
@@ -380,49 +404,70 @@ DriftWork(void *arg)
 			appendStringInfo(&sql, " WHERE r.oid = %u", ledger);
 		appendStringInfoString(&sql, parts_sql);
 	}
-	appendStringInfoString(&sql, check->sql);
-	VerifyQuery(attempt->run, sql.data, DriftVisit, NULL);
+	appendStringInfoString(&sql, *check->sql);
+	VerifyQuery(run, sql.data, DriftVisit, NULL);
 	pfree(sql.data);
 }
 
-/* Reports what differs; a check that cannot run is a finding too. */
-void
-VerifyCatalog(VerifyRun *run)
+/* What VerifyAttempt runs: one check. */
+static void
+DriftWork(void *arg)
 {
-	const DriftCheck checks[] = {
-		{DRIFT_ONE_LEDGER, triggers_sql},
-		{DRIFT_ALL_LEDGERS, relations_sql},
-		{DRIFT_ONE_LEDGER, columns_sql},
-		{DRIFT_ONE_LEDGER_EVENTS, verify_checks_sql},
-		{DRIFT_ONE_LEDGER_EVENTS, verify_policies_sql},
-		{DRIFT_ONE_LEDGER, verify_unique_sql},
-		{DRIFT_ONE_LEDGER_EVENTS, verify_parts_sql},
-		{DRIFT_ONE_LEDGER_EVENTS, verify_defaults_sql},
-		{DRIFT_ONE_LEDGER, copies_sql},
-		{DRIFT_ONE_LEDGER, grants_sql},
-		{DRIFT_NO_LEDGER, configuration_sql},
-		{DRIFT_NO_LEDGER, access_sql},
-		{DRIFT_NO_LEDGER, functions_sql},
-		{DRIFT_EVENTS, verify_grants_sql},
-		{DRIFT_NO_LEDGER, verify_preload_sql},
-		{DRIFT_NO_LEDGER, verify_leaves_sql},
-		{DRIFT_NO_LEDGER, verify_registry_sql},
-		{DRIFT_NO_LEDGER, verify_columns_sql},
-		{DRIFT_EVENTS, verify_numbers_sql},
-		{DRIFT_EVENTS, verify_baseline_sql}
-	};
+	DriftAttempt *attempt = arg;
 
-	for (int i = 0; i < lengthof(checks); i++)
+	DriftRun(attempt->run, attempt->check);
+}
+
+/* Does a check that has not been done; one that cannot run is a finding too. */
+static void
+CheckAttempt(VerifyRun *run, int i, const DriftCheck *check)
+{
+	DriftAttempt attempt = {.run = run,.check = check};
+	const char *why;
+
+	if (run->checked[i])
+		return;
+	why = VerifyAttempt(DriftWork, &attempt);
+	if (why != NULL)
 	{
-		DriftAttempt attempt = {.run = run,.check = &checks[i]};
-		const char *why = VerifyAttempt(DriftWork, &attempt);
-
-		if (why != NULL)
-		{
-			UnitSourceReset(&run->own);
-			RunReportObject(run, FINDING_CATALOG_DRIFT, InvalidOid, -1,
-							"the catalogs cannot be checked: %s", why);
-		}
-		UnitSourceCommit(&run->own, -1);
+		UnitSourceReset(&run->own);
+		RunReportObject(run, FINDING_CATALOG_DRIFT, InvalidOid, -1,
+						"the catalogs cannot be checked: %s", why);
 	}
+	UnitSourceCommit(&run->own, -1);
+	run->checked[i] = true;
+}
+
+void
+VerifyCatalogAlone(VerifyRun *run)
+{
+	for (int i = 0; i < CATALOG_CHECKS; i++)
+	{
+		if (checks[i].alone)
+			CheckAttempt(run, i, &checks[i]);
+	}
+}
+
+void
+VerifyCatalogBeside(VerifyRun *run)
+{
+	if (run->checked_beside)
+		return;
+	run->checked_beside = true;
+	for (int i = 0; i < CATALOG_CHECKS; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (run->checked[i])
+			continue;
+		DriftRun(run, &checks[i]);
+		UnitSourceCommit(&run->own, -1);
+		run->checked[i] = true;
+	}
+}
+
+void
+VerifyCatalogRest(VerifyRun *run)
+{
+	for (int i = 0; i < CATALOG_CHECKS; i++)
+		CheckAttempt(run, i, &checks[i]);
 }

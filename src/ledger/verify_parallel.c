@@ -317,12 +317,16 @@ PhaseLaunch(ParallelPhase *phase, VerifyRun *run)
 	run->nworkers = Max(run->nworkers, phase->nqueues);
 }
 
-/* Does units itself, then waits for the workers to finish theirs. */
+/*
+ * Checks the catalogs while the workers have begun, does units itself, then
+ * waits for the workers to finish theirs.
+ */
 static void
 PhaseRun(ParallelPhase *phase, VerifyRun *run)
 {
 	int			unit;
 
+	VerifyCatalogBeside(run);
 	run->poll = LeaderPoll;
 	run->poll_arg = phase;
 	while ((unit = UnitTake(phase->shared)) >= 0)

@@ -125,6 +125,25 @@ QueryWithoutTrace(const char *sql, QueryRows *rows)
 	CurrentResourceOwner = owner;
 }
 
+/*
+ * Does the same beside parallel workers, when no subtransaction can begin: an
+ * error ends the parallel phase, with the locks.
+ */
+static void
+QueryReleasingLocks(const char *sql, QueryRows *rows)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	ResourceOwner own = ResourceOwnerCreate(owner, "llm_audit query of verify");
+
+	CurrentResourceOwner = own;
+	RunQuery(sql, rows);
+	CurrentResourceOwner = owner;
+	ResourceOwnerRelease(own, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
+	ResourceOwnerRelease(own, RESOURCE_RELEASE_LOCKS, false, false);
+	ResourceOwnerRelease(own, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
+	ResourceOwnerDelete(own);
+}
+
 /* Runs a query and visits its rows, in the run's memory context. */
 void
 VerifyQuery(VerifyRun *run, const char *sql, QueryVisitor visit, void *arg)
@@ -134,9 +153,8 @@ VerifyQuery(VerifyRun *run, const char *sql, QueryVisitor visit, void *arg)
 	rows.context = AllocSetContextCreate(CurrentMemoryContext,
 										 "llm_audit query of verify",
 										 ALLOCSET_DEFAULT_SIZES);
-	/* no subtransaction can begin beside parallel workers, nor in one */
 	if (IsInParallelMode())
-		RunQuery(sql, &rows);
+		QueryReleasingLocks(sql, &rows);
 	else
 		QueryWithoutTrace(sql, &rows);
 	for (uint64 row = 0; row < rows.nrows; row++)
