@@ -49,6 +49,12 @@ BEGIN
 		EXECUTE harm;
 		UPDATE pg_class SET reltuples = reltuples WHERE relnamespace IN ('public'::regnamespace, 'llm_audit'::regnamespace);
 		found := ARRAY(SELECT to_jsonb(v) FROM llm_audit.verify() v ORDER BY v.detail COLLATE "C");
+		-- the catalogs are read in another way beside workers
+		IF ARRAY(SELECT to_jsonb(v) FROM llm_audit.verify(workers => 1) v ORDER BY to_jsonb(v))
+			<> ARRAY(SELECT f FROM unnest(found) f ORDER BY f)
+		THEN
+			RAISE EXCEPTION 'beside workers verify finds something else';
+		END IF;
 		RAISE EXCEPTION 'undo' USING ERRCODE = 'ZZ999';
 	EXCEPTION WHEN SQLSTATE 'ZZ999' THEN
 		NULL;
@@ -58,6 +64,9 @@ BEGIN
 END
 $$;
 SELECT * FROM change('SELECT 1');
+-- what a check needs is gone: the others are made, beside workers too
+SELECT finding, detail FROM change($$UPDATE pg_class SET relname = 'elsewhere'
+	WHERE oid = 'llm_audit.installed_object'::regclass$$);
 
 -- functions: given, given to everybody, taken away
 SELECT * FROM change($$ UPDATE pg_proc SET proacl = proacl || format('drift_dba=X/%I', current_user)::aclitem WHERE proname = 'erase_subject' $$);
