@@ -49,6 +49,6 @@ CharSetsPrepare(void)
 	AddChars("([{", SET_OPENING);
 	AddChars("0123456789\n.,;", SET_DIGIT_OR_END);
 	AddChars("_-", SET_NAME);
-	AddChars("\"'>., \t\n\v\f\r", SET_AFTER_NAME);
+	AddChars("\"'>.,( \t\n\v\f\r", SET_AFTER_NAME);
 	AddChars(":=>~", SET_ARROW);
 }

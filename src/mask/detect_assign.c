@@ -59,7 +59,7 @@ HarmlessSuffix(const char *rest)
 	"price|cost|minute|perminute|ary|aries|variable|ref|arn|provider|"
 	"strength|hint|rotation|lifetime|manager|details|stream|logprobs|"
 	"index|source|required|enabled|changed|changedat|createdat|"
-	"algorithm|header|prefix|format|class|status|position|sused|slimit|"
+	"algorithm|hashalgorithm|header|prefix|format|class|status|position|sused|slimit|"
 	"spersecond|sperminute|spermin|scount|smax|sremaining|susage|stotal|sid|"
 	"sids|";
 	char		framed[24];
@@ -238,9 +238,10 @@ KindOfKey(const unsigned char *key, size_t len)
 		return KEY_SECRET;
 	if (IS(name, n, "key") || IS(name, n, "access"))
 		return KEY_VENDOR;
-	if (end[KEY_VENDOR] == NULL || HarmlessSuffix(end[KEY_VENDOR]))
-		return KEY_PLAIN;
-	return KEY_VENDOR;
+	if (end[KEY_VENDOR] != NULL && !HarmlessSuffix(end[KEY_VENDOR]))
+		return KEY_VENDOR;
+	return ENDS(name, n, "key") && !ENDS(name, n, "publickey") ? KEY_NAMED :
+		KEY_PLAIN;
 }
 
 /*
@@ -394,15 +395,15 @@ LookAt(const MaskScan *scan, const Value *value)
 static const char *const placeholders[26][7] =
 {
 	['c' - 'a'] = {"config."},
-	['e' - 'a'] = {"example", "env.", "env[", "enter your"},
-	['f' - 'a'] = {"false$"},
+	['e' - 'a'] = {"example", "env.", "env[", "enter your", "enc["},
+	['f' - 'a'] = {"false$", "file:"},
 	['g' - 'a'] = {"getenv"},
 	['i' - 'a'] = {"insert"},
 	['n' - 'a'] = {"null$", "none$", "nil$", "not set$"},
-	['o' - 'a'] = {"os.environ", "os.getenv", "optional$"},
-	['p' - 'a'] = {"placeholder", "process.env"},
-	['r' - 'a'] = {"redacted", "required$"},
-	['s' - 'a'] = {"string$", "self.", "settings.", "secrets."},
+	['o' - 'a'] = {"os.environ", "os.getenv", "optional$", "optional["},
+	['p' - 'a'] = {"placeholder", "process.env", "prompt$"},
+	['r' - 'a'] = {"redacted", "required$", "request."},
+	['s' - 'a'] = {"string$", "str$", "self.", "settings.", "secrets."},
 	['t' - 'a'] = {"true$", "this."},
 	['u' - 'a'] = {"undefined$"},
 	['v' - 'a'] = {"var."},
@@ -439,6 +440,32 @@ IsPlaceholderWord(const MaskScan *scan, const Value *value)
 	return false;
 }
 
+/*
+ * True for what tells where a value is: a tag of YAML (!secret db_password),
+ * the path of a file without digits (/run/secrets/db).
+ */
+static bool
+IsReference(const MaskScan *scan, const Value *value)
+{
+	static const char *const tags[] = {"!secret", "!ref", "!vault", "!sub"};
+	unsigned char first = scan->text[value->start];
+	int			slashes = 0;
+
+	for (size_t i = 0; first == '!' && i < 4; i++)
+		if (FoldMatch(scan->text, value->end, value->start, tags[i],
+					  strlen(tags[i])) > 0)
+			return true;
+	for (size_t i = value->start; first == '/' && i < value->end; i++)
+	{
+		unsigned char c = scan->text[i];
+
+		slashes += c == '/';
+		if (c != '/' && c != '_' && c != '-' && c != '.' && !IsAlpha(c))
+			return false;
+	}
+	return slashes > 1;
+}
+
 /* Values that stand for a value: variables, examples, stars. */
 static bool
 IsPlaceholder(const MaskScan *scan, const Value *value, const ValueLook *look)
@@ -448,7 +475,9 @@ IsPlaceholder(const MaskScan *scan, const Value *value, const ValueLook *look)
 
 	if (c == '$' || c == '<' || c == '*' || c == '[' ||
 		(c == '{' && ByteAt(scan, value->start + 1) != '"') ||
-		(c == '%' && len > 2 && scan->text[value->end - 1] == '%'))
+		(c == '%' && len > 2 && scan->text[value->end - 1] == '%') ||
+		(c == '#' && ByteAt(scan, value->start + 1) == '{') ||
+		IsReference(scan, value))
 		return true;
 	if (look->filler >= 8 || (look->filler >= 4 && look->digits == 0))
 		return true;
@@ -461,6 +490,9 @@ IsProse(const MaskScan *scan, const Value *value, const ValueLook *look)
 {
 	unsigned char next = ByteAt(scan, value->end);
 
+	/* host=db password=... dbname=x */
+	if (ByteBefore(scan, value->start) == '=' && next == ' ')
+		return false;
 	return look->digits == 0 && look->symbols == 0 &&
 		(next == ' ' || next == ',') && IsAlpha(ByteAt(scan, value->end + 1));
 }
@@ -497,6 +529,9 @@ IsSecretValue(const MaskScan *scan, KeyKind kind, const Value *value)
 	if (look.spaces > 0)
 		return false;
 	entropy = TextEntropy(text, len);
+	if (kind == KEY_NAMED)
+		return value->quote && len >= 20 && entropy >= 3.5 &&
+			look.digits > 1 && (size_t) (look.digits + look.letters) == len;
 	if (kind == KEY_VENDOR && len == 17 && text[8] == ':' && value->quote)
 		return true;			/* Sidekiq: two words of eight digits */
 	if (kind == KEY_VENDOR)
@@ -556,8 +591,10 @@ BareEnd(const MaskScan *scan, const Value *value, size_t limit)
 	for (; end < limit && !InSet(scan->text[end], ends); end++)
 		if (scan->text[end] == '{')
 			ends = SET_BARE_END;
-	/* what ends a sentence */
-	while (end > value->start && InSet(scan->text[end - 1], SET_STOP))
+	/* what ends a sentence; behind '=' a password may end so as well */
+	while (end > value->start && InSet(scan->text[end - 1], SET_STOP) &&
+		   (scan->text[end - 1] != '!' ||
+			ByteBefore(scan, value->start) != '='))
 		end--;
 	return end;
 }
@@ -599,6 +636,10 @@ OfferValue(MaskScan *scan, KeyKind kind, Value value)
 		kind == KEY_AUTHORIZATION ? MASK_AUTHORIZATION : MASK_SECRET;
 	hit.start = value.start;
 	hit.end = value.end;
+	/* what is longer than was looked at */
+	if (value.end - value.start == VALUE_ROOM)
+		while (hit.end < scan->len && !InSet(scan->text[hit.end], SET_BARE_END))
+			hit.end++;
 	hit.score = kind == KEY_VENDOR ? 0.6f : 0.8f;
 	hit.validator = "key";
 	MaskAddHit(scan, &hit);
@@ -696,9 +737,9 @@ static size_t
 SkipScheme(const MaskScan *scan, size_t pos)
 {
 	static const char *const schemes[] =
-	{"bearer ", "basic ", "token ", "apikey ", "digest ", "negotiate "};
+	{"bearer ", "basic ", "token ", "apikey ", "digest ", "negotiate ", "ssws "};
 
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 7; i++)
 	{
 		size_t		len = strlen(schemes[i]);
 		size_t		n = FoldMatch(scan->text, scan->len, pos, schemes[i],
@@ -712,6 +753,17 @@ SkipScheme(const MaskScan *scan, size_t pos)
 		}
 	}
 	return pos;
+}
+
+/* True for the second of two words that are "password" in Kazakh. */
+static bool
+IsSecretWord(const MaskScan *scan, size_t start, size_t end)
+{
+	size_t		len = strlen(LEX_SECRET_WORD);
+
+	return start > len && scan->text[start - 1] == ' ' &&
+		FoldMatch(scan->text, end, start, LEX_WORD, strlen(LEX_WORD)) > 0 &&
+		FoldMatch(scan->text, start, start - 1 - len, LEX_SECRET_WORD, len) > 0;
 }
 
 /* SECRET, PASSWORD, AUTHORIZATION: an assignment at its '=' or ':'. */
@@ -730,6 +782,9 @@ DetectAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 		return false;
 	SkipTypeName(scan, &start, &end);
 	kind = KindOfKeyAt(scan, start, end);
+	if (kind == KEY_PLAIN && scan->text[start] >= 0x80 &&
+		IsSecretWord(scan, start, end))
+		kind = KEY_PASSWORD;
 	if (kind == KEY_PLAIN)
 		return false;
 	at = ValueStart(scan, pos);
@@ -836,6 +891,31 @@ QuotedValue(const MaskScan *scan, size_t at)
 	return SkipWhite(scan, at, limit);
 }
 
+/*
+ * Passes over what a password is for, "for the router", "of my account", up
+ * to the "is" behind that; at itself if it is not so.
+ */
+static size_t
+ObjectEnd(const MaskScan *scan, size_t at)
+{
+	size_t		end = at;
+
+	if (FoldMatch(scan->text, scan->len, at, "for ", 4) == 0 &&
+		FoldMatch(scan->text, scan->len, at, "of ", 3) == 0)
+		return at;
+	while (end - at < 40 && (IsAlnum(ByteAt(scan, end)) ||
+							 ByteAt(scan, end) == ' ' ||
+							 ByteAt(scan, end) == '-'))
+	{
+		if (scan->text[end] == ' ' &&
+			(FoldMatch(scan->text, scan->len, end + 1, "is ", 3) > 0 ||
+			 FoldMatch(scan->text, scan->len, end + 1, "was ", 4) > 0))
+			return end + 1;
+		end++;
+	}
+	return at;
+}
+
 /* After a name in prose: "is", "was", a dash or the like; 0 if none. */
 static size_t
 SpokenValue(const MaskScan *scan, size_t at)
@@ -846,6 +926,8 @@ SpokenValue(const MaskScan *scan, size_t at)
 	size_t		limit = at + 24;
 
 	at = SkipWhite(scan, at, limit);
+	if (ByteAt(scan, at) == 'f' || ByteAt(scan, at) == 'o')
+		at = ObjectEnd(scan, at);
 	if (ByteAt(scan, at) == 0 ||
 		strchr("iIwWtT-=\xD1\xD0", ByteAt(scan, at)) == NULL)
 		return 0;
@@ -882,6 +964,17 @@ LooseValue(MaskScan *scan, size_t pos, size_t *value)
 
 	if (!InSet(c, SET_AFTER_NAME))
 		return LOOSE_NONE;
+	if (c == '(')
+	{
+		/* setPassword("...") */
+		size_t		start = NameStart(scan, scan->word_start);
+
+		*value = at + 1;
+		return start + 3 <= scan->word_start &&
+			FoldMatch(scan->text, scan->word_start, start, "set", 3) > 0 &&
+			(ByteAt(scan, at + 1) == '"' || ByteAt(scan, at + 1) == '\'') ?
+			LOOSE_QUOTED : LOOSE_NONE;
+	}
 	if (c == '"' || c == '\'')
 	{
 		*value = QuotedValue(scan, at + 1);
@@ -958,8 +1051,14 @@ IsTechnicalWord(const MaskScan *scan, const Value *value)
 		"scrypt", "hmac", "oauth", "http", "v1", "v2", "rfc", "iso", "nist"
 	};
 
+	/* 12-character, 8 chars, but not 255ISTQka4U */
 	if (IsDigit(scan->text[value->start]))
+	{
+		for (size_t i = value->start; i < value->end; i++)
+			if (IsUpper(scan->text[i]))
+				return false;
 		return true;
+	}
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (FoldMatch(scan->text, value->end, value->start, words[i],
 					  strlen(words[i])) > 0)
@@ -1037,6 +1136,10 @@ DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 		return false;			/* as most that is said of tokens */
 	start = NameStart(scan, scan->word_start);
 	kind = KindOfKeyAt(scan, start, NameTail(scan, pos));
+	if (kind == KEY_PLAIN && scan->text[scan->word_start] >= 0x80 &&
+		FoldMatch(scan->text, pos, scan->word_start, LEX_SECRET_WORD,
+				  strlen(LEX_SECRET_WORD)) > 0)
+		kind = KEY_PASSWORD;
 	if (kind < KEY_VENDOR || (kind == KEY_VENDOR && form != LOOSE_FLAG &&
 							  form != LOOSE_SPOKEN))
 		return false;

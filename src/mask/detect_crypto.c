@@ -5,6 +5,8 @@
 #include "mask/scan.h"
 #include "mask/validate.h"
 
+#include <string.h>
+
 /* Reports a span. */
 static bool
 HitSpan(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
@@ -146,8 +148,23 @@ DetectIban(MaskScan *scan, const MaskDetector *self, size_t pos)
 }
 
 /*
- * CRYPTO: Bitcoin addresses of old.  The check costs two SHA-256; a text
- * made of look-alikes uses up what it may cost, and then the form decides.
+ * Whether a token may be an address in base58, by its first character and
+ * its length: Bitcoin and others.
+ */
+static bool
+MayBeBase58(const unsigned char *token, size_t len)
+{
+	if (token[0] == '1' || token[0] == '3')
+		return len >= 26 && len <= 35;
+	if (len == 35)
+		return token[0] == '2';
+	return len == 34 && memchr("LMDATX9mn", token[0], 9) != NULL;
+}
+
+/*
+ * CRYPTO: Bitcoin addresses of old, and those of Litecoin, Dogecoin, Dash and
+ * Tron, which are made alike.  The check costs two SHA-256; a text made of
+ * look-alikes uses up what it may cost, and then the form decides.
  */
 bool
 DetectBitcoin(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -158,9 +175,11 @@ DetectBitcoin(MaskScan *scan, const MaskDetector *self, size_t pos)
 	int			lower = 0;
 	int			upper = 0;
 
-	if (pos != start || len < 26 || len > 35 ||
-		(token[0] != '1' && token[0] != '3'))
+	if (!MayBeBase58(scan->text +start, len))
 		return false;
+	for (size_t i = start; i < pos; i++)
+		if (IsDigit(scan->text[i]))
+			return false;		/* was looked at there */
 	for (size_t i = 0; i < len; i++)
 	{
 		if (token[i] == '0' || token[i] == 'O' || token[i] == 'I' ||
@@ -169,7 +188,8 @@ DetectBitcoin(MaskScan *scan, const MaskDetector *self, size_t pos)
 		lower += token[i] >= 'a';
 		upper += IsUpper((unsigned char) token[i]);
 	}
-	if (lower < 3 || upper < 3)
+	if (lower < 3 || upper < 3 ||
+		(scan->dear_checks <= 0 && !IsDigit(scan->text[start])))
 		return false;
 	if (scan->dear_checks > 0)
 	{
@@ -180,24 +200,24 @@ DetectBitcoin(MaskScan *scan, const MaskDetector *self, size_t pos)
 	return HitSpan(scan, self->entity, start, start + len, "base58check");
 }
 
-/* CRYPTO: bc1..., at the end of its "bc1". */
+/* CRYPTO: bc1... and the like, at the end of that. */
 bool
 DetectBech32(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	size_t		start = scan->word_start;
-	char		address[96];
+	char		address[128];
 	int			n = 0;
 
 	if (IsAlnum(ByteBefore(scan, start)))
 		return false;
-	while (n < 91 && IsAlnum(ByteAt(scan, start + (size_t) n)))
+	while (n < 111 && IsAlnum(ByteAt(scan, start + (size_t) n)))
 	{
 		unsigned char c = scan->text[start + (size_t) n];
 
 		address[n++] = (char) (IsUpper(c) ? c | 0x20 : c);
 	}
 	(void) pos;
-	if (n < 14 || n > 90 || !CheckBech32(address, n))
+	if (n < 14 || n > 110 || !CheckBech32(address, n))
 		return false;
 	return HitSpan(scan, self->entity, start, start + (size_t) n, "bech32");
 }

@@ -3,6 +3,7 @@
  *	  Passports, licences, accounts and the personal numbers of other
  *	  countries: mostly known by the words around them.
  */
+#include "mask/lexicon.h"
 #include "mask/scan.h"
 #include "mask/validate.h"
 
@@ -20,7 +21,7 @@ HitSpan(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
 	hit.entity = entity;
 	hit.start = start;
 	hit.end = end;
-	hit.score = validator[0] == 'c' ? 0.6f : 0.8f;
+	hit.score = strcmp(validator, "context") == 0 ? 0.6f : 0.8f;
 	hit.validator = validator;
 	MaskAddHit(scan, &hit);
 	return true;
@@ -38,6 +39,9 @@ DocumentContext(MaskScan *scan, size_t pos, size_t end)
 	MaskContext near = ContextNearest(scan, pos, DOCUMENT_REACH);
 	uint32_t	set;
 
+	/* ID card number */
+	if (near == CTX_CARD && ContextNear(scan, CTX_NATIONAL, pos, 24))
+		near = CTX_NATIONAL;
 	if (near != CTX_COUNT || end == 0)
 		return near;
 	set = ContextsAfter(scan, end);
@@ -70,25 +74,113 @@ DocumentKind(MaskContext context, int digits, int groups)
 				MASK_US_BANK_NUMBER : MASK_ENTITY_COUNT;
 		case CTX_NATIONAL:
 		case CTX_SSN:
-			return digits >= 8 && digits <= 14 ? MASK_NATIONAL_ID :
+			return digits >= 8 && digits <= 15 ? MASK_NATIONAL_ID :
 				MASK_ENTITY_COUNT;
 		default:
 			return MASK_ENTITY_COUNT;
 	}
 }
 
-/* The groups that belong together: joined by one separator, 24 digits. */
+/*
+ * The groups that belong together: joined by one separator, 24 digits; with
+ * dots and slashes where a word says that it is a personal number.
+ */
 static int
-DocumentGroups(const DigitRun *run)
+DocumentGroups(const MaskScan *scan, size_t pos)
 {
+	const DigitRun *run = &scan->run;
+	bool		personal = !IsQuiet(scan, pos, 24) &&
+	ContextNear(scan, CTX_NATIONAL, pos, 24);
 	int			groups = 1;
 	int			digits = run->group[0].len;
 
-	while (groups < run->groups && groups < 5 &&
-		   (run->group[groups].sep == ' ' || run->group[groups].sep == '-') &&
+	while (groups < run->groups && groups < 7 &&
+		   (run->group[groups].sep == ' ' || run->group[groups].sep == '-' ||
+			(personal && run->group[groups].sep != '*')) &&
 		   digits + run->group[groups].len <= 20)
 		digits += run->group[groups++].len;
 	return groups;
+}
+
+/*
+ * The start of a Russian passport's series (four digits, perhaps two and two)
+ * before its number at pos, with a word or sign between them; pos if none.
+ */
+static size_t
+SeriesStart(const MaskScan *scan, size_t pos)
+{
+	static const char *const links[] = {LEX_SIGN, LEX_NUMBER_WORD, "#", "n"};
+	size_t		at = pos;
+	size_t		digits;
+
+	while (at > 0 && pos - at < 3 && scan->text[at - 1] == ' ')
+		at--;
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+	{
+		size_t		len = strlen(links[i]);
+
+		if (at >= len &&
+			FoldMatch(scan->text, at, at - len, links[i], len) > 0)
+		{
+			at -= len;
+			break;
+		}
+	}
+	while (at > 0 && pos - at < 16 &&
+		   (scan->text[at - 1] == ' ' || scan->text[at - 1] == ','))
+		at--;
+	if (pos - at < 2 || at < 5 || !IsDigit(scan->text[at - 1]))
+		return pos;
+	at -= scan->text[at - 3] == ' ' ? 5 : 4;
+	digits = CountDigits(scan, at, 5);
+	if (at < scan->done || IsDigit(ByteBefore(scan, at)) ||
+		(digits != 4 && (digits != 2 || CountDigits(scan, at + 3, 3) != 2)))
+		return pos;
+	return at;
+}
+
+/* True if a letter and a dash before a number belong to it: Z-0517659-A. */
+static bool
+HasLetterBefore(const MaskScan *scan, size_t pos)
+{
+	return pos >= scan->done + 2 && scan->text[pos - 1] == '-' &&
+		IsAlpha(scan->text[pos - 2]) &&
+		!IsWordByte(ByteBefore(scan, pos - 2));
+}
+
+/*
+ * Reports the first groups of the run, with what belongs to them before and
+ * after.
+ */
+static bool
+HitDocument(MaskScan *scan, MaskEntity kind, size_t pos, int groups)
+{
+	size_t		end = RunEnd(&scan->run, groups);
+	size_t		start = pos;
+
+	if (kind == MASK_US_PASSPORT && end - pos == 6)
+	{
+		start = SeriesStart(scan, pos);
+		if (start < pos)
+			kind = MASK_RU_PASSPORT;
+	}
+	/* Z-0517659-A, 55249731-M, 031177-776P */
+	if (kind == MASK_NATIONAL_ID)
+	{
+		if (HasLetterBefore(scan, pos))
+			start -= 2;
+		if (ByteAt(scan, end) == '-' && IsAlpha(ByteAt(scan, end + 1)) &&
+			!IsWordByte(ByteAt(scan, end + 2)))
+			end += 2;
+		else if (IsAlpha(ByteAt(scan, end)) &&
+				 !IsWordByte(ByteAt(scan, end + 1)))
+			end++;
+	}
+	/* N943-1911-1017 */
+	if (kind == MASK_US_DRIVER_LICENSE && IsAlpha(ByteBefore(scan, pos)) &&
+		pos > scan->done && !IsWordByte(ByteBefore(scan, pos - 1)))
+		start--;
+	return HitSpan(scan, kind, start, end, "context");
 }
 
 /* Numbers of documents and accounts, with a context word. */
@@ -103,7 +195,7 @@ DetectDocument(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (run->left == EDGE_BAD || run->total < 6 ||
 		(run->total > 20 && IsQuiet(scan, pos, DOCUMENT_REACH)))
 		return false;			/* no word before, digits after */
-	most = DocumentGroups(run);
+	most = DocumentGroups(scan, pos);
 	if (most < run->groups && IsQuiet(scan, pos, DOCUMENT_REACH))
 		return false;
 	context = DocumentContext(scan, pos, most == run->groups ? run->end : 0);
@@ -112,11 +204,16 @@ DetectDocument(MaskScan *scan, const MaskDetector *self, size_t pos)
 	for (int groups = most; groups > 0; groups--)
 	{
 		int			digits = RunDigits(run, groups);
-		MaskEntity	kind = DocumentKind(context, digits, groups);
+		MaskEntity	kind;
+
+		/* the letter stands for a digit */
+		if (digits == 7 && context == CTX_NATIONAL)
+			digits += HasLetterBefore(scan, pos);
+		kind = DocumentKind(context, digits, groups);
 
 		/* 2024-05-06 is a date and no document */
 		if (kind != MASK_ENTITY_COUNT)
-			return HitSpan(scan, kind, pos, RunEnd(run, groups), "context");
+			return HitDocument(scan, kind, pos, groups);
 	}
 	return false;
 }
@@ -204,6 +301,34 @@ CheckPan(const char *token)
 	return strchr("ABCFGHLJPTK", token[3]) != NULL;
 }
 
+/* Mexico: the date of birth and the sex. */
+static bool
+CheckCurp(const char *token)
+{
+	return (token[10] == 'H' || token[10] == 'M') &&
+		DatePlausible(2000, (token[6] - '0') * 10 + token[7] - '0',
+					  (token[8] - '0') * 10 + token[9] - '0');
+}
+
+/* China: the date of birth, and a sum of powers of two mod 11. */
+static bool
+CheckRic(const char *token)
+{
+	int			sum = 0;
+	int			weight = 1;
+
+	for (int i = 16; i >= 0; i--)
+	{
+		weight = weight * 2 % 11;
+		sum += weight * (token[i] - '0');
+	}
+	return (token[6] == '1' || token[6] == '2') && (token[7] == '9' ||
+													token[7] == '0') &&
+		DatePlausible(2000, (token[10] - '0') * 10 + token[11] - '0',
+					  (token[12] - '0') * 10 + token[13] - '0') &&
+		token[17] == "10X98765432"[sum % 11];
+}
+
 /* Shapes that are enough by themselves, with their check. */
 static const struct TokenKind
 {
@@ -220,6 +345,9 @@ static const struct TokenKind
 	{9, 0x0FC, CheckNino, "nino"},	/* AA999999A */
 	{10, 0x1E0, CheckPan, "pan"},	/* AAAAA9999A */
 	{16, 0x76C0, NoCheck, "fiscal code"},	/* AAAAAA99A99A999A */
+	{18, 0x303F0, CheckCurp, "curp"},	/* AAAA999999AAAAAA99 */
+	{18, 0x203F0, CheckCurp, "curp"},	/* AAAA999999AAAAAAA9 */
+	{18, 0x1FFFF, CheckRic, "ric"}, /* 99999999999999999X */
 };
 
 /* The token's own kind by its shape and check, NULL if it has none. */
@@ -228,8 +356,8 @@ TokenByShape(const MaskScan *scan, size_t start, int len, uint32_t shape)
 {
 	char		token[24];
 
-	if (len < 9 || len > 16 || (shape >> (len - 1) & 1))
-		return NULL;			/* all end with a letter */
+	if (len < 9 || len > 18 || (len != 18 && (shape >> (len - 1) & 1)))
+		return NULL;			/* but one of 18, all end with a letter */
 	for (size_t i = 0; i < sizeof(token_kinds) / sizeof(token_kinds[0]); i++)
 	{
 		if (token_kinds[i].len != len || token_kinds[i].shape != shape)
@@ -261,6 +389,101 @@ TokenKindOf(MaskContext context, int len, int digits, uint32_t shape)
 	if ((context == CTX_NATIONAL || context == CTX_DOCUMENT) && len <= 16)
 		return context == CTX_DOCUMENT ? MASK_KZ_DOCUMENT : MASK_NATIONAL_ID;
 	return MASK_ENTITY_COUNT;
+}
+
+/* ---------------- numbers with a form and a check of their own ---------- */
+
+/* The value of two digits. */
+static int
+TwoAt(const char *digits)
+{
+	return (digits[0] - '0') * 10 + digits[1] - '0';
+}
+
+/* The sum of digits times falling weights, mod 11: Brazil's check digit. */
+static int
+CpfDigit(const char *digits, int count)
+{
+	int			sum = 0;
+
+	for (int i = 0; i < count; i++)
+		sum += (digits[i] - '0') * (count + 1 - i);
+	return sum * 10 % 11 % 10;
+}
+
+/* Switzerland: an EAN of 13 digits that begins with 756. */
+static bool
+CheckAvs(const char *digits)
+{
+	int			sum = 0;
+
+	for (int i = 0; i < 13; i++)
+		sum += (digits[i] - '0') * (i % 2 ? 3 : 1);
+	return memcmp(digits, "756", 3) == 0 && sum % 10 == 0;
+}
+
+/* Finland: six digits of the date and three more, mod 31. */
+static bool
+CheckHetu(const char *digits, char check)
+{
+	int			number = 0;
+
+	for (int i = 0; i < 9; i++)
+		number = number * 10 + (digits[i] - '0');
+	return DatePlausible(2000, TwoAt(digits + 2), TwoAt(digits)) &&
+		check == "0123456789ABCDEFHJKLMNPRSTUVWXY"[number % 31];
+}
+
+/*
+ * How many of the first groups are a date of birth, a dash, and more: Korea
+ * (960121-1234567), Sweden (930606-5773), Finland (150464-3450); *letter is
+ * set if the letter behind them belongs to them (031059-288H).
+ */
+static int
+BirthGroups(const MaskScan *scan, bool *letter)
+{
+	const DigitRun *run = &scan->run;
+	const char *digits = run->digits;
+	unsigned char after = ByteAt(scan, RunEnd(run, 2));
+
+	*letter = run->group[1].len == 3;
+	if (*letter)
+		return !IsWordByte(ByteAt(scan, RunEnd(run, 2) + 1)) &&
+			CheckHetu(digits, (char) after) ? 2 : 0;
+	if (IsWordByte(after))
+		return 0;
+	if (run->group[1].len == 4)
+		return CheckHetu(digits, digits[9]) ||
+			(DatePlausible(2000, TwoAt(digits + 2), TwoAt(digits + 4)) &&
+			 CheckLuhn(digits, 10)) ? 2 : 0;
+	return run->group[1].len == 7 && digits[6] >= '1' && digits[6] <= '8' &&
+		DatePlausible(2000, TwoAt(digits + 2), TwoAt(digits + 4)) ? 2 : 0;
+}
+
+/* NATIONAL_ID: 785.469.306-43, 756.1754.1689.17, dates of birth and more. */
+bool
+DetectPersonal(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	const DigitRun *run = &scan->run;
+	bool		letter = false;
+	int			groups = 0;
+
+	if (run->left == EDGE_BAD)
+		return false;
+	if (run->group[0].len == 18)
+		groups = CheckRic(run->digits) ? 1 : 0;
+	else if (run->group[0].len == 6)
+		groups = BirthGroups(scan, &letter);
+	else if (run->groups >= 4 && RunShape(run, "3.3.3-2"))
+		groups = CpfDigit(run->digits, 9) == run->digits[9] - '0' &&
+			CpfDigit(run->digits, 10) == run->digits[10] - '0' ? 4 : 0;
+	else if (run->groups >= 4 && RunShape(run, "3.4.4.2"))
+		groups = CheckAvs(run->digits) ? 4 : 0;
+	if (groups == 0 || (groups < run->groups && groups > 1 &&
+						run->group[groups].sep == run->group[1].sep))
+		return false;
+	return HitSpan(scan, self->entity, pos, RunEnd(run, groups) + letter,
+				   "check");
 }
 
 /* Documents with letters: A12803456, LH329609T, AB123456C. */

@@ -234,7 +234,8 @@ DetectJwt(MaskScan *scan, const MaskDetector *self, size_t pos)
 			HitKey(scan, self->entity, start, end, 0);
 	}
 	if (end - start < 15 || ByteAt(scan, dot) != '.' ||
-		ByteAt(scan, dot + 1) != 'e' || ByteAt(scan, dot + 2) != 'y')
+		ByteAt(scan, dot + 1) != 'e' || (ByteAt(scan, dot + 2) != 'y' &&
+										 ByteAt(scan, dot + 2) != 'w'))
 	{
 		if (end - start > 64)
 			scan->key_done = end;

@@ -89,6 +89,29 @@ IsFileSuffix(const MaskScan *scan, size_t start, size_t end)
 	return strstr(suffixes, word) != NULL;
 }
 
+/* True for a label that stands for one in another script: xn--p1ai. */
+static bool
+IsPunycode(const MaskScan *scan, size_t label)
+{
+	return label + 4 < scan->len && (scan->text[label] | 0x20) == 'x' &&
+		(scan->text[label + 1] | 0x20) == 'n' &&
+		scan->text[label + 2] == '-' && scan->text[label + 3] == '-';
+}
+
+/* The end of a host in brackets, [192.0.2.1] or [IPv6:...]; pos if none. */
+static size_t
+LiteralEnd(const MaskScan *scan, size_t pos)
+{
+	size_t		at = pos + 1;
+	bool		digit = false;
+
+	while (at - pos < 48 && (IsAlnum(ByteAt(scan, at)) ||
+							 ByteAt(scan, at) == '.' ||
+							 ByteAt(scan, at) == ':'))
+		digit |= IsDigit(scan->text[at++]);
+	return digit && at - pos > 6 && ByteAt(scan, at) == ']' ? at + 1 : pos;
+}
+
 /* The end of the domain that begins at pos; pos if it is none. */
 static size_t
 DomainEnd(const MaskScan *scan, size_t pos)
@@ -96,14 +119,19 @@ DomainEnd(const MaskScan *scan, size_t pos)
 	size_t		at = pos;
 	size_t		label = pos;	/* beginning of the present label */
 	size_t		good = pos;		/* end of the last possible top level */
+	size_t		top = pos;		/* and its beginning */
 	bool		letters = true;
+
+	if (ByteAt(scan, pos) == '[')
+		return LiteralEnd(scan, pos);
 
 	while (at < scan->len && at - pos < 255)
 	{
 		unsigned char c = scan->text[at];
 
 		if (IsAlnum(c) || c == '-' || c == '_')
-			letters &= IsAlpha(c) || (c == '-' && at - label >= 3);
+			letters &= IsAlpha(c) || (c == '-' && at - label >= 2) ||
+				(at - label >= 4 && IsPunycode(scan, label));
 		else if (WideAt(scan, at))
 			at++;
 		else if (c == '.' && at > label)
@@ -115,13 +143,16 @@ DomainEnd(const MaskScan *scan, size_t pos)
 			break;
 		at++;
 		if (label > pos && at - label >= 2 && letters)
+		{
 			good = at;
+			top = label;
+		}
 		else if (label > pos && at > label)
 			good = pos;
 	}
 	while (good > pos && scan->text[good - 1] == '-')
 		good--;
-	return good > label && IsFileSuffix(scan, label, good) ? pos : good;
+	return good > pos && IsFileSuffix(scan, top, good) ? pos : good;
 }
 
 /* EMAIL_ADDRESS: one '@' between a local part and a domain. */
@@ -193,6 +224,8 @@ QuadEnd(const MaskScan *scan, size_t pos)
 static bool
 SaysVersion(const MaskScan *scan, size_t pos)
 {
+	static const char *const words[] =
+	{"version", "release", "section", "chapter", " build", " oid"};
 	size_t		at = pos;
 
 	while (at > 0 && pos - at < 3 &&
@@ -201,8 +234,35 @@ SaysVersion(const MaskScan *scan, size_t pos)
 		at--;
 	if (at > 0 && (scan->text[at - 1] | 0x20) == 'v')
 		return at < 2 || !IsAlnum(scan->text[at - 2]);
-	return (at >= 7 && FoldMatch(scan->text, at, at - 7, "version", 7)) ||
-		(at >= 12 && FoldMatch(scan->text, at, at - 12, LEX_VERSION, 10));
+	/* Firefox/115.0.1.2, but not http://192.0.2.1 nor hosts/192.0.2.1 */
+	if (at == pos && at > 1 && scan->text[at - 1] == '/' &&
+		IsAlpha(scan->text[at - 2]))
+	{
+		for (at--; at > 0 && pos - at < 32 && IsAlpha(scan->text[at - 1]);)
+			at--;
+		return IsUpper(scan->text[at]) && ByteBefore(scan, at) != '/' &&
+			ByteBefore(scan, at) != '.' && ByteBefore(scan, at) != '-';
+	}
+	while (at > 0 && pos - at < 3 && (scan->text[at - 1] == '(' ||
+									  scan->text[at - 1] == '"'))
+		at--;					/* AssemblyVersion("1.0.0.0") */
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+	{
+		size_t		len = strlen(words[i]);
+
+		if (at >= len && FoldMatch(scan->text, at, at - len, words[i], len))
+			return true;
+	}
+	return (at >= 12 && FoldMatch(scan->text, at, at - 12, LEX_VERSION, 10));
+}
+
+/* A version with the name of its release: 1.2.3.4-beta, 7.0.12.1-r0. */
+static bool
+IsRelease(const MaskScan *scan, size_t pos, size_t end)
+{
+	return ByteAt(scan, end) == '-' && IsAlpha(ByteAt(scan, end + 1)) &&
+		(ByteAt(scan, pos + 1) == '.' || (ByteAt(scan, pos + 2) == '.' &&
+										  scan->text[pos] <= '2'));
 }
 
 /* IP_ADDRESS, version 4, with its network prefix. */
@@ -216,7 +276,7 @@ DetectIpv4(MaskScan *scan, const MaskDetector *self, size_t pos)
 		!RunSeparated(&scan->run, 4, '.'))
 		return false;
 	end = QuadEnd(scan, pos);
-	if (end == 0 || SaysVersion(scan, pos))
+	if (end == 0 || SaysVersion(scan, pos) || IsRelease(scan, pos, end))
 		return false;
 	return HitSpan(scan, self->entity, pos, PrefixEnd(scan, end), 0.9f);
 }
@@ -303,7 +363,33 @@ IsIpv6(const MaskScan *scan, const ColonRun *r, size_t start)
 	if (r->groups == 0)
 		return ByteAt(scan, r->end) == '/' && IsDigit(ByteAt(scan, r->end + 1));
 	return r->groups < 8 &&
-		(r->digit || r->groups >= 3 || (r->end - start >= 8));
+		(r->digit || r->groups >= 3 || r->end - start >= 10);
+}
+
+/* True if a word before the colon is none of hexadecimal digits: "addr:". */
+static bool
+IsLabel(const MaskScan *scan, size_t colon)
+{
+	size_t		at = colon;
+
+	while (at > 0 && colon - at < 5 && IsWordByte(scan->text[at - 1]))
+		if (!IsHex(scan->text[--at]))
+			return true;
+	return false;
+}
+
+/* The end of an address's zone, "%eth0", or the address's own end. */
+static size_t
+ZoneEnd(const MaskScan *scan, size_t end)
+{
+	size_t		at = end + 1;
+
+	if (ByteAt(scan, end) != '%' || !IsAlpha(ByteAt(scan, at)))
+		return end;
+	while (at - end < 17 && (IsAlnum(ByteAt(scan, at)) ||
+							 ByteAt(scan, at) == '_'))
+		at++;
+	return at;
 }
 
 /* IP_ADDRESS version 6 and MAC_ADDRESS with colons, at their first colon. */
@@ -321,8 +407,8 @@ DetectColonAddress(MaskScan *scan, const MaskDetector *self, size_t pos)
 	while (start > 0 && pos - start < 5 && IsHex(scan->text[start - 1]))
 		start--;
 	before = ByteBefore(scan, start);
-	if (pos - start > 4 || IsAlnum(before) || before == ':' ||
-		before == '_' ||
+	if (pos - start > 4 || IsAlnum(before) || before == '_' ||
+		(before == ':' && (pos - start < 2 || !IsLabel(scan, start - 1))) ||
 		(start == pos && ByteAt(scan, pos + 1) != ':'))
 		return false;
 	r = ReadColonRun(scan, start);
@@ -334,7 +420,8 @@ DetectColonAddress(MaskScan *scan, const MaskDetector *self, size_t pos)
 		return HitSpan(scan, MASK_MAC_ADDRESS, start, r.end, 0.9f);
 	if (!IsIpv6(scan, &r, start))
 		return false;
-	return HitSpan(scan, self->entity, start, PrefixEnd(scan, r.end), 0.9f);
+	return HitSpan(scan, self->entity, start,
+				   PrefixEnd(scan, ZoneEnd(scan, r.end)), 0.9f);
 }
 
 /* Groups of hexadecimal digits of one length with one separator. */
@@ -352,9 +439,31 @@ HexGroupsEnd(const MaskScan *scan, size_t pos, int groups, int size)
 			return 0;
 	}
 	if (IsAlnum(ByteAt(scan, pos)) ||
-		(char) ByteAt(scan, pos) == sep)
+		((char) ByteAt(scan, pos) == sep && IsAlnum(ByteAt(scan, pos + 1))))
 		return 0;
 	return pos;
+}
+
+/*
+ * The start of the groups of letters before the first with a digit, in
+ * EE-FA-1B-...: groups of len joined by sep.
+ */
+static size_t
+LetterGroups(const MaskScan *scan, size_t start, size_t len,
+			 unsigned char sep)
+{
+	for (int g = 0; g < 4 && start > len && scan->text[start - 1] == sep; g++)
+	{
+		size_t		at = start - 1 - len;
+
+		for (size_t i = at; i < start - 1; i++)
+			if (!IsAlpha(scan->text[i]) || !IsHex(scan->text[i]))
+				return start;
+		if (IsAlnum(ByteBefore(scan, at)))
+			return start;
+		start = at;
+	}
+	return start;
 }
 
 /* MAC_ADDRESS: 00-1A-2B-3C-4D-5E, 001A.2B3C.4D5E. */
@@ -367,8 +476,11 @@ DetectMacToken(MaskScan *scan, const MaskDetector *self, size_t pos)
 	size_t		end = 0;
 
 	(void) pos;
-	if ((sep != '-' && sep != '.') || ByteBefore(scan, start) == '-' ||
-		ByteBefore(scan, start) == '.')
+	if (sep != '-' && sep != '.')
+		return false;
+	if (ByteBefore(scan, start) == sep)
+		start = LetterGroups(scan, start, len, sep);
+	if (ByteBefore(scan, start) == '-' || ByteBefore(scan, start) == '.')
 		return false;
 	if (len == 2 && sep == '-')
 		end = HexGroupsEnd(scan, start, 6, 2);

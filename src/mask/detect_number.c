@@ -53,18 +53,42 @@ RightClean(const DigitRun *run, int groups)
 
 /* ---------------- cards ---------------- */
 
+/*
+ * True if all groups are joined by the same two or three characters, such as
+ * " - ".
+ */
+static bool
+SameGaps(const MaskScan *scan, int groups)
+{
+	const DigitRun *run = &scan->run;
+	size_t		first = RunEnd(run, 1);
+	size_t		gap = run->group[1].pos - first;
+
+	for (int i = 1; i < groups; i++)
+	{
+		size_t		at = RunEnd(run, i);
+
+		if (run->group[i].pos - at != gap ||
+			memcmp(scan->text +at, scan->text +first, gap) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* Groups that a card may be written in: 4-4-4-4, 4-6-5, digit by digit. */
 static bool
-CardGroups(const DigitRun *run, int groups)
+CardGroups(const MaskScan *scan, int groups)
 {
+	const DigitRun *run = &scan->run;
 	char		sep;
 	bool		single = true;
 
 	if (groups == 1)
 		return true;
 	sep = run->group[1].sep;
-	if ((sep != ' ' && sep != '-' && sep != '.') ||
-		!RunSeparated(run, groups, sep))
+	if ((sep != ' ' && sep != '-' && sep != '.' && sep != '*') ||
+		!RunSeparated(run, groups, sep) ||
+		(sep == '*' && !SameGaps(scan, groups)))
 		return false;
 	if (run->group[0].len == 1)
 	{
@@ -94,9 +118,11 @@ CardScore(MaskScan *scan, int groups)
 	int			digits = RunDigits(run, groups);
 	bool		luhn;
 
-	if (digits < 12 || digits > 19 || !CardGroups(run, groups))
+	if (digits < 12 || digits > 19 || !CardGroups(scan, groups))
 		return 0;
 	luhn = CheckLuhn(run->digits, digits);
+	if (ByteBefore(scan, run->group[0].pos) == '+' && groups == run->groups)
+		return 0;				/* a telephone */
 	if (luhn && run->left != EDGE_BAD && RightClean(run, groups))
 	{
 		if (CardPrefixKnown(run->digits, digits))
@@ -358,8 +384,7 @@ DetectSsn(MaskScan *scan, const MaskDetector *self, size_t pos)
 	MaskEntity	entity = self->entity;
 	bool		valid;
 
-	(void) pos;
-	if (run->left == EDGE_BAD ||
+	if (run->left == EDGE_BAD || ByteBefore(scan, pos) == '+' ||
 		(groups == 2 && !RunShape(run, "3-6") && !RunShape(run, "5-4")))
 		return false;
 	if (full && (run->group[1].sep == '/' || run->group[1].sep == '*' ||

@@ -55,51 +55,137 @@ RunIsDate(const DigitRun *run)
 		&& !(run->groups > 3 && run->group[3].sep == sep);
 }
 
-/*
- * The end of a date with its month in words that begins with the first
- * group ("5 May 1990", "12 мая 1985 года"), 0 if there is none.
- */
+/* Passes over what joins the parts of a date in words. */
 static size_t
-WordDateEnd(const MaskScan *scan)
+SkipDateJoin(const MaskScan *scan, size_t at)
 {
-	const DigitRun *run = &scan->run;
-	size_t		at = RunEnd(run, 1);
-	size_t		word;
-
-	if (run->group[0].len > 2 || GroupValue(run, 0) < 1 ||
-		GroupValue(run, 0) > 31)
-		return 0;
-	while (IsAlpha(ByteAt(scan, at)) && at < RunEnd(run, 1) + 2)
-		at++;					/* 1st, 2nd */
 	while (ByteAt(scan, at) == ' ' || ByteAt(scan, at) == ',' ||
-		   ByteAt(scan, at) == '-')
+		   ByteAt(scan, at) == '-' || ByteAt(scan, at) == '.')
 		at++;
-	word = at;
-	while (at - word < 24 &&
-		   (IsAlpha(ByteAt(scan, at)) || ByteAt(scan, at) >= 0x80))
-		at++;
-	while (at > word && (ByteAt(scan, at) == ' ' || ByteAt(scan, at) == ',' ||
-						 ByteAt(scan, at) == '-'))
-		at++;
-	for (int i = 0; i < 4; i++)
-		if (!IsDigit(ByteAt(scan, at + (size_t) i)))
-			return 0;
-	return IsDigit(ByteAt(scan, at + 4)) ? 0 : at + 4;
+	return at;
 }
 
-/* "May " before "5, 1990" also belongs to the date. */
+/* The end of a word of letters of any script, at most 24 bytes. */
+static size_t
+LettersEnd(const MaskScan *scan, size_t pos)
+{
+	size_t		at = pos;
+
+	while (at - pos < 24 &&
+		   (IsAlpha(ByteAt(scan, at)) || ByteAt(scan, at) >= 0x80))
+		at++;
+	return at;
+}
+
+/* The end of a day of a month, "5" or "5th", at pos; 0 if it is none. */
+static size_t
+DayEnd(const MaskScan *scan, size_t pos)
+{
+	size_t		digits = CountDigits(scan, pos, 3);
+	size_t		at = pos + digits;
+	int			day = 0;
+
+	for (size_t i = pos; i < at; i++)
+		day = day * 10 + (scan->text[i] - '0');
+	if (digits < 1 || digits > 2 || day < 1 || day > 31)
+		return 0;
+	while (IsAlpha(ByteAt(scan, at)) && at < pos + digits + 2)
+		at++;					/* 1st, 2nd */
+	return at;
+}
+
+/*
+ * The end of a date with its month in words that begins at pos ("5 May
+ * 1990", "5th of May 1990", "12 мая 1985 года"), 0 if there is none.
+ */
+static size_t
+WordDateEnd(const MaskScan *scan, size_t pos)
+{
+	size_t		at = DayEnd(scan, pos);
+
+	if (at == 0)
+		return 0;
+	at = SkipDateJoin(scan, at);
+	if (ByteAt(scan, at) == 'o' && ByteAt(scan, at + 1) == 'f' &&
+		ByteAt(scan, at + 2) == ' ')
+		at += 3;
+	at = SkipDateJoin(scan, LettersEnd(scan, at));
+	return CountDigits(scan, at, 5) == 4 ? at + 4 : 0;
+}
+
+/*
+ * The same of a date that begins with its year, as Kazakh has it: the year,
+ * its word, the day and the month.
+ */
+static size_t
+YearDateEnd(const MaskScan *scan, size_t pos)
+{
+	size_t		at = pos + 4;
+	size_t		month;
+
+	if (CountDigits(scan, pos, 5) != 4 || ByteAt(scan, at) != ' ' ||
+		FoldMatch(scan->text, scan->len, at + 1, LEX_YEAR,
+				  strlen(LEX_YEAR)) == 0)
+		return 0;
+	at = DayEnd(scan, SkipDateJoin(scan, LettersEnd(scan, at + 1)));
+	month = at > 0 ? SkipDateJoin(scan, at) : 0;
+	at = LettersEnd(scan, month);
+	return month > 0 && at > month + 4 ? at : 0;
+}
+
+/* The start of a month's name that ends with the space before pos, or pos. */
 static size_t
 MonthBefore(const MaskScan *scan, size_t pos)
 {
+	static const char months[] = "janfebmaraprmayjunjulaugsepoctnovdec";
 	size_t		at = pos;
 
 	if (at < 2 || scan->text[at - 1] != ' ')
 		return pos;
 	for (at--; at > 0 && pos - at < 12 && IsAlpha(scan->text[at - 1]);)
 		at--;
-	if (pos - at < 4 || !IsUpper(scan->text[at]))
+	if (pos - at < 4)
 		return pos;
-	return memchr("JFMASOND", scan->text[at], 8) ? at : pos;
+	for (const char *month = months; *month; month += 3)
+		if (FoldMatch(scan->text, scan->len, at, month, 3))
+			return at;
+	return pos;
+}
+
+/*
+ * DATE_OF_BIRTH: a date in words before a word of birth, at the end of that:
+ * what is between them are at most 12 bytes without digits.
+ */
+bool
+DetectBornDate(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		word = scan->word_start;
+	size_t		at = word > 56 ? word - 56 : 0;
+	MaskHit		hit = {0};
+
+	(void) pos;
+	if (at < scan->done)
+		at = scan->done;
+	for (; at < word; at++)
+	{
+		if (!IsDigit(scan->text[at]) || IsWordByte(ByteBefore(scan, at)))
+			continue;
+		hit.end = YearDateEnd(scan, at);
+		if (hit.end == 0)
+			hit.end = WordDateEnd(scan, at);
+		if (hit.end > 0 && hit.end <= word && word - hit.end <= 12 &&
+			SkipDateJoin(scan, LettersEnd(scan, SkipDateJoin(scan, hit.end)))
+			>= word)
+			break;
+	}
+	if (at >= word)
+		return false;
+	hit.start = at;
+	hit.entity = self->entity;
+	hit.score = 0.8f;
+	hit.validator = "context";
+	MaskAddHit(scan, &hit);
+	return true;
 }
 
 /*
@@ -121,10 +207,11 @@ DetectDate(MaskScan *scan, const MaskDetector *self, size_t pos)
 	birth = ContextNear(scan, CTX_BIRTH, pos, 48) ||
 		(numeric && ContextAfter(scan, CTX_BIRTH, RunEnd(run, 3)));
 	hit.start = pos;
-	hit.end = numeric ? RunEnd(run, 3) : birth ? WordDateEnd(scan) : 0;
-	if (birth && hit.end == 0 && run->group[0].len == 2 &&
-		ByteAt(scan, pos + 2) == ',')
-		hit.end = WordDateEnd(scan);
+	if (numeric)
+		hit.end = RunEnd(run, 3);
+	else if (birth)
+		hit.end = run->group[0].len == 4 ? YearDateEnd(scan, pos) :
+			WordDateEnd(scan, pos);
 	if (hit.end == 0)
 		return false;
 	if (birth)
@@ -142,13 +229,19 @@ DetectDate(MaskScan *scan, const MaskDetector *self, size_t pos)
 
 /* ---------------- telephones ---------------- */
 
-/* Where the number begins: a plus or parenthesis before it belongs to it. */
+/*
+ * Where the number begins: a plus before it belongs to it, and a parenthesis
+ * that is closed behind the first digits.
+ */
 static size_t
 PhoneStart(const MaskScan *scan)
 {
 	size_t		start = scan->run.group[0].pos;
 
-	if (ByteBefore(scan, start) == '(')
+	if (ByteBefore(scan, start) == '(' && (start < 2 ||
+										   scan->text[start - 2] == '+' ||
+										   ByteAt(scan, RunEnd(&scan->run, 1))
+										   == ')'))
 		start--;
 	if (ByteBefore(scan, start) == '+')
 		start--;
@@ -166,8 +259,12 @@ PhoneExtension(const MaskScan *scan, size_t end)
 
 	while (ByteAt(scan, at) == ' ' || ByteAt(scan, at) == ',')
 		at++;
-	if ((ByteAt(scan, at) | 0x20) == 'x')
+	if ((ByteAt(scan, at) | 0x20) == 'x' ||
+		(at == end && ByteAt(scan, at) == '#'))
 		at++;
+	else if (at < scan->len && FoldMatch(scan->text, scan->len, at,
+										 "extension", 9))
+		at += 9;
 	else if (at < scan->len && FoldMatch(scan->text, scan->len, at, "ext", 3))
 		at += 3;
 	else if (at < scan->len &&
@@ -222,6 +319,11 @@ InternationalGroups(const MaskScan *scan)
 
 	if ((before != '+' && before != '(' && before != ' ') ||
 		scan->text[PhoneStart(scan)] != '+' || run->digits[0] == '0')
+		return 0;
+	/* 1e+77012345678 */
+	if (run->group[0].pos >= 3 && before == '+' &&
+		(scan->text[run->group[0].pos - 2] | 0x20) == 'e' &&
+		IsDigit(scan->text[run->group[0].pos - 3]))
 		return 0;
 	if (run->digits[0] == '7' || run->digits[0] == '1')
 	{
@@ -355,7 +457,9 @@ SpokenGroups(MaskScan *scan)
 
 	if (run->total > 15 && IsQuiet(scan, start, 64))
 		return 0;
-	most = PhoneGroups(run, 15, 0);
+	/* 02/212 333 77 */
+	most = PhoneGroups(run, 15, run->digits[0] == '0' ||
+					   ContextNear(scan, CTX_PHONE, start, 24) ? 5 : 0);
 	if (most < run->groups && !ContextNear(scan, CTX_PHONE, start, 64))
 		return 0;				/* no word before, digits after */
 	if ((IsCompactDate(run) || ByteBefore(scan, start) == '_') &&

@@ -753,7 +753,7 @@ NoteName(JsonWalk *walk, const char *key, size_t len)
 	walk->named = end == NULL ? KEY_PLAIN :
 		KindOfKey((const unsigned char *) text, (size_t) (end - text));
 
-	if (walk->named == KEY_VENDOR)
+	if (walk->named <= KEY_VENDOR)
 		walk->named = KEY_PLAIN;
 }
 

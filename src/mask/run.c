@@ -44,6 +44,31 @@ ReadSeparator(const MaskScan *scan, size_t pos, char *sep)
 }
 
 /*
+ * True if a comma before a digit is one between the columns of a list: what
+ * follows are too many digits for a group of thousands and for the places
+ * behind a decimal comma, or groups of their own.
+ */
+static bool
+CommaSeparates(const MaskScan *scan, size_t pos)
+{
+	size_t		digits = CountDigits(scan, pos, 9);
+	size_t		end = pos + digits;
+
+	if (digits == 1)			/* 8 777 649 82 63, 8(777)649-82-63 */
+		return ByteAt(scan, end) == '(' ||
+			(CountDigits(scan, end + 1, 4) == 3 &&
+			 !IsAlnum(ByteAt(scan, end)) && ByteAt(scan, end) != '.' &&
+			 CountDigits(scan, end + 5, 4) == 3 &&
+			 CountDigits(scan, end + 9, 3) == 2);
+
+	return digits >= 9 || (digits >= 3 && ByteAt(scan, end) == '-' &&
+						   IsDigit(ByteAt(scan, end + 1))) ||
+		(digits == 4 && InSet(ByteAt(scan, end), SET_JOINS_DIGITS) &&
+		 (IsDigit(ByteAt(scan, end + 1)) || IsDigit(ByteAt(scan, end + 2)) ||
+		  IsDigit(ByteAt(scan, end + 3))));
+}
+
+/*
  * How the text to the left of a run touches it.  Looks back over one token
  * of at most 24 bytes.
  */
@@ -58,7 +83,8 @@ RunLeft(const MaskScan *scan, size_t start)
 		return before == '_' ? EDGE_WORD : EDGE_BAD;
 	if ((before == '.' || before == ',') && start >= 2 &&
 		IsDigit(scan->text[start - 2]))
-		return EDGE_BAD;
+		return before == ',' && CommaSeparates(scan, start) ? EDGE_CLEAN :
+			EDGE_BAD;
 	if (before == '-' && start >= 2 && IsAlnum(scan->text[start - 2]))
 		at--;
 	else if (!IsAlpha(before))
@@ -89,8 +115,11 @@ RightEdge(const MaskScan *scan, size_t end)
 
 	if (IsAlpha(c) || c == '_')
 		return EDGE_WORD;
-	if (c == '*' || ((c == '.' || c == ',') && IsDigit(next)))
+	if (c == '*' || (c == '.' && IsDigit(next)))
 		return EDGE_BAD;
+	if (c == ',' && IsDigit(next))
+		return end >= 4 && IsDigit(ByteBefore(scan, end - 3)) ? EDGE_CLEAN :
+			EDGE_BAD;			/* 1,234,567 and 1 234,50 */
 	if (c == '-' && IsAlnum(next))
 	{
 		for (size_t i = end + 1; i < end + 9 && IsAlnum(ByteAt(scan, i)); i++)

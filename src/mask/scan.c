@@ -238,7 +238,7 @@ typedef enum NumberPlace
 
 /*
  * What is in a token before its first digit: an IBAN has one letter or two
- * there, accounts of crypto have none.
+ * there, an account of Ethereum has none.
  */
 enum TokenLead
 {
@@ -312,7 +312,7 @@ LeadFits(const MaskDetector *detector, enum TokenLead lead)
 {
 	if (detector->detect == DetectIban)
 		return lead == LEAD_COUNTRY;
-	if (detector->detect == DetectBitcoin || detector->detect == DetectEthereum)
+	if (detector->detect == DetectEthereum)
 		return lead == LEAD_NONE;
 	return true;
 }

@@ -88,6 +88,7 @@ typedef struct DigitRun
 typedef enum KeyKind
 {
 	KEY_PLAIN = 0,
+	KEY_NAMED,					/* ends with "key": one may follow in quotes */
 	KEY_VENDOR,					/* a vendor's name: a key may follow */
 	KEY_SECRET,
 	KEY_AUTHORIZATION,
@@ -668,6 +669,8 @@ CountDigits(const MaskScan *scan, size_t pos, size_t max)
 extern void KeyCharsPrepare(void);
 extern bool DetectIpv4(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectDate(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectBornDate(MaskScan *scan, const MaskDetector *self,
+						   size_t pos);
 extern bool DetectCard(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectSpreadCard(MaskScan *scan, size_t pos);
 extern bool DetectTwelve(MaskScan *scan, const MaskDetector *self, size_t pos);
@@ -676,6 +679,8 @@ extern bool DetectInn10(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectSsn(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectPhone(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectDocument(MaskScan *scan, const MaskDetector *self,
+						   size_t pos);
+extern bool DetectPersonal(MaskScan *scan, const MaskDetector *self,
 						   size_t pos);
 extern bool DetectIban(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectBitcoin(MaskScan *scan, const MaskDetector *self,

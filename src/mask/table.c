@@ -52,6 +52,10 @@ const MaskDetector DetectorTable[] =
 	ON_GROUPS(MASK_KZ_IIN, DetectTwelve, BITS(4, 4), BITS(4, 4), " -."),
 	ON_GROUPS(MASK_KZ_IIN, DetectTwelve, BITS(6, 6), BITS(6, 6), " -."),
 	ON_NUMBER(MASK_KZ_IIN, DetectTwelve, BITS(12, 12)),
+	ON_GROUPS(MASK_NATIONAL_ID, DetectPersonal, BITS(6, 6),
+			  BITS(3, 4) | BITS(7, 7), "-"),
+	ON_GROUPS(MASK_NATIONAL_ID, DetectPersonal, BITS(3, 3), BITS(3, 4), "."),
+	ON_NUMBER(MASK_NATIONAL_ID, DetectPersonal, BITS(18, 18)),
 	ON_GROUPS(MASK_US_SSN, DetectSsn, BITS(3, 3), BITS(2, 2) | BITS(6, 6),
 			  NULL),
 	ON_GROUPS(MASK_US_SSN, DetectSsn, BITS(5, 5), BITS(4, 4), NULL),
@@ -99,15 +103,18 @@ const MaskDetector DetectorTable[] =
 	ON_WORD(MASK_SECRET, DetectLooseAssignment,
 			"token|secret|password|passwd|passphrase|api key|apikey|auth key|"
 			"access key|private key|secret key|key$|credential|" LEX_PASSWORD "|"
-			LEX_SECRET, false, NULL),
+			LEX_PASSWORD_SPACED "|" LEX_SECRET, false, NULL),
 	ON_WORD(MASK_AUTHORIZATION, DetectBearer, "bearer$|basic$", false, NULL),
 	ON_WORD(MASK_PASSWORD, DetectCurlUser, "curl$", false, NULL),
 	ON_WORD(MASK_SECRET, DetectPin,
 			"cvv|cvc|pin$|pin code|pincode$|pin number|otp$|"
-			"security code|verification code|" LEX_PIN,
+			"security code|verification code|confirmation code|"
+			"one-time code|one-time pass|"
+			"sms code|login code|auth code|authentication code|" LEX_PIN,
 			false, NULL),
-	ON_WORD(MASK_CRYPTO, DetectBech32, "bc1", false, NULL),
-	ON_WORD(MASK_JWT, DetectJwt, "ey|ZXlK", true, NULL),
+	ON_WORD(MASK_DATE_OF_BIRTH, DetectBornDate, LEX_BORN, false, NULL),
+	ON_WORD(MASK_CRYPTO, DetectBech32, "bc1|tb1|ltc1|cosmos1", false, NULL),
+	ON_WORD(MASK_JWT, DetectJwt, "ey|ewog|ew0K|ZXlK", true, NULL),
 	ON_WORD(MASK_PRIVATE_KEY, DetectPem, "BEGIN ", true, NULL),
 	ON_WORD(MASK_API_KEY, DetectAwsKey, "AKIA|ASIA|ABIA|ACCA|A3T", true, NULL),
 	ON_WORD(MASK_ACCESS_TOKEN, DetectMaxmind, "mmk$", true, NULL),
@@ -192,6 +199,11 @@ const MaskDetector DetectorTable[] =
 	TOKEN("CLOJARS_", "w", 60, 60),
 	TOKEN("dnkey-", "-", 70, 90),
 	TOKEN("A3-", "-", 30, 44),
+	/* a PEM private key in base64 */
+	KEY(MASK_PRIVATE_KEY, "LS0tLS1CRUdJTiBSU0EgUFJJVk|"
+		"LS0tLS1CRUdJTiBQUklWQVRF|LS0tLS1CRUdJTiBFQyBQUklWQV|"
+		"LS0tLS1CRUdJTiBPUEVOU1NI|LS0tLS1CRUdJTiBEU0EgUFJJVk|"
+		"LS0tLS1CRUdJTiBFTkNSWVBU", "b", 60, 16000, 2.5f),
 	TOKEN("ops_eyJ", "b", 200, 2000),
 	KEY(MASK_ACCESS_TOKEN, "sha256~", "-", 40, 43, 3.5f),
 	TOKEN("dckr_pat_|dckr_oat_", "-", 24, 60),
@@ -217,8 +229,36 @@ const MaskDetector DetectorTable[] =
 	KEY(MASK_ACCESS_TOKEN, "s.", "w", 24, 24, 3.5f),
 	TOKEN("sl.", "-", 130, 140),
 	KEY(MASK_ACCESS_TOKEN, "squ_|sqp_|sqa_", "h", 40, 40, 3.0f),
+	TOKEN("aio_", "w", 28, 28),
+	TOKEN("odt_", "w", 32, 40),
+	TOKEN("oy2", "w", 43, 43),
+	TOKEN("NRIQ-|NRRA-|NRAL-", "-", 32, 42),
+	TOKEN("px-api-|px-dep-", "-", 36, 36),
+	TOKEN("apify_api_", "-", 30, 40),
+	TOKEN("rootly_|sbp_|sbs_", "h", 40, 64),
+	TOKEN("pat", ".", 77, 80),
+	TOKEN("amzn.mws.|amzn1.oa2-cs.v1.", "-", 36, 80),
+	TOKEN("cfk_|cfut_|cfat_", "w", 40, 60),
+	TOKEN("spu-", "h", 32, 32),
+	TOKEN("api-", "h", 32, 36),
+	TOKEN("endr+", "w", 16, 16),
+	TOKEN("pgar_|pganalyze_", "w", 27, 40),
+	TOKEN("napi_|nfp_|nfc_|nfo_|nfu_", "w", 36, 64),
+	TOKEN("rnd_", "w", 28, 32),
+	TOKEN("phc_|phx_|phs_", "w", 36, 50),
+	TOKEN("dt0s01.|dt0s08.|dt0s16.|dt0e01.", ".", 80, 120),
+	TOKEN("sq0atb-|sq0idb-|sandbox-sq0atb-", "-", 22, 60),
+	TOKEN("rpa_|rps_", "w", 36, 46),
+	TOKEN("tskey-auth-|tskey-api-|tskey-client-|tskey-webhook-", "-", 20, 60),
+	TOKEN("bkua_|bkct_|bkaj_", "h", 40, 40),
+	TOKEN("shpua_|shptka_", "h", 32, 32),
+	TOKEN("waka_", "-", 36, 36),
+	TOKEN("xoxd-", "b", 60, 400),
+	TOKEN("AGPA|AIDA|AROA|AIPA|ANPA|ANVA|ASCA", "u", 16, 16),
+	TOKEN("AAPKf|AAPTx", "-", 60, 120),
+	TOKEN("sk_pr_|sandbox_sk_pr_", "-", 40, 60),
 	TOKEN("softlayer.com/soap/v3/|softlayer.com/soap/v3.1/", "w", 64, 64),
-	TOKEN("webhook.office.com/webhookb2/", "@", 70, 300),
+	TOKEN("webhook.office.com/webhookb2/|outlook.office.com/webhook/", "@", 70, 300),
 };
 
 const int	DetectorCount = sizeof(DetectorTable) / sizeof(DetectorTable[0]);

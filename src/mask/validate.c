@@ -277,6 +277,13 @@ Base58Decode(const char *text, int len, uint8_t *out)
 	return true;
 }
 
+/*
+ * Bitcoin, its scripts and their test nets; Litecoin and its scripts,
+ * Dogecoin and its scripts, Dash, Tron.
+ */
+static const uint8_t base58_versions[] =
+{0x00, 0x05, 0x6f, 0xc4, 0x30, 0x32, 0x1e, 0x16, 0x4c, 0x41};
+
 bool
 CheckBase58(const char *text, int len)
 {
@@ -284,42 +291,50 @@ CheckBase58(const char *text, int len)
 	uint8_t		digest[SHA256_SIZE];
 
 	return Base58Decode(text, len, raw) &&
-		(raw[0] == 0x00 || raw[0] == 0x05) &&
+		memchr(base58_versions, raw[0], sizeof(base58_versions)) != NULL &&
 		Sha256Digest(raw, 21, digest) &&
 		Sha256Digest(digest, SHA256_SIZE, digest) &&
 		memcmp(digest, raw + 21, 4) == 0;
+}
+
+/* One step of bech32's checksum. */
+static uint32_t
+Bech32Step(uint32_t check, uint32_t value)
+{
+	static const uint32_t generator[] =
+	{0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3};
+	uint32_t	top = check >> 25;
+
+	check = ((check & 0x1ffffff) << 5) ^ value;
+	for (int bit = 0; bit < 5; bit++)
+		if ((top >> bit) & 1)
+			check ^= generator[bit];
+	return check;
 }
 
 bool
 CheckBech32(const char *text, int len)
 {
 	static const char charset[] = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-	static const uint32_t generator[] =
-	{0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3};
-
-	/* "bc" expanded: high bits, a zero, low bits */
-	static const uint8_t head[] = {3, 3, 0, 2, 3};
+	const char *one = memchr(text, '1', (size_t) len);
+	int			head = one != NULL ? (int) (one - text) : 0;
 	uint32_t	check = 1;
 
-	for (int i = 0; i < len - 3 + 5; i++)
+	if (head == 0 || len - head < 7)
+		return false;
+	/* what is before the '1': high bits, a zero, low bits */
+	for (int i = 0; i < head; i++)
+		check = Bech32Step(check, (uint32_t) text[i] >> 5);
+	check = Bech32Step(check, 0);
+	for (int i = 0; i < head; i++)
+		check = Bech32Step(check, (uint32_t) text[i] & 31);
+	for (int i = head + 1; i < len; i++)
 	{
-		uint32_t	value;
-		uint32_t	top = check >> 25;
+		const char *at = memchr(charset, text[i], 32);
 
-		if (i < 5)
-			value = head[i];
-		else
-		{
-			const char *at = memchr(charset, text[i - 5 + 3], 32);
-
-			if (at == NULL)
-				return false;
-			value = (uint32_t) (at - charset);
-		}
-		check = ((check & 0x1ffffff) << 5) ^ value;
-		for (int bit = 0; bit < 5; bit++)
-			if ((top >> bit) & 1)
-				check ^= generator[bit];
+		if (at == NULL)
+			return false;
+		check = Bech32Step(check, (uint32_t) (at - charset));
 	}
 	return check == 1 || check == 0x2bc830a3;
 }

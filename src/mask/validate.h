@@ -44,10 +44,10 @@ extern bool CheckIban(const char *iban, int len);
 /* The length of a country's IBAN, 0 if there is none. */
 extern int	IbanLength(const char *country);
 
-/* Base58 with a four-byte double SHA-256 check; version 0x00 or 0x05. */
+/* Base58 with a four-byte double SHA-256 check, of a currency that is known. */
 extern bool CheckBase58(const char *text, int len);
 
-/* BIP 173/350 polynomial over a lower-cased address. */
+/* BIP 173/350 polynomial over a lower-cased address of any currency. */
 extern bool CheckBech32(const char *text, int len);
 
 /* A day of a month in the Gregorian calendar, any century. */

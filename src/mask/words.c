@@ -27,7 +27,7 @@ static const struct ContextWords
 	LEX_CARD},
 	{CTX_IBAN, "iban|"
 	LEX_IBAN},
-	{CTX_IIN, "iin$|zhsn|"
+	{CTX_IIN, "iin$|zhsn|individual ident|"
 	LEX_IIN},
 	{CTX_BIN, "bin$|biin|"
 	LEX_BIN},
@@ -36,24 +36,25 @@ static const struct ContextWords
 	{CTX_SNILS, "snils|"
 	LEX_SNILS},
 	{CTX_SSN, "ssn|social security|social sec|socialsecurity|itin$|"
-	"taxpayer|tin$|tax id"},
+	"taxpayer|tin$|tax id|soc. sec|social:|ss#"},
 	{CTX_PHONE, "phone|telephone|tel$|tele$|cell$|cellphone|mobile|mob$|fax$|"
 		"call$|calling|callback|dial$|text me|sms|whatsapp|viber|"
 		"telegram$|answering|reach me|reach us|contact|office$|"
 		"hotline|pager|msisdn|cep$|telefon|tlf$|handy$|celular|"
-		"ring$|ring me|my number|rufnummer|puhelin|gsm$|"
+		"ring$|ring me|my number|ph:|ph.|rufnummer|puhelin|gsm$|"
 	LEX_PHONE},
-	{CTX_PASSPORT, "passport|pasaporte|passeport|reisepass|"
+	{CTX_PASSPORT, "passport|travel doc|pasaporte|passeport|reisepass|"
 	LEX_PASSPORT},
 	{CTX_LICENSE, "driver license|drivers license|driver's license|"
 		"driver licence|drivers licence|driver's licence|"
 		"driving licence|driving license|driver lic|driver permit|"
-		"driver identification|dl$|permit$|lic$|dls$|cdls$|"
+		"driver identification|dl$|permit$|lic$|dls$|cdls$|dln$|"
+		"license num|licence num|license no$|licence no$|"
 	LEX_LICENSE},
-	{CTX_BIRTH, "birth|born|dob$|birthday|bday$|date of birth|"
+	{CTX_BIRTH, "birth|born|dob$|birthday|bday$|date of birth|d.o.b|"
 	LEX_BIRTH},
 	{CTX_ACCOUNT, "account|acct$|acc$|bank account|checking|savings|routing|"
-		"aba$|"
+		"aba$|rtn$|"
 	LEX_ACCOUNT},
 	{CTX_NATIONAL, "national id|nationalid|identity|id number|id card|"
 		"personal id|personal code|nino$|national insurance|nhs|"
@@ -61,6 +62,13 @@ static const struct ContextWords
 		"tfn$|abn$|acn$|sin$|nas$|bsn$|dni$|nif$|nie$|codice fiscale|"
 		"rrn|turkish id|personnummer|steuer|tax number|"
 		"national identification|kimlik|mbi$|npi$|dea$|"
+		"nat. ins|tax file|"
+		"australian business|australian company|social insurance|"
+		"hetu$|personnr|fodselsn|fnr$|cpr$|burgerservice|rijksregister|"
+		"national number|registre national|nir$|idnr$|cpf$|tckn|egn$|"
+		"cnp$|thai id|teudat|pps$|ppsn|contribuinte|amka|"
+		"isikukood|asmens|ahv$|avs$|svnr|sozialvers|sv-nummer|curp$|"
+		"african id|"
 	LEX_NATIONAL},
 	{CTX_DOCUMENT, "id document|identity card|udl$|"
 	LEX_DOCUMENT},

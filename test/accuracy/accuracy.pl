@@ -52,6 +52,12 @@ my %target = (
 	KZ_IIN => [ 0.98, 0.98 ],
 	'prefixed keys' => [ 0.98, 0.98 ],
 	PHONE_NUMBER => [ 0, 0.85 ],);
+# Those that only our own cases have enough of.
+my %own_target = (
+	%target,
+	map { $_ => [ 0.98, 0.98 ] }
+	  qw(MAC_ADDRESS CRYPTO DATE_OF_BIRTH RU_PASSPORT US_DRIVER_LICENSE
+	  NATIONAL_ID KZ_DOCUMENT PASSWORD));
 my %secret = map { $_ => 1 }
   qw(API_KEY ACCESS_TOKEN JWT PRIVATE_KEY AUTHORIZATION PASSWORD SECRET
   URL_CREDENTIALS);
@@ -147,8 +153,8 @@ sub measure_own
 	{
 		my ($kind, $text) = ($row->{entity}, $row->{text});
 		my @hits = find($text);
-		my $is_kind = $kind eq 'prefixed keys' ? sub { $secret{ $_[0] } } :
-		  sub { $_[0] eq $kind };
+		my $is_kind = $kind eq 'prefixed keys' || $kind eq 'PASSWORD' ?
+		  sub { $secret{ $_[0] } } : sub { $_[0] eq $kind };
 
 		count_expected($kind, $text, $row->{expect}, \@hits);
 		count_false($kind, $text, $row->{expect}, \@hits, $is_kind);
@@ -229,7 +235,7 @@ sub measure_vectors
 # The table, and the targets; false if one is missed.
 sub report
 {
-	my ($title) = @_;
+	my ($title, $aims) = @_;
 	my $failed = 0;
 
 	printf "%-20s %6s %6s %6s %9s %7s\n", $title, 'found', 'missed', 'false',
@@ -239,13 +245,13 @@ sub report
 		my ($t, $m, $f) = map { $_->{$kind} // 0 } \%tp, \%fn, \%fp;
 		my $precision = $t + $f ? $t / ($t + $f) : 1;
 		my $recall = $t + $m ? $t / ($t + $m) : 1;
-		my $aim = $target{$kind};
+		my $aim = $aims->{$kind};
 		my $miss = $aim && ($precision < $aim->[0] || $recall < $aim->[1]);
 		printf "%-20s %6d %6d %6d %9.3f %7.3f%s\n", $kind, $t, $m, $f,
 		  $precision, $recall, $miss ? '  below target' : '';
 		$failed ||= $miss;
 	}
-	for my $kind (keys %target)
+	for my $kind (keys %$aims)
 	{
 		next if $tp{$kind};
 		print "no case of $kind was found: nothing was measured\n";
@@ -257,11 +263,11 @@ sub report
 }
 
 measure_own();
-my $good = report('own cases');
+my $good = report('own cases', \%own_target);
 if (-f "$vectors/presidio.jsonl")
 {
 	measure_vectors();
-	$good = report('vectors') && $good;
+	$good = report('vectors', \%target) && $good;
 }
 else
 {

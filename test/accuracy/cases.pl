@@ -49,7 +49,8 @@ my @plain = (
 	'%', 'see %', '(%)', '"%"', "'%'", '%.', '%,', 'a % b', "- %\n- other",
 	'{"x": "%"}', "x,%,y", 'Посмотрите %, пожалуйста.', 'Міне % осы.',
 	"line one\n%\nline three", '<b>%</b>', 'x=%;', '[%]', "\t%\t", '%!',
-	'Is it %?', 'Это %?', 'value: %', '`%`', '| % |');
+	'Is it %?', 'Это %?', 'value: %', '`%`', '| % |', 'row1,%,17', '[1,%,2]',
+	'1;%;2', 'k=%&w=1', '«%»');
 
 # ---------------- numbers with check digits ----------------
 
@@ -98,7 +99,7 @@ sub card
 	$body .= digits($len - 1 - length $body);
 	$body .= luhn_digit($body);
 	return $groups ne '' && rand() < 0.5
-	  ? grouped($body, $groups, pick(' ', '-', ' ')) : $body;
+	  ? grouped($body, $groups, pick(' ', '-', ' ', ' - ', '  ', '.')) : $body;
 }
 
 sub card_cases
@@ -353,7 +354,7 @@ sub email_cases
 	my @local = ('ivan', 'a.b', 'first.last+tag', 'x_y', 'o\'neil', 'user%host',
 		'1234567890', 'a-b', '_x', 'john.q.public', 'Имя', 'postmaster', 'a!b',
 		'{curly}', 'x~y', 'q');
-	my @domain = ('bank.kz', 'mail.example.co.uk', 'a.io', 'xn--80ak6aa92e.com',
+	my @domain = ('xn--e1afmkfd.xn--p1ai', '[192.0.2.17]', 'bank.kz', 'mail.example.co.uk', 'a.io', 'xn--80ak6aa92e.com',
 		'sub.domain.museum', 'пример.рф', '1and1.de', 'ex-ample.org',
 		'EXAMPLE.COM', 'x.y.z.dev', 'company.technology', 'университет.қаз');
 	my @said = ('email: %', 'write to % please', 'Почта %.', 'mailto:%',
@@ -391,6 +392,7 @@ sub ip_cases
 			join(':', @groups[0 .. $cut - 1]) . '::' .
 			  join(':', @groups[$cut + 1 .. 7]),
 			'fe80::' . chars($hex, 4) . ':' . chars($hex, 4),
+			'fe80::' . chars($hex, 3) . ':1%eth0',
 			'2001:db8::' . (1 + int(rand(99))),
 			'::ffff:' . join('.', map { int(rand(256)) } 1 .. 4));
 
@@ -401,6 +403,8 @@ sub ip_cases
 	  '256.1.1.1', '1.2.3', 'version 1.2.3.4', 'v10.1.2.3', '12:30:45',
 	  'std::vector', 'a::b', '1.2.3.4.5', '2024-01-02T03:04:05',
 	  '1.3.6.1.4.1.311', '300.300.300.300', 'Foo::Bar::baz', '1.2.3-4',
+	  'Firefox/115.0.1.2', '1.2.3.4-beta', 'abc::def', 'section 1.2.3.4',
+	  'AssemblyVersion("1.0.0.0")', 'redis 7.0.12.1-r0',
 	  '10:20:30.123', '::', '3:2', 'x:1', '00:1A:2B:3C:4D:5E';
 	return @rows;
 }
@@ -441,6 +445,11 @@ my @keys = (
 	[ 'CCIPAT_', $word, 22, 22, '_', $hex, 40 ], [ 'tfp_', $word, 59, 59 ],
 	[ 'EZAK', $word, 54, 54 ], [ 'doo_v1_', $hex, 64, 64 ],
 	[ 'HRKU-AA', "$word-_", 58, 58 ], [ 'sgp_', $hex, 40, 40 ],
+	[ 'aio_', $word, 28, 28 ], [ 'apify_api_', $word, 36, 36 ],
+	[ 'sbp_', $hex, 40, 40 ], [ 'tskey-auth-', $word, 24, 40 ],
+	[ 'phx_', $word, 43, 43 ], [ 'bkua_', $hex, 40, 40 ],
+	[ 'NRIQ-', "$word-_", 32, 32 ], [ 'sq0atb-', "$word-_", 22, 22 ],
+	[ 'LS0tLS1CRUdJTiBSU0EgUFJJVk', "$word+/", 900, 1200 ],
 	[ 'AGE-SECRET-KEY-1', 'QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L', 58, 58 ]);
 
 sub key_value
@@ -484,13 +493,143 @@ sub key_cases
 	return @rows;
 }
 
+# ---------------- MAC, wallets ----------------
+
+sub mac_cases
+{
+	my @rows;
+
+	for (1 .. 120)
+	{
+		my $value = chars($hex, 12);
+
+		$value = uc $value if rand() < 0.4;
+		$value = pick(join(':', $value =~ /../g), join('-', $value =~ /../g),
+			join('.', $value =~ /..../g));
+		push @rows, row('MAC_ADDRESS', pick(@plain, 'ether %', 'MAC %.'),
+			$value, 1) if $value =~ /\d/ && $value =~ /[a-f]/i;
+	}
+	push @rows, row('MAC_ADDRESS', $_, 'EE-FA-1B-2C-3D-4E', 1) for @plain;
+	push @rows, row('MAC_ADDRESS', '%.', 'c48d.8967.b8ca', 1),
+	  row('MAC_ADDRESS', 'addr:%', '98:62:5E:A3:13:5F', 1);
+	push @rows, row('MAC_ADDRESS', pick(@plain[0 .. 13]), $_, 0) for
+	  '00:11:22:33:44', '00-11-22-33-44', '0g:11:22:33:44:55', '10:20:30',
+	  '2024-05-17-12-30-11', '1234.5678.9abc.def0', 'ab.cd.ef',
+	  map { join('-', map { chars($hex, $_) } 8, 4, 4, 4, 12) } 1 .. 20;
+	return @rows;
+}
+
+# Made beforehand, with nobody's key: what they end with is a hash of a hash.
+my @wallets = (
+	'1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2', '3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy',
+	'bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4',
+	'tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx',
+	'TESHq6zKRSRnDQTHRZWMK9FV9cGaeJWKKX',
+	'TKYeGxNCzukKEi4MUtDhfTPUrYD27g1iqy',
+	'LTd5XG3vdTn2T8cUF5a5kwvSqmjVMWTgyB',
+	'LLbsgMA8JzPmfBVbiSC9uXAr4iH72fhDzV',
+	'ltc1q4t0qmalzhn05w5rk323wx8jsrk4p5dfwk2nt5t',
+	'DLwSaYxS7sAMP7119CQbFXAu7fSG9pWV9D',
+	'DNX73mrNJ4QCdwSHdaHcrEGJsXTxwYhGWp');
+
+sub crypto_cases
+{
+	my @rows;
+
+	for my $wallet (@wallets)
+	{
+		my $wrong = $wallet;
+
+		substr($wrong, -2) = substr($wallet, -2) eq 'xx' ? 'yy' : 'xx';
+		push @rows, row('CRYPTO', pick(@plain), $wallet, 1) for 1 .. 8;
+		push @rows, row('CRYPTO', pick(@plain[0 .. 13]), $wrong, 0);
+	}
+	push @rows, row('CRYPTO', pick(@plain), '0x' . chars($hex, 40), 1)
+	  for 1 .. 20;
+	push @rows, row('CRYPTO', pick(@plain[0 .. 13]),
+		pick('L', 'M', 'D', 'T', '1', '3') . chars($word, 33), 0) for 1 .. 20;
+	return @rows;
+}
+
+# ---------------- dates of birth, documents, passwords ----------------
+
+sub birth_cases
+{
+	my @said = ('DOB: %', 'D.O.B. %', 'born on %', 'date of birth is %',
+		'{"birth_date":"%"}', 'родился %', 'Дата рождения: %', 'Д/р: %',
+		'туған күні %', 'туғанмын: %', 'мой день рождения %');
+	my @rows;
+
+	for (1 .. 120)
+	{
+		my ($y, $m, $d) = (1930 + int(rand(80)), 1 + int(rand(12)),
+			1 + int(rand(28)));
+		my $value = pick(sprintf('%04d-%02d-%02d', $y, $m, $d),
+			sprintf('%02d.%02d.%04d', $d, $m, $y), "$d May $y", "May $d, $y",
+			"${d}th of March $y", "$d мая $y", "$d қаңтар $y",
+			"$y жылғы $d наурыз", "$y жылы $d мамыр");
+
+		push @rows, row('DATE_OF_BIRTH', pick(@said), $value, 1);
+		push @rows, row('DATE_OF_BIRTH', pick('% г.р.', '% туған',
+				'% года рождения'), pick("$d мая $y", "$y жылғы $d наурыз",
+				"$d қаңтар $y"), 1);
+	}
+	push @rows, row('DATE_OF_BIRTH', 'due on %', '17 May 2024', 0),
+	  row('DATE_OF_BIRTH', 'договор от %', '17 мая 2024', 0);
+	return @rows;
+}
+
+sub document_cases
+{
+	my @rows;
+
+	for (1 .. 30)
+	{
+		push @rows, row('RU_PASSPORT', pick('паспорт %', 'паспорт серии %, выдан'),
+			join(pick(' № ', ' номер ', ' N ', ' '),
+				pick(digits(4), digits(2) . ' ' . digits(2)), digits(6)), 1);
+		push @rows, row('US_DRIVER_LICENSE', pick('DL# %', 'driver license %'),
+			chars($upper, 1) . join('-', digits(3), digits(4), digits(4)), 1);
+		push @rows, row('NATIONAL_ID', pick('AVS: %', 'ahv %'),
+			join('.', 756, digits(4), digits(4), digits(2)), 1);
+		push @rows, row('NATIONAL_ID', pick('isikukood %', 'CNP %', 'ІПН %',
+				'AMKA %', 'rijksregisternummer %'), '4' . digits(10), 1);
+		push @rows, row('KZ_DOCUMENT', pick('жеке куәлігім %', 'удв %'),
+			'0' . digits(8), 1);
+	}
+	return @rows;
+}
+
+sub password_cases
+{
+	my @said = ('құпия сөз: %', 'менің құпия сөзім %', 'пароль %',
+		'user.setPassword("%")', 'the password for the router is %',
+		'host=db password=% dbname=x', 'mysql --password=% db', 'password=%;',
+		'Authorization: SSWS %');
+	my @rows;
+
+	push @rows, row('PASSWORD', pick(@said), digits(3) . chars($lower, 4) .
+		  chars($upper, 3) . digits(2), 1) for 1 .. 80;
+	push @rows, row('PASSWORD', pick('password=% dbname=x', '--password=% db'),
+		chars($lower, 9), 1) for 1 .. 10;
+	push @rows, row('PASSWORD', 'const masterKey1 = 0; demoKey := "%"',
+		chars($word, 30) . '42', 1) for 1 .. 10;
+	push @rows, row('PASSWORD', "client_secret='%'", chars($word, 1500), 1);
+	push @rows, row('PASSWORD', pick('password: %', 'db_password = %'), $_, 0)
+	  for '!secret db_password', '#{password}', 'file:///run/secrets/x',
+	  '/run/secrets/db', 'ENC[x]', 'Optional[str]', 'request.form["p"]', 'str',
+	  'prompt', 'true';
+	return @rows;
+}
+
 sub OwnCases
 {
 	my ($seed) = @_;
 
 	srand($seed);
 	return (card_cases(), iban_cases(), iin_cases(), ssn_cases(), phone_cases(),
-		email_cases(), ip_cases(), key_cases());
+		email_cases(), ip_cases(), key_cases(), mac_cases(), crypto_cases(),
+		birth_cases(), document_cases(), password_cases());
 }
 
 1;

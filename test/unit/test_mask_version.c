@@ -26,6 +26,7 @@ static const struct
 
 {
 	{1, "2d7cd32d02350d24e5547d46c099ebb0653954b363bd4a3dcdcc5f18edf4ed7a"},
+	{2, "075d3060ade31ae4432de900356d99360a7859096403f1be319423b840a41549"},
 };
 
 #define VERSIONS ((int) (sizeof(versions) / sizeof(versions[0])))
@@ -239,7 +240,7 @@ TakePrefixes(void)
 
 			for (int i = 0; i < 4; i++)
 			{
-				char text[	5000];
+				char text[	20000];
 				size_t		n = size;
 
 				memcpy(text, word, size);
