@@ -98,6 +98,16 @@ TestAccounts(void)
 	   "a bech32 address");
 	Ok(!CheckBech32("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5", 42),
 	   "a changed bech32 address");
+	Ok(CheckBase58("TESHq6zKRSRnDQTHRZWMK9FV9cGaeJWKKX", 34),
+	   "an address of Tron");
+	Ok(!CheckBase58("TESHq6zKRSRnDQTHRZWMK9FV9cGaeJWKKY", 34),
+	   "a changed address of Tron");
+	Ok(CheckBech32("ltc1q4t0qmalzhn05w5rk323wx8jsrk4p5dfwk2nt5t", 43),
+	   "a bech32 address of another currency");
+	Ok(!CheckBech32("bc1q4t0qmalzhn05w5rk323wx8jsrk4p5dfwk2nt5t", 42),
+	   "an address under another currency's name");
+	Ok(!CheckBech32("1qqqqqqq", 8) && !CheckBech32("bc1qqqqqq", 9),
+	   "an address of no currency, one that is too short");
 }
 
 static void
