@@ -112,9 +112,10 @@ static const char vendor_words[] =
 typedef struct KeyWord
 {
 	const char *text;
+	uint32_t	three;			/* those letters */
+	int16_t		next;
 	uint8_t		len;
 	uint8_t		kind;
-	int16_t		next;
 } KeyWord;
 
 #define KEY_WORDS 400
@@ -149,6 +150,7 @@ AddKeyWords(const char *list, KeyKind kind)
 		unsigned	bucket = KeyBucket(three);
 
 		word->text = list;
+		word->three = three;
 		word->len = (uint8_t) len;
 		word->kind = (uint8_t) kind;
 		word->next = key_bucket[bucket];
@@ -183,8 +185,8 @@ FindKeyWords(const char *name, size_t len, const char **end)
 		{
 			const KeyWord *word = &key_words[w];
 
-			if (i + word->len <= len && name[i] == word->text[0] &&
-				memcmp(name + i, word->text, word->len) == 0 &&
+			if (word->three == three && i + word->len <= len &&
+				memcmp(name + i + 3, word->text +3, word->len - 3u) == 0 &&
 				end[word->kind] < name + i + word->len)
 				end[word->kind] = name + i + word->len;
 		}

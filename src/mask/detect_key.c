@@ -155,6 +155,20 @@ IsWords(const MaskScan *scan, size_t start, size_t end)
 }
 
 /*
+ * False if fewer characters of a class than the least are there for sure: by
+ * those in the middle and at the end of it, as most prefixes begin no key.
+ */
+static inline bool
+MayReach(const MaskScan *scan, size_t pos, char charset, size_t least)
+{
+	unsigned	bit = CharsetBit(charset);
+
+	return (key_chars[ByteAt(scan, pos)] &
+			key_chars[ByteAt(scan, pos + least / 2)] &
+			key_chars[ByteAt(scan, pos + least - 1)] & bit) != 0;
+}
+
+/*
  * A key by its prefix, as the table describes what follows.  Repetitive
  * text after a prefix is an example and no key; it is not looked at again.
  */
@@ -165,7 +179,8 @@ DetectPrefixedKey(MaskScan *scan, const MaskDetector *self, size_t pos)
 	size_t		end;
 	size_t		len;
 
-	if (start < scan->key_done || IsAlnum(ByteBefore(scan, start)))
+	if (start < scan->key_done || IsAlnum(ByteBefore(scan, start)) ||
+		!MayReach(scan, pos, self->charset[0], (size_t) self->min_len))
 		return false;
 	end = SpanEnd(scan, pos, self->charset[0], (size_t) self->max_len + 1);
 	len = end - pos;

@@ -8,39 +8,27 @@
 #include <string.h>
 
 /*
- * The separator before another group of digits at pos: its length, or 0 if
- * the run ends here.  A lone character is told in *sep, several as '*'.
+ * The length of two or three signs at pos before another group of digits, 0
+ * if the run ends here: also at the end of a sentence and in a path.
  */
-static size_t
-ReadSeparator(const MaskScan *scan, size_t pos, char *sep)
+static inline size_t
+WideGap(const MaskScan *scan, size_t pos)
 {
-	size_t		n = 0;
-	int			dots = 0;
-	unsigned char one = ByteAt(scan, pos);
+	unsigned char gap[4];
+	bool		two;
+	bool		three;
 
-	if (IsAlpha(one) || one == ',' || one == ':')
+	for (size_t i = 0; i < 4; i++)
+		gap[i] = ByteAt(scan, pos + i);
+	two = InSet(gap[0], SET_JOINS_DIGITS) & InSet(gap[1], SET_JOINS_DIGITS);
+	three = two & InSet(gap[2], SET_JOINS_DIGITS) & IsDigit(gap[3]);
+	/* seldom either, so that one branch is enough */
+	if (!((two & IsDigit(gap[2])) | three))
 		return 0;
-	if (IsDigit(ByteAt(scan, pos + 1)))
-	{
-		*sep = (char) one;
-		return one == ' ' || one == '-' || one == '.' || one == '/' ||
-			one == '(' || one == ')' ? 1 : 0;
-	}
-
-	while (n < 4 && pos + n < scan->len)
-	{
-		unsigned char c = scan->text[pos + n];
-
-		if (c == '.' || c == '/')
-			dots++;
-		else if (c != ' ' && c != '-' && c != '(' && c != ')')
-			break;
-		n++;
-	}
-	if (n == 0 || n == 4 || !IsDigit(ByteAt(scan, pos + n)))
-		return 0;
-	*sep = '*';
-	return dots > 0 ? 0 : n;	/* the end of a sentence, a path */
+	for (int i = 0; i < 2 + three; i++)
+		if (gap[i] == '.' || gap[i] == '/')
+			return 0;
+	return 2 + (size_t) three;
 }
 
 /*
@@ -174,9 +162,10 @@ ReadChain(MaskScan *scan, size_t pos)
 			pos = at + 1;
 			continue;
 		}
-		gap = ReadSeparator(scan, at, &sep);
+		gap = WideGap(scan, at);
 		if (gap == 0)
 			return;
+		sep = '*';
 		pos = at + gap;
 	}
 }

@@ -248,8 +248,16 @@ enum TokenLead
 	LEADS
 };
 
+/* Documents have four digits at least. */
+enum TokenDigits
+{
+	DIGITS_FEW = 0,
+	DIGITS_MANY,
+	DIGITS
+};
+
 static uint8_t asked_number[PLACES][GROUP_DIGITS + 1][NEXT_SIZES][JOINS][LIST_ROOM];
-static uint8_t asked_token[LEADS][TOKEN_SIZES][JOINS][LIST_ROOM];
+static uint8_t asked_token[DIGITS][LEADS][TOKEN_SIZES][JOINS][LIST_ROOM];
 static uint8_t join_index[256];
 
 /* Appends a detector to a list. */
@@ -308,8 +316,11 @@ AddNumber(int number, NumberPlace place)
 
 /* True if a detector may find something in a token that begins so. */
 static bool
-LeadFits(const MaskDetector *detector, enum TokenLead lead)
+LeadFits(const MaskDetector *detector, enum TokenLead lead,
+		 enum TokenDigits digits)
 {
+	if (detector->detect == DetectDocumentToken)
+		return digits == DIGITS_MANY;
 	if (detector->detect == DetectIban)
 		return lead == LEAD_COUNTRY;
 	if (detector->detect == DetectEthereum)
@@ -319,18 +330,18 @@ LeadFits(const MaskDetector *detector, enum TokenLead lead)
 
 /* The same of tokens. */
 static void
-AddToken(int number, enum TokenLead lead)
+AddToken(int number, enum TokenLead lead, enum TokenDigits digits)
 {
 	const MaskDetector *detector = &DetectorTable[number];
 
-	if (!LeadFits(detector, lead))
+	if (!LeadFits(detector, lead, digits))
 		return;
 	for (int len = 0; len < TOKEN_SIZES; len++)
 		for (int j = 0; j < JOINS; j++)
 			if ((detector->lengths == 0 ||
 				 (len < TOKEN_SIZES - 1 && (detector->lengths >> len & 1))) &&
 				JoinFits(detector, joins[j]))
-				AddToList(asked_token[lead][len][j], number);
+				AddToList(asked_token[digits][lead][len][j], number);
 }
 
 /* Sorts the table by trigger, once per process. */
@@ -347,8 +358,9 @@ PrepareTriggers(void)
 			for (int place = 0; place < PLACES; place++)
 				AddNumber(i, (NumberPlace) place);
 		else if (detector->trigger == TRIGGER_TOKEN)
-			for (int lead = 0; lead < LEADS; lead++)
-				AddToken(i, (enum TokenLead) lead);
+			for (int lead = 0; lead < LEADS * DIGITS; lead++)
+				AddToken(i, (enum TokenLead) (lead / DIGITS),
+						 (enum TokenDigits) (lead % DIGITS));
 		else if (detector->trigger == TRIGGER_COLON)
 			for (const char *c = detector->joins; *c; c++)
 				AddToList(asked_colon[(unsigned char) *c], i);
@@ -408,6 +420,22 @@ OfferNumber(MaskScan *scan, size_t pos)
 					 [join_index[join]], pos);
 }
 
+/* How many digits a token has; more if it is not known at a glance. */
+static inline enum TokenDigits
+DigitsOfToken(const MaskScan *scan)
+{
+	size_t		at = scan->run.token_start - scan->block;
+	size_t		len = scan->run.token_end - scan->run.token_start;
+	uint64_t	digits;
+
+	if (at >= 64 || at + len >= 64)
+		return DIGITS_MANY;
+	digits = scan->digit >> at & ((UINT64_C(1) << len) - 1);
+	for (int i = 0; i < 3; i++)
+		digits &= digits - 1;
+	return digits == 0 ? DIGITS_FEW : DIGITS_MANY;
+}
+
 /* Offers a token of letters and digits to those that it may fit. */
 static bool
 OfferToken(MaskScan *scan, size_t pos)
@@ -420,7 +448,8 @@ OfferToken(MaskScan *scan, size_t pos)
 
 	if (len > TOKEN_SIZES - 1)
 		len = TOKEN_SIZES - 1;
-	return OfferList(scan, asked_token[lead][len][join_index[join]], pos);
+	return OfferList(scan, asked_token[DigitsOfToken(scan)][lead][len]
+					 [join_index[join]], pos);
 }
 
 /*
@@ -790,6 +819,7 @@ ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
 		events |= FilterWords(block, inner, WordsInnerFilter());
 	scan->block = offset;
 	scan->alnum = ascii;
+	scan->digit = m.digit;
 	carry->word = m.word >> 63;
 	carry->ascii = ascii >> 63;
 	carry->lower = m.lower >> 63;

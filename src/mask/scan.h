@@ -129,7 +129,8 @@ typedef struct MaskScan
 	size_t		sign_done;		/* same, for assignments */
 	size_t		word_start;		/* of the present event of a word */
 	size_t		block;			/* where the present block begins, */
-	uint64_t	alnum;			/* and its letters and digits */
+	uint64_t	alnum;			/* its letters and digits, */
+	uint64_t	digit;			/* its digits */
 	size_t		tail_start;		/* a key's name that was read to its end */
 	size_t		tail_end;
 	size_t		head_start;		/* and one that was read to its beginning */

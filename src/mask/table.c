@@ -79,7 +79,8 @@ const MaskDetector DetectorTable[] =
 	ON_TOKEN(MASK_ACCESS_TOKEN, DetectMailchimp, BITS(32, 32), "-"),
 	ON_TOKEN(MASK_ACCESS_TOKEN, DetectFixedToken, BITS(14, 14) | BITS(42, 42),
 			 NULL),
-	ON_TOKEN(MASK_NATIONAL_ID, DetectDocumentToken, BITS(6, 19), NULL),
+	ON_TOKEN(MASK_NATIONAL_ID, DetectDocumentToken, BITS(6, 19),
+			 "0 ./()*~"),
 
 	/* signs */
 	ON(MASK_EMAIL_ADDRESS, TRIGGER_AT, DetectEmail),

@@ -409,6 +409,20 @@ FirstFour(uint64_t head)
 	return first;
 }
 
+/*
+ * False if the rest of a word is not at a place of the text for sure, by its
+ * first character; one of ASCII, or a space that more follows.
+ */
+static inline bool
+MayFollow(const char *rest, unsigned char c)
+{
+	unsigned char want = (unsigned char) (rest[0] == ' ' ? rest[1] : rest[0]);
+
+	if (rest[0] == ' ' && (IsSpace(c) || c == '_' || c == '-' || c == '.'))
+		return true;
+	return c >= 0x80 || (IsUpper(c) ? c | 0x20 : c) == want;
+}
+
 /* What is behind the head of a word; the length of the whole, or 0. */
 static inline size_t
 RestLength(const Word *word, const unsigned char *text, size_t len,
@@ -424,6 +438,8 @@ RestLength(const Word *word, const unsigned char *text, size_t len,
 	if (word->exact)
 		return pos + word->len <= len &&
 			memcmp(text +pos + head, rest, rest_len) == 0 ? word->len : 0;
+	if (rest_len > 1 && pos + head < len && !MayFollow(rest, text[pos + head]))
+		return 0;
 	n = FoldMatch(text, len, pos + head, rest, rest_len);
 	/* a space at the end may stand for nothing */
 	return n > 0 || (rest_len == 1 && *rest == ' ') ? head + n : 0;
