@@ -118,10 +118,11 @@ ContextNearest(const MaskScan *scan, size_t pos, size_t distance)
 		for (int i = 0; i < CTX_NUMBER; i++)
 		{
 			size_t		end = scan->context_end[i];
-			bool		nearer = (pos - end <= distance) & (end > best_end);
+			size_t		nearer = (size_t) 0 -
+			(size_t) ((pos - end <= distance) & (end > best_end));
 
-			best = nearer ? (MaskContext) i : best;
-			best_end = nearer ? end : best_end;
+			best ^= (best ^ (unsigned) i) & (unsigned) nearer;
+			best_end ^= (best_end ^ end) & nearer;
 		}
 		return best;
 	}
