@@ -348,6 +348,106 @@ PassesRepeats(void)
 	return BestSeconds(piece, 1000000) < all / 2;
 }
 
+/* Characters of all lengths at the edges of what is allowed, and beyond. */
+static const char *const characters[] =
+{
+	"a", "%41", "&#65;", "\xc2\x80", "\xd0\xb8", "\xdf\xbf", "\xe0\xa0\x80",
+	"\xed\x9f\xbf", "\xee\x80\x80", "\xe2\x80\x8b", "\xef\xbc\x91",
+	"\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "\xf0\x9d\x9f\x8e",
+	"\xd9\xa1", "Plain text of more than one word. ",
+};
+
+static const char *const broken[] =
+{
+	"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xe0\x9f\xbf", "\xe2\x80",
+	"\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf0\x9d\x9f", "\xf4\x90\x80\x80",
+	"\xf5\x80\x80\x80", "\xff",
+};
+
+#define CHARACTERS (sizeof(characters) / sizeof(characters[0]))
+#define BROKEN (sizeof(broken) / sizeof(broken[0]))
+
+/* Appends a piece to a text of 400 bytes at most, if it fits. */
+static size_t
+Append		(char *text, size_t len, const char *piece)
+{
+	size_t		n = strlen(piece);
+
+	if (len + n > 400)
+		return len;
+	memcpy(text +len, piece, n);
+	return len + n;
+}
+
+/* What is no UTF-8 is found where it begins, wherever that is. */
+static bool
+FindsBroken(void)
+{
+	for (int round = 0; round < 50000; round++)
+	{
+		char text[	400];
+		size_t		len = 0;
+		size_t		wrong;
+		unsigned	before = Random(80);
+
+		for (unsigned i = 0; i < before && len < 350; i++)
+			len = Append (text, len, characters[Random(CHARACTERS)]);
+
+		wrong = len;
+		if (Utf8Prefix(text, len) != len)
+			return false;
+		len = Append (text, len, broken[Random(BROKEN)]);
+
+		for (unsigned i = Random(80); i > 0; i--)
+			len = Append (text, len, characters[Random(CHARACTERS - 1)]);
+
+		if (Utf8Prefix(text, len) != wrong)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The bits of the bytes that a shadow has: as many as it is long, and what is
+ * plain is the same in both.
+ */
+static bool
+KeepsBits(void)
+{
+	size_t		special = 0;
+
+	for (int round = 0; round < 20000; round++)
+	{
+		char text[	400];
+		size_t		len = 0;
+		size_t		at = 0;
+		Shadow		shadow;
+
+		for (unsigned i = 1 + Random(80); i > 0; i--)
+			len = Append (text, len, characters[Random(CHARACTERS)]);
+
+		if (!ShadowMake(&plain, text, len, &shadow))
+			return false;
+		for (size_t i = 0; i < len && shadow.owned != NULL; i++)
+		{
+			if (!(shadow.kept[i / 64] >> i % 64 & 1))
+				continue;
+			if (at < shadow.len && shadow.text[at] != (unsigned char) text[i])
+			{
+				special++;
+				if (text[i] != '%' && text[i] != '&' &&
+					(unsigned char) text[i] < 0xC2)
+					break;
+			}
+			at++;
+		}
+		if (shadow.owned != NULL && at != shadow.len)
+			return false;
+		ShadowFree(&plain, &shadow);
+	}
+	return special > 10000;
+}
+
 int
 main(void)
 {
@@ -371,6 +471,8 @@ main(void)
 		Ok(SameFindings(variants[i]), name);
 	}
 	MaskSetSimd(MASK_SIMD_BEST);
+	Ok(FindsBroken(), "what is no UTF-8 is found where it begins");
+	Ok(KeepsBits(), "each byte of a shadow is that of a bit");
 	Ok(SameFiltered(20000), "events that are nothing are filtered out");
 	Ok(SameRepeated(150), "repetitions are passed over with the same findings");
 	Ok(PassesRepeats(), "a text of repetitions takes less time");
