@@ -1150,49 +1150,6 @@ DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 	return OfferValue(scan, kind, value);
 }
 
-/* True if another "curl" is within a text: it has an event of its own. */
-static bool
-HasCurl(const unsigned char *text, size_t len)
-{
-	const unsigned char *at = text;
-	const unsigned char *end = text +len;
-
-	while (end - at >= 4 &&
-		   (at = memchr(at, 'c', (size_t) (end - at) - 3)) != NULL)
-	{
-		if (memcmp(at, "curl", 4) == 0)
-			return true;
-		at++;
-	}
-	return false;
-}
-
-/*
- * Where the " -u" or the "er" of " --user" begins that follows a curl, before
- * the next and limit; limit if there is none.
- */
-static size_t
-CurlOption(const MaskScan *scan, size_t pos, size_t limit)
-{
-	const unsigned char *text = scan->text;
-	size_t		at = pos;
-
-	while (at + 3 < limit)
-	{
-		const unsigned char *space = memchr(text +at, ' ', limit - 3 - at);
-		bool		user;
-
-		if (space == NULL)
-			break;
-		at = (size_t) (space - text);
-		user = at + 8 < limit && memcmp(space, " --user", 7) == 0;
-		if (user || (space[1] == '-' && space[2] == 'u'))
-			return HasCurl(text +pos, at - pos) ? limit : at + (user ? 4 : 0);
-		at++;
-	}
-	return limit;
-}
-
 /* curl -u user:password. */
 bool
 DetectCurlUser(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -1201,7 +1158,23 @@ DetectCurlUser(MaskScan *scan, const MaskDetector *self, size_t pos)
 	Value		value;
 	const char *colon;
 
-	pos = CurlOption(scan, pos, limit);
+	for (; pos + 3 < limit; pos++)
+	{
+		const unsigned char *p = scan->text +pos;
+
+		/* what all of these begin with */
+		if ((p[0] != ' ' || p[1] != '-') && (p[0] != 'c' || p[1] != 'u'))
+			continue;
+		if (memcmp(p, "curl", 4) == 0)
+			return false;		/* has an event of its own */
+		if (p[0] == ' ' && p[1] == '-' && p[2] == 'u')
+			break;
+		if (pos + 8 < limit && memcmp(p, " --user", 7) == 0)
+		{
+			pos += 4;
+			break;
+		}
+	}
 	if (pos + 3 >= limit)
 		return false;
 	for (pos += 3; IsSpace(ByteAt(scan, pos)) || ByteAt(scan, pos) == '=';)

@@ -20,10 +20,11 @@ WideGap(const MaskScan *scan, size_t pos)
 
 	for (size_t i = 0; i < 4; i++)
 		gap[i] = ByteAt(scan, pos + i);
-	two = InSet(gap[0], SET_JOINS_DIGITS) & InSet(gap[1], SET_JOINS_DIGITS);
-	three = two & InSet(gap[2], SET_JOINS_DIGITS) & IsDigit(gap[3]);
+	two = (CharSet[gap[0]] & CharSet[gap[1]] & SET_JOINS_DIGITS) != 0;
+	three = two & ((CharSet[gap[2]] & SET_JOINS_DIGITS) != 0) &
+		(gap[3] - '0' < 10u);
 	/* seldom either, so that one branch is enough */
-	if (!((two & IsDigit(gap[2])) | three))
+	if (!((two & (gap[2] - '0' < 10u)) | three))
 		return 0;
 	for (int i = 0; i < 2 + three; i++)
 		if (gap[i] == '.' || gap[i] == '/')

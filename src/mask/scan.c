@@ -634,8 +634,9 @@ IsIdleNumber(MaskScan *scan, size_t pos, size_t end)
 		(after != ' ' || ByteAt(scan, end + 1) == ' ') && after != '-' &&
 		DetectSpreadCard(scan, pos))
 		return true;
-	if ((end - pos > 5) | IsAlnum(after) | IsAlpha(before) |
-		ContextNear(scan, CTX_BIRTH, pos, 48))
+	if ((unsigned) (end - pos > 5) | (unsigned) IsAlnum(after) |
+		(unsigned) IsAlpha(before) |
+		(unsigned) ContextNear(scan, CTX_BIRTH, pos, 48))
 		return false;
 	if (pos < run->chain_end && run->chain_count > 0 &&
 		pos > run->chain[0].pos)
@@ -673,8 +674,9 @@ LoneDigits(MaskScan *scan, size_t pos, size_t end)
 	DigitRun   *run = &scan->run;
 	bool		mixed;
 
-	if ((end - pos > 5) | InSet(ByteAt(scan, end), SET_JOINS_DIGITS) |
-		ContextNear(scan, CTX_BIRTH, pos, 48))
+	if ((unsigned) (end - pos > 5) |
+		(unsigned) InSet(ByteAt(scan, end), SET_JOINS_DIGITS) |
+		(unsigned) ContextNear(scan, CTX_BIRTH, pos, 48))
 		return false;
 	TokenBounds(scan, pos, end);
 	if (run->token_start < scan->done)
