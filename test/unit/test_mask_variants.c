@@ -293,6 +293,7 @@ static const char *const slowest[] =
 	"<token>%31", "1200:1a:2b", "born 1 1990-01-01 ", "@123456", "Mr. 0x",
 	"card ", "my name is ", "1048576 2024-05-17 12:30:45 0.000123 4403 1234 ",
 	"4403 1234 5678 129 ", "%31", "&#49;", "\\u0031", "\xd9\xa1", "4403_",
+	"curl  ", "1234567890tel 1 ", "api_key=\"",
 };
 
 /* Times that a text may take as long as prose does; sanitizers change it. */
