@@ -89,14 +89,13 @@ static int
 DocumentGroups(const MaskScan *scan, size_t pos)
 {
 	const DigitRun *run = &scan->run;
-	bool		personal = !IsQuiet(scan, pos, 24) &&
-	ContextNear(scan, CTX_NATIONAL, pos, 24);
 	int			groups = 1;
 	int			digits = run->group[0].len;
 
 	while (groups < run->groups && groups < 7 &&
 		   (run->group[groups].sep == ' ' || run->group[groups].sep == '-' ||
-			(personal && run->group[groups].sep != '*')) &&
+			(run->group[groups].sep != '*' &&
+			 ContextNear(scan, CTX_NATIONAL, pos, 24))) &&
 		   digits + run->group[groups].len <= 20)
 		digits += run->group[groups++].len;
 	return groups;
