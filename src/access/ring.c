@@ -843,10 +843,16 @@ RingDatabaseExists(AccessRing *ring)
 	return ring->exists;
 }
 
+/*
+ * Called by the watcher.  The writer of a database that has appeared comes by
+ * and by: only from now on is it missing.
+ */
 void
 RingSetDatabase(AccessRing *ring, bool exists)
 {
 	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
+	if (exists && ring->absent)
+		ring->worker_lost = GetCurrentTimestamp();
 	ring->exists = exists;
 	ring->absent = !exists;
 	LWLockRelease(ring->lock);
