@@ -156,8 +156,9 @@ ReadChain(MaskScan *scan, size_t pos)
 		digits += group->len;
 		run->chain_count++;
 		run->chain_end = at;
-		if (at + 1 < scan->len && InSet(scan->text[at], SET_JOINS_DIGITS) &&
-			IsDigit(scan->text[at + 1]))
+		if (at + 1 >= scan->len || !InSet(scan->text[at], SET_JOINS_DIGITS))
+			return;
+		if (IsDigit(scan->text[at + 1]))
 		{
 			sep = (char) scan->text[at];
 			pos = at + 1;
