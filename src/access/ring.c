@@ -506,30 +506,30 @@ AwaitOrAbandon(AccessRing *ring, uint64 position, uint64 ticket,
  * True if a worker that is not there may come back in time.  Under the lock,
  * since one that leaves says so, and since when, in two steps.  The caller is
  * connected to the database, so a watcher that has not found it looked before
- * it was made: only from now on is a worker missing.
+ * it was made.
  */
 static bool
 WorkerMayCome(AccessRing *ring)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now;
+	bool		absent;
 	bool		comes;
 
 	/* before the watcher has started there can be no worker */
 	if (shared->watcher < 0)
 		return true;
-	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
-	if (ring->worker < 0 && ring->absent)
-	{
-		ring->absent = false;
-		ring->worker_lost = now;
-		WakeProcess(shared->watcher);
-	}
+	LWLockAcquire(ring->lock, LW_SHARED);
+	now = GetCurrentTimestamp();
+	absent = ring->absent;
 	comes = ring->worker >= 0 ||
 		(ring->paused_until <= now &&
-		 !TimestampDifferenceExceeds(Max(ring->worker_lost,
-										 ring->paused_until),
-									 now, access_timeout));
+		 (absent ||
+		  !TimestampDifferenceExceeds(Max(ring->worker_lost,
+										  ring->paused_until),
+									  now, access_timeout)));
 	LWLockRelease(ring->lock);
+	if (absent)
+		WakeProcess(shared->watcher);
 	return comes;
 }
 
@@ -870,11 +870,9 @@ RingPause(AccessRing *ring, TimestampTz until)
 	bool		had_worker;
 
 	LWLockAcquire(ring->lock, LW_EXCLUSIVE);
-	ring->paused_until = until;
+	/* where a pause is cut short, a worker is missing from now on only */
+	ring->paused_until = Max(until, GetCurrentTimestamp());
 	had_worker = ring->worker >= 0;
-	/* a pause cut short: only from now on is a worker missing */
-	if (!had_worker && until <= GetCurrentTimestamp())
-		ring->worker_lost = GetCurrentTimestamp();
 	WakeProcess(ring->worker);
 	LWLockRelease(ring->lock);
 	WakeProcess(shared->watcher);
