@@ -305,8 +305,7 @@ static bool
 CheckCurp(const char *token)
 {
 	return (token[10] == 'H' || token[10] == 'M') &&
-		DatePlausible(2000, (token[6] - '0') * 10 + token[7] - '0',
-					  (token[8] - '0') * 10 + token[9] - '0');
+		DatePlausible(2000, TwoDigits(token + 6), TwoDigits(token + 8));
 }
 
 /* China: the date of birth, and a sum of powers of two mod 11. */
@@ -323,8 +322,7 @@ CheckRic(const char *token)
 	}
 	return (token[6] == '1' || token[6] == '2') && (token[7] == '9' ||
 													token[7] == '0') &&
-		DatePlausible(2000, (token[10] - '0') * 10 + token[11] - '0',
-					  (token[12] - '0') * 10 + token[13] - '0') &&
+		DatePlausible(2000, TwoDigits(token + 10), TwoDigits(token + 12)) &&
 		token[17] == "10X98765432"[sum % 11];
 }
 
@@ -392,13 +390,6 @@ TokenKindOf(MaskContext context, int len, int digits, uint32_t shape)
 
 /* ---------------- numbers with a form and a check of their own ---------- */
 
-/* The value of two digits. */
-static int
-TwoAt(const char *digits)
-{
-	return (digits[0] - '0') * 10 + digits[1] - '0';
-}
-
 /* The sum of digits times falling weights, mod 11: Brazil's check digit. */
 static int
 CpfDigit(const char *digits, int count)
@@ -429,7 +420,7 @@ CheckHetu(const char *digits, char check)
 
 	for (int i = 0; i < 9; i++)
 		number = number * 10 + (digits[i] - '0');
-	return DatePlausible(2000, TwoAt(digits + 2), TwoAt(digits)) &&
+	return DatePlausible(2000, TwoDigits(digits + 2), TwoDigits(digits)) &&
 		check == "0123456789ABCDEFHJKLMNPRSTUVWXY"[number % 31];
 }
 
@@ -453,10 +444,10 @@ BirthGroups(const MaskScan *scan, bool *letter)
 		return 0;
 	if (run->group[1].len == 4)
 		return CheckHetu(digits, digits[9]) ||
-			(DatePlausible(2000, TwoAt(digits + 2), TwoAt(digits + 4)) &&
+			(DatePlausible(2000, TwoDigits(digits + 2), TwoDigits(digits + 4)) &&
 			 CheckLuhn(digits, 10)) ? 2 : 0;
 	return run->group[1].len == 7 && digits[6] >= '1' && digits[6] <= '8' &&
-		DatePlausible(2000, TwoAt(digits + 2), TwoAt(digits + 4)) ? 2 : 0;
+		DatePlausible(2000, TwoDigits(digits + 2), TwoDigits(digits + 4)) ? 2 : 0;
 }
 
 /* NATIONAL_ID: 785.469.306-43, 756.1754.1689.17, dates of birth and more. */

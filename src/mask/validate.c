@@ -98,7 +98,7 @@ CheckKzDigit(const char *digits)
 	return sum != 10 && sum == digits[11] - '0';
 }
 
-static int
+int
 TwoDigits(const char *digits)
 {
 	return (digits[0] - '0') * 10 + (digits[1] - '0');

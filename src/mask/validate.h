@@ -53,6 +53,9 @@ extern bool CheckBech32(const char *text, int len);
 /* A day of a month in the Gregorian calendar, any century. */
 extern bool DatePlausible(int year, int month, int day);
 
+/* The value of the first two of some digits. */
+extern int	TwoDigits(const char *digits);
+
 /* Verhoeff over len digits (Aadhaar). */
 extern bool CheckVerhoeff(const char *digits, int len);
 
