@@ -9,6 +9,7 @@
  * linear in the length, whatever the text.
  */
 #include "mask/scan.h"
+#include "mask/encoding.h"
 
 #include <string.h>
 
@@ -22,7 +23,7 @@ MaskSetSimd(MaskSimd simd)
 
 	if (chosen != NULL)
 		classify = chosen;
-	return chosen != NULL;
+	return chosen != NULL && EncodingSetSimd(simd);
 }
 
 static bool pass_repeats = true;

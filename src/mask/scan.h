@@ -441,9 +441,10 @@ extern uint64_t IdleNumbers(const BlockMasks *masks, uint64_t starts,
 
 extern KeyKind KindOfKey(const unsigned char *key, size_t len);
 
-/* shadow.c: how many bytes of a text are UTF-8, then the shadow */
+/* encoding.c: how many bytes of a text are UTF-8 */
 extern size_t Utf8Prefix(const char *text, size_t len);
 
+/* shadow.c */
 typedef struct Shadow
 {
 	const unsigned char *text;	/* the caller's own if nothing differs */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "mask/encoding.h"
 #include "mask/scan.h"
 #include "mask_tap.h"
 
@@ -380,6 +381,132 @@ Append		(char *text, size_t len, const char *piece)
 	return len + n;
 }
 
+/* How far a text is UTF-8, by the definition of it: character by character. */
+static size_t
+Utf8ByDefinition(const unsigned char *text, size_t len)
+{
+	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t		pos = 0;
+
+	while (pos < len)
+	{
+		unsigned char c = text[pos];
+		size_t		n = c < 0x80 ? 1 : c < 0xC0 ? 0 : c < 0xE0 ? 2 :
+		c < 0xF0 ? 3 : c < 0xF8 ? 4 : 0;
+		unsigned	code = n < 2 ? c : c & (0x7Fu >> n);
+
+		if (n == 0 || n > len - pos)
+			return pos;
+		for (size_t i = 1; i < n; i++)
+		{
+			if (text[pos + i] < 0x80 || text[pos + i] > 0xBF)
+				return pos;
+			code = code * 64 + (text[pos + i] & 63);
+		}
+		if (code < least[n] || code > 0x10FFFF ||
+			(code >= 0xD800 && code <= 0xDFFF))
+			return pos;
+		pos += n;
+	}
+	return len;
+}
+
+/*
+ * Fills a text with characters of all kinds, in stretches of one kind, up to
+ * its last byte, where one may be cut; some bytes are made wrong, if so asked.
+ */
+static void
+FillCharacters(unsigned char *text, size_t len, unsigned wrong)
+{
+	size_t		pos = 0;
+
+	while (pos < len)
+	{
+		const char *piece = characters[Random(CHARACTERS)];
+		size_t		n = strlen(piece);
+
+		for (unsigned times = 1 + Random(40); times > 0 && pos < len; times--)
+		{
+			size_t		some = n < len - pos ? n : len - pos;
+
+			memcpy(text +pos, piece, some);
+			pos += some;
+		}
+	}
+	for (; wrong > 0 && len > 0; wrong--)
+	{
+		const char *piece = broken[Random(BROKEN)];
+		size_t		at = Random((unsigned) len);
+		size_t		n = strlen(piece);
+
+		if (Random(2) == 0)
+			text[		at] = (unsigned char) Random(256);
+
+		else if (n <= len - at)
+			memcpy(text +at, piece, n);
+	}
+}
+
+/* One text at one place: the variant ends where the definition does. */
+static bool
+SameUtf8At(size_t len, unsigned align, unsigned wrong)
+{
+	/* nothing is behind the text, so that reading beyond it is noticed */
+	unsigned char *room = malloc(align + len + 1);
+	unsigned char *text = room + 1 + align;
+	bool		same;
+
+	FillCharacters(text, len, wrong);
+	same = Utf8Prefix((char *) text, len) == Utf8ByDefinition(text, len);
+	free(room);
+	return same;
+}
+
+/*
+ * Each pair of bytes, with some behind it that may continue a character, near
+ * the border of two blocks.
+ */
+static bool
+SameUtf8Pairs(void)
+{
+	static const unsigned char more[] = {0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 'a'};
+	unsigned char text[ENCODING_BLOCK * 8];
+	bool		same = true;
+
+	for (unsigned pair = 0; pair < 1 << 16 && same; pair++)
+	{
+		unsigned	len = pair % 2 ? sizeof(text) : ENCODING_BLOCK * 2 + 40;
+		unsigned	block = 1 + Random(len / ENCODING_BLOCK - 1);
+		size_t		at = block * ENCODING_BLOCK + Random(24);
+
+		memset(text, 'a', len);
+		text[		at] = (unsigned char) (pair >> 8);
+		text[		at + 1] = (unsigned char) pair;
+		text[		at + 2] = more[Random(sizeof(more))];
+		text[		at + 3] = more[Random(sizeof(more))];
+
+		same = Utf8Prefix((char *) text, len) == Utf8ByDefinition(text, len);
+	}
+	return same;
+}
+
+/*
+ * A variant finds the end of UTF-8 where the definition has it: in texts of all
+ * lengths and at all places.
+ */
+static bool
+SameUtf8(MaskSimd simd)
+{
+	bool		same = EncodingSetSimd(simd);
+
+	for (size_t len = 0; len <= 200 && same; len++)
+		for (unsigned align = 0; align < 64 && same; align++)
+			same = SameUtf8At(len, align, align % 3);
+	for (int round = 0; round < 20000 && same; round++)
+		same = SameUtf8At(Random(1200), Random(64), Random(3));
+	return same && SameUtf8Pairs();
+}
+
 /* What is no UTF-8 is found where it begins, wherever that is. */
 static bool
 FindsBroken(void)
@@ -455,6 +582,7 @@ main(void)
 	static const MaskSimd variants[] = {MASK_SIMD_128, MASK_SIMD_AVX2};
 	static const char *const names[] = {"128 bits", "256 bits"};
 
+	Ok(SameUtf8(MASK_SIMD_SCALAR), "portable: UTF-8 by its definition");
 	for (int i = 0; i < 2; i++)
 	{
 		ClassifyBlock variant = ClassifyChoose(variants[i]);
@@ -470,6 +598,8 @@ main(void)
 		Ok(SameMasks(variant), name);
 		snprintf(name, sizeof(name), "%s: the same findings", names[i]);
 		Ok(SameFindings(variants[i]), name);
+		snprintf(name, sizeof(name), "%s: UTF-8 by its definition", names[i]);
+		Ok(SameUtf8(variants[i]), name);
 	}
 	MaskSetSimd(MASK_SIMD_BEST);
 	Ok(FindsBroken(), "what is no UTF-8 is found where it begins");
