@@ -7,8 +7,9 @@
  *		VARIANT(name)	the name of this kind's function
  *		TARGET			attributes of its functions
  *		VEC				its vector, of VEC_BYTES unsigned bytes
- *		VEC_LOAD, VEC_ALL, VEC_TABLE, VEC_LOOK, VEC_AND, VEC_OR, VEC_XOR,
- *		VEC_LESS, VEC_HIGH, VEC_LOW, VEC_HAS_HIGH, VEC_HAS_ANY
+ *		VEC_LOAD, VEC_STORE, VEC_ALL, VEC_TABLE, VEC_LOOK, VEC_AND, VEC_OR,
+ *		VEC_XOR, VEC_LESS, VEC_SAME, VEC_HIGH, VEC_LOW, VEC_HAS_HIGH,
+ *		VEC_HAS_ANY, VEC_BITS
  *						what is done with it
  *
  * There is no guard against a second inclusion, since that is what it is for.
@@ -91,3 +92,102 @@ VARIANT(Utf8) (const unsigned char *text, size_t pos, size_t len)
 }
 
 #undef MANY
+
+/* Where in some bytes a special character may begin that is not ASCII. */
+TARGET static inline VEC
+VARIANT(WideBytes) (const unsigned char *bytes)
+{
+	VEC			lead = VEC_LOAD(bytes);
+	VEC			next = VEC_LOAD(bytes + 1);
+
+	return VEC_AND(VEC_AND(VEC_LOOK(VEC_TABLE(wide_lead_high), VEC_HIGH(lead)),
+						   VEC_LOOK(VEC_TABLE(wide_lead_low), VEC_LOW(lead))),
+				   VEC_LOOK(VEC_TABLE(wide_next_high), VEC_HIGH(next)));
+}
+
+/* Where in some bytes one of the signs is that escapes begin with. */
+TARGET static inline VEC
+VARIANT(SignBytes) (VEC bytes)
+{
+	return VEC_OR(VEC_OR(VEC_SAME(bytes, VEC_ALL('%')),
+						 VEC_SAME(bytes, VEC_ALL('&'))),
+				  VEC_SAME(bytes, VEC_ALL('\\')));
+}
+
+/* What stands for a byte in two tables, by its halves. */
+#define LOOK_BOTH(high, low, v) \
+	VEC_AND(VEC_LOOK(VEC_TABLE(high), VEC_HIGH(v)), \
+			VEC_LOOK(VEC_TABLE(low), VEC_LOW(v)))
+
+/* Where in some bytes an escape may begin. */
+TARGET static inline VEC
+VARIANT(EscapeBytes) (const unsigned char *bytes)
+{
+	VEC			first = VEC_LOAD(bytes);
+	VEC			second = VEC_LOAD(bytes + 1);
+	VEC			third = VEC_LOAD(bytes + 2);
+
+	return VEC_AND(VEC_AND(LOOK_BOTH(escape_first_high, escape_first_low, first),
+						   LOOK_BOTH(escape_second_high, escape_second_low,
+									 second)),
+				   LOOK_BOTH(escape_third_high, escape_third_low, third));
+}
+
+#undef LOOK_BOTH
+
+/* Where in a block something special may begin, with signs in it or not. */
+TARGET static inline uint64_t
+VARIANT(SpecialBits) (const unsigned char *block, bool signs)
+{
+	uint64_t	bits = 0;
+
+	for (int i = 0; i < ENCODING_BLOCK; i += VEC_BYTES)
+	{
+		VEC			special = VARIANT(WideBytes) (block + i);
+
+		if (signs)
+			special = VEC_OR(special, VARIANT(EscapeBytes) (block + i));
+		bits |= VEC_BITS(special) << i;
+	}
+	return bits;
+}
+
+TARGET static uint64_t
+VARIANT(Special) (const unsigned char *block)
+{
+	return VARIANT(SpecialBits) (block, true);
+}
+
+/* Goes on over blocks in which nothing may be special. */
+TARGET static uint64_t
+VARIANT(Plain) (PlainWalk *walk)
+{
+	PlainWalk	w = *walk;
+	uint64_t	special = 0;
+
+	for (; w.len - w.pos >= ENCODING_BLOCK + SPECIAL_AHEAD; NextPlain(&w))
+	{
+		const unsigned char *block = w.text +w.pos;
+		VEC			any = VEC_ALL(0);
+		VEC			signs = VEC_ALL(0);
+
+		for (int i = 0; i < ENCODING_BLOCK; i += VEC_BYTES)
+		{
+			VEC			bytes = VEC_LOAD(block + i);
+
+			if (w.out != NULL)
+				VEC_STORE(w.out + w.to + i, bytes);
+			any = VEC_OR(any, bytes);
+			signs = VEC_OR(signs, VARIANT(SignBytes) (bytes));
+		}
+		if (!VEC_HAS_HIGH(VEC_OR(any, signs)))
+			continue;
+		special = VEC_HAS_HIGH(signs) ?
+			VARIANT(SpecialBits) (block, true) :
+			VARIANT(SpecialBits) (block, false);
+		if (special != 0)
+			break;
+	}
+	*walk = w;
+	return special;
+}

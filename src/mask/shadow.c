@@ -9,10 +9,10 @@
  * code as any other.  Most texts hold nothing of the kind, and then the
  * shadow is the text itself.
  *
- * Which bytes of the text have one in the shadow is noted in a bit each, by
- * which positions are mapped back.
+ * Which bytes of the text have one in the shadow is noted in a bit each, and
+ * how many for each block of 64: by that positions are mapped back.
  */
-#include "mask/scan.h"
+#include "mask/encoding.h"
 
 #include <string.h>
 
@@ -142,11 +142,11 @@ ShadowByRule(unsigned code)
 	}
 }
 
-/* The same, remembered for punctuation, symbols and what is below. */
+/* The same, remembered for all but the rarest. */
 static inline int
 ShadowOf(unsigned code)
 {
-	static signed char known[0x2800];
+	static signed char known[0x10000];
 	signed char *becomes;
 
 	if (code >= sizeof(known))
@@ -158,37 +158,31 @@ ShadowOf(unsigned code)
 }
 
 /*
- * Lead bytes whose characters may have a shadow.  Cyrillic, Latin, Greek and
- * Hebrew letters are not among them, nor most Chinese ones.
+ * Decodes the character at text, of two bytes or more; its length, 0 if it is
+ * malformed.  Without a branch for its length, which may be any.
  */
-static const bool special_lead[256] =
+static inline size_t
+DecodeChar(const unsigned char *text, size_t left, unsigned *code)
 {
-	[0xC2] = true,[0xCB] = true,[0xCD] = true,[0xD8] = true,
-	[0xD9] = true,[0xDB] = true,[0xDF] = true,[0xE0] = true,
-	[0xE1] = true,[0xE2] = true,[0xE3] = true,[0xEA] = true,
-	[0xEF] = true,[0xF0] = true,[0xF3] = true,
-};
+	unsigned char copy[4] = {0};
+	size_t		n = 2 + (size_t) (text[0] >= 0xE0) +(size_t) (text[0] >= 0xF0);
+	unsigned	unused = 8 * (unsigned) (4 - n);
+	uint32_t	v;
 
-/* Decodes the character at text[pos]; its length, 0 if it is malformed. */
-static size_t
-DecodeChar(const unsigned char *text, size_t len, size_t pos, unsigned *code)
-{
-	size_t		n = text[pos] >= 0xF0 ? 4 : text[pos] >= 0xE0 ? 3 : 2;
+	if (left < 4)
+		text = memcpy(copy, text, left);
+	v = (uint32_t) text[0] << 24 | (uint32_t) text[1] << 16 |
+				(uint32_t) text[2] << 8 | text[3];
 
-	if (pos + n > len)
+	v >>= unused;
+	*code = (v & 0x3F) | (v >> 2 & 0xFC0) | (v >> 4 & 0x3F000) |
+		(v >> 6 & 0xFC0000);
+	/* above the code are the lead's bits that tell the length */
+	*code &= (UINT32_C(1) << (5 * n + 1)) - 1;
+	if (((v & 0xC0C0C0) ^ 0x808080) & ((UINT32_C(1) << (8 * n - 8)) - 1))
 		return 0;
-	*code = text[pos] & (0xFFu >> (n + 1));
-
-	for (size_t i = 1; i < n; i++)
-	{
-		if ((text[pos + i] & 0xC0) !=0x80)
-			return 0;
-		*code = *code << 6 | (text[pos + i] & 0x3F);
-	}
 	return n;
 }
-
-#define HIGH_BITS UINT64_C(0x8080808080808080)
 
 /* The value of two hexadecimal digits, -1 if they are not. */
 static int
@@ -292,369 +286,144 @@ ReadEscape(const unsigned char *text, size_t left, size_t *n)
  * for what is no character.
  */
 static inline int
-ReadSpecial(const unsigned char *text, size_t len, size_t pos, bool escapes,
-			size_t *n)
+ReadSpecial(const unsigned char *text, size_t len, size_t pos, size_t *n)
 {
 	unsigned	code;
 
 	*n = 1;
 	if (text[pos] < 0x80)
-	{
-		int			c = escapes ? ReadEscape(text +pos, len - pos, n) :
-		SHADOW_KEEP;
-
-		if (c == SHADOW_KEEP)
-			*n = 1;
-		return c;
-	}
-	if (!special_lead[text[pos]])
+		return ReadEscape(text +pos, len - pos, n);
+	if (!SpecialLead[text[pos]])
 		return SHADOW_KEEP;
-	/* most are of two bytes */
-	if (text[pos] < 0xE0 && pos + 1 < len && (text[pos + 1] & 0xC0) == 0x80)
-	{
-		*n = 2;
-		return ShadowOf((text[pos] & 0x1Fu) <<6 | (text[pos + 1] & 0x3Fu));
-	}
-	*n = DecodeChar(text, len, pos, &code);
-	if (*n == 0)
-	{
-		*n = 1;
-		return SHADOW_KEEP;
-	}
-	return ShadowOf(code);
+	*n = DecodeChar(text +pos, len - pos, &code);
+	return *n == 0 ? SHADOW_KEEP : ShadowOf(code);
 }
 
-/*
- * What begins a special character, by its first three bytes: each bit stands
- * for one way to, and is set in all three where it may be one.
- */
-#define SIGN_WIDE 1				/* a lead byte above, anything behind it */
-#define SIGN_PERCENT 2			/* %40 */
-#define SIGN_NUMBER 4			/* &#64; */
-#define SIGN_NAME 8				/* &commat; */
-#define SIGN_HEX 16				/* \x40 */
-#define SIGN_UNICODE 32			/* \u0040 */
-
-static uint8_t sign_wide[256];	/* of the first byte, without escapes */
-static uint8_t sign_first[256];
-static uint8_t sign_second[256];
-static uint8_t sign_third[256];
-static bool sign_ready;
-
-/* Sets bits of characters. */
-static void
-AddSigns(uint8_t *table, const char *chars, uint8_t bits)
-{
-	for (; *chars; chars++)
-		table[(unsigned char) *chars] |= bits;
-}
-
-/* Fills the tables; again is harmless. */
-static void
-PrepareSigns(void)
-{
-	static const char hex[] = "0123456789abcdefABCDEF";
-
-	for (int c = 0; c < 256; c++)
-	{
-		sign_first[c] = sign_wide[c] = special_lead[c] ? SIGN_WIDE : 0;
-		sign_second[c] = sign_third[c] = SIGN_WIDE;
-	}
-	AddSigns(sign_first, "%", SIGN_PERCENT);
-	AddSigns(sign_first, "&", SIGN_NUMBER | SIGN_NAME);
-	AddSigns(sign_first, "\\", SIGN_HEX | SIGN_UNICODE);
-	AddSigns(sign_second, hex, SIGN_PERCENT);
-	AddSigns(sign_second, "#", SIGN_NUMBER);
-	AddSigns(sign_second, "x", SIGN_HEX);
-	AddSigns(sign_second, "u", SIGN_UNICODE);
-	AddSigns(sign_third, hex, SIGN_PERCENT | SIGN_HEX);
-	AddSigns(sign_third, "0123456789xX", SIGN_NUMBER);
-	AddSigns(sign_third, "0", SIGN_UNICODE);
-	for (size_t i = 0; i < ENTITY_NAMES; i++)
-	{
-		sign_second[(unsigned char) entity_names[i].name[1]] |= SIGN_NAME;
-		sign_third[(unsigned char) entity_names[i].name[2]] |= SIGN_NAME;
-	}
-	sign_ready = true;
-}
-
-/* A special character of a text. */
-struct Special
-{
-	size_t		pos;			/* the text's length if there is none */
-	size_t		len;
-	int			becomes;
-};
-
-/* A walk over the special characters of a text. */
-struct SpecialWalk
-{
-	const unsigned char *text;
-	size_t		len;
-	bool		escapes;		/* those are special too */
-	uint8_t		ways;			/* of beginning that count */
-	bool		started;
-	size_t		base;			/* of the block that was looked at last */
-	uint64_t	maybe;			/* where in that one may begin */
-};
-
-/* Begins a walk at the text's beginning. */
-static void
-StartWalk(struct SpecialWalk *walk, const unsigned char *text, size_t len,
-		  bool escapes)
-{
-	if (!sign_ready)
-		PrepareSigns();
-	walk->text = text;
-
-	walk->len = len;
-	walk->escapes = escapes;
-	walk->ways = UINT8_MAX;
-	walk->started = false;
-	walk->base = 0;
-	walk->maybe = 0;
-}
-
-#define EACH_BYTE UINT64_C(0x0101010101010101)
-
-/* True if nothing in a block can be special, at a glance. */
-static inline bool
-IsPlainBlock(const unsigned char *block, bool escapes)
-{
-	unsigned char any = 0;
-
-	for (int i = 0; i < 64; i++)
-		any |= block[i];
-	if (any >= 0x80 || !escapes)
-		return any < 0x80;
-	for (int i = 0; i < 64; i++)
-		any |= block[i] == '%' || block[i] == '&' || block[i] == '\\' ?
-			0x80 : 0;
-	return any < 0x80;
-}
-
-/*
- * A bit for each byte of a block that one of the tables below may be of
- * another mind about: not for ASCII but the signs of escapes, for the leads of
- * most letters of two bytes, nor for what follows a lead.
- */
-static inline uint64_t
-LeadBits(const unsigned char *block)
-{
-	unsigned char lead[64];
-	uint64_t	bits = 0;
-
-	for (int i = 0; i < 64; i++)
-	{
-		unsigned char c = block[i];
-
-		lead[i] = ((c >= 0xC2) & ((unsigned char) (c - 0xC3) > 7) &
-				   ((c & 0xFC) != 0xD0)) |
-			(c == '%') | (c == '&') | (c == '\\');
-	}
-	for (int i = 0; i < 64; i += 8)
-	{
-		uint64_t	eight;
-
-		memcpy(&eight, lead + i, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-		eight = __builtin_bswap64(eight);
-#endif
-		bits |= (eight * UINT64_C(0x0102040810204080)) >> 56 << i;
-	}
-	return bits;
-}
-
-/*
- * Where in a block of at most 64 bytes a special character may begin; without
- * a branch for each byte, since a text may be made of nothing but their signs.
- */
+/* Where in the block at the walk's place something special may begin. */
 static uint64_t
-MaybeSpecial(const struct SpecialWalk *walk, size_t base)
+SpecialInBlock(const PlainWalk *walk)
 {
-	const unsigned char *block = walk->text +base;
-	uint8_t		ways = walk->ways;
-	uint64_t	maybe = 0;
+	unsigned char block[ENCODING_BLOCK + SPECIAL_AHEAD];
+	size_t		left = walk->len - walk->pos;
 
-	if (walk->len - base < 64 + 2)
-	{
-		size_t		n = walk->len - base < 64 ? walk->len - base : 64;
-
-		for (size_t i = 0; i < n; i++)
-			maybe |= (uint64_t) ((sign_first[block[i]] & ways) != 0) << i;
-		return maybe;
-	}
-	if (IsPlainBlock(block, walk->escapes))
-		return 0;
-	for (uint64_t leads = LeadBits(block); leads != 0; leads &= leads - 1)
-	{
-		int			i = __builtin_ctzll(leads);
-		unsigned	may = walk->escapes ?
-		sign_first[block[i]] & sign_second[block[i + 1]] &
-		sign_third[block[i + 2]] & ways : sign_wide[block[i]];
-
-		maybe |= (uint64_t) (may != 0) << i;
-	}
-	return maybe;
+	if (left >= sizeof(block))
+		return EncodingOf()->special(walk->text +walk->pos);
+	memset(block, 0, sizeof(block));
+	memcpy(block, walk->text +walk->pos, left);
+	return EncodingOf()->special(block);
 }
 
-/*
- * Looks at the block that begins at *pos or behind the last one, whichever is
- * later, and moves *pos there; false if the text ends before.
- */
-static bool
-NextBlock(struct SpecialWalk *walk, size_t *pos)
-{
-	if (walk->started && *pos < walk->base + 64)
-		*pos = walk->base + 64;
-	if (*pos >= walk->len)
-		return false;
-	walk->started = true;
-	walk->base = *pos;
-	walk->maybe = MaybeSpecial(walk, *pos);
-	return true;
-}
-
-/*
- * The next special character at pos or later; calls must not go back.
- */
-static inline struct Special
-NextSpecial(struct SpecialWalk *walk, size_t pos)
-{
-	struct Special special = {walk->len, 0, SHADOW_KEEP};
-
-	for (;;)
-	{
-		uint64_t	maybe = pos - walk->base < 64 ?
-		walk->maybe >> (pos - walk->base) : 0;
-
-		if (maybe == 0)
-		{
-			if (!NextBlock(walk, &pos))
-				return special;
-			continue;
-		}
-		pos += (size_t) __builtin_ctzll(maybe);
-		special.becomes = ReadSpecial(walk->text, walk->len, pos,
-									  walk->escapes, &special.len);
-		if (special.becomes != SHADOW_KEEP)
-		{
-			special.pos = pos;
-			return special;
-		}
-		pos++;
-	}
-}
-
-/* True if an escape is in the text, where signs of them are many. */
-static bool
-WalkHasEscapes(const unsigned char *text, size_t len)
-{
-	struct SpecialWalk walk;
-
-	StartWalk(&walk, text, len, true);
-	walk.ways = (uint8_t) ~SIGN_WIDE;
-	return NextSpecial(&walk, 0).pos < len;
-}
-
-#define FEW_SIGNS 16			/* bytes to one, on average */
-
-/*
- * True if an escape is in the text.  Where signs are few the next is searched
- * for, else they are walked over.
- */
-static bool
-HasEscapes(const unsigned char *text, size_t len)
-{
-	static const unsigned char signs[] = {'%', '&', '\\'};
-
-	for (int i = 0; i < 3; i++)
-	{
-		size_t		pos = 0;
-		size_t		n;
-
-		for (size_t count = 1; pos + 2 < len; count++)
-		{
-			const unsigned char *at = memchr(text +pos, signs[i], len - pos);
-
-			if (at == NULL)
-				break;
-			pos = (size_t) (at - text);
-			if (ReadEscape(at, len - pos, &n) != SHADOW_KEEP)
-				return true;
-			pos++;
-			if (pos < count * FEW_SIGNS && count >= 8)
-				return WalkHasEscapes(text, len);
-		}
-	}
-	return false;
-}
-
-/*
- * Notes that of n bytes of a text at pos (16 at most) the first alone is in
- * the shadow, or none.
- */
+/* Copies n bytes, at most a block, of a text at pos to out, as long as it. */
 static inline void
-DropBytes(uint64_t *kept, size_t pos, size_t n, bool none)
+CopyPlain(const PlainWalk *walk, size_t pos, size_t n)
 {
-	uint64_t	bits = (UINT64_C(1) << n) - (none ? 1 : 2);
-	size_t		at = pos & 63;
-
-	kept[pos >> 6] &= ~(bits << at);
-	if (at + n > 64)
-		kept[(pos >> 6) + 1] &= ~(bits >> (64 - at));
+	/* what follows overwrites the rest */
+	if (walk->len - pos >= ENCODING_BLOCK)
+		memcpy(walk->out + walk->to, walk->text +pos, ENCODING_BLOCK);
+	else
+		memcpy(walk->out + walk->to, walk->text +pos, n);
 }
 
 /*
- * Writes the shadow of a text into out (at most len bytes); its length.  Bits
- * of kept, all set before, stay so for the bytes of the text that have one in
- * the shadow; NULL if nobody wants to know.
+ * Writes the shadow of the block at the walk's place, with something special in
+ * it perhaps, and goes on behind it.  The first bytes, as many as skip, are of
+ * a character that was special; returns how many behind the block are.
  */
 static size_t
-WriteShadow(const unsigned char *text, size_t len, bool escapes,
-			unsigned char *out, uint64_t *kept)
+WriteBlock(PlainWalk *walk, uint64_t special, size_t skip)
 {
-	struct SpecialWalk walk;
-	size_t		pos = 0;
-	size_t		to = 0;
+	size_t		base = walk->pos;
+	size_t		end = walk->len - base < ENCODING_BLOCK ? walk->len :
+	base + ENCODING_BLOCK;
+	size_t		pos = base + skip;
+	uint64_t	kept = UINT64_MAX << skip;
+	size_t		before = walk->to;
 
-	StartWalk(&walk, text, len, escapes);
-	while (pos < len)
+	for (special &= kept; special != 0; special &= special - 1)
 	{
-		struct Special special = NextSpecial(&walk, pos);
-		size_t		plain = special.pos - pos;
+		unsigned	i = (unsigned) __builtin_ctzll(special);
+		size_t		n;
+		int			becomes = ReadSpecial(walk->text, walk->len, base + i, &n);
+		bool		none = becomes == SHADOW_DROP;
 
-		/* most pieces are short, and what follows overwrites the rest */
-		if (len - special.pos >= 32 && plain <= 256)
-			for (size_t n = 0; n < plain; n += 32)
-				memcpy(out + to + n, text +pos + n, 32);
-		else
-			memcpy(out + to, text +pos, plain);
-		to += plain;
-		pos = special.pos;
-		/* where one is, others follow */
-		while (special.becomes != SHADOW_KEEP)
-		{
-			bool		none = special.becomes == SHADOW_DROP;
-
-			out[to] = (unsigned char) special.becomes;
-			to += !none;
-			if (kept != NULL)
-				DropBytes(kept, pos, special.len, none);
-			pos += special.len;
-			special.becomes = SHADOW_KEEP;
-			if (pos < len && sign_wide[text[pos]])
-				special.becomes = ReadSpecial(text, len, pos, escapes,
-											  &special.len);
-		}
+		if (becomes == SHADOW_KEEP || base + i < pos)
+			continue;
+		CopyPlain(walk, pos, base + i - pos);
+		walk->to += base + i - pos;
+		walk->out[walk->to] = (unsigned char) becomes;
+		walk->to += !none;
+		kept &= ~(((UINT64_C(1) << n) - (none ? 1 : 2)) << i);
+		pos = base + i + n;
 	}
-	return to;
+	if (pos < end)
+	{
+		CopyPlain(walk, pos, end - pos);
+		walk->to += end - pos;
+		pos = end;
+	}
+	if (walk->blocks != NULL)
+		NoteBlock(&walk->blocks[base / ENCODING_BLOCK], kept, before);
+	walk->pos = end;
+	return pos - end;
+}
+
+/*
+ * Writes the shadow of a text from the walk's place on, where no character is
+ * cut; the shadow is never longer than the text.
+ */
+static void
+WriteShadow(PlainWalk *walk)
+{
+	const Encoding *encoding = EncodingOf();
+	size_t		skip = 0;
+
+	while (walk->pos < walk->len)
+	{
+		uint64_t	special = skip == 0 ? encoding->plain(walk) : 0;
+
+		if (special == 0)
+			special = SpecialInBlock(walk);
+		skip = WriteBlock(walk, special, skip);
+	}
 }
 
 size_t
 ShadowInto(const unsigned char *text, size_t len, unsigned char *out)
 {
-	return WriteShadow(text, len, HasEscapes(text, len), out, NULL);
+	PlainWalk	walk = {.len = len,.out = out};
+
+	walk.text = text;
+
+	WriteShadow(&walk);
+	return walk.to;
+}
+
+/* Walks to the first block that differs in the shadow; false if none does. */
+static bool
+FindSpecial(PlainWalk *walk)
+{
+	const Encoding *encoding = EncodingOf();
+
+	while (walk->pos < walk->len)
+	{
+		uint64_t	special = encoding->plain(walk);
+
+		if (special == 0)
+			special = SpecialInBlock(walk);
+		for (; special != 0; special &= special - 1)
+		{
+			size_t		n;
+
+			if (ReadSpecial(walk->text, walk->len, walk->pos +
+							(size_t) __builtin_ctzll(special),
+							&n) != SHADOW_KEEP)
+				return true;
+		}
+		if (walk->len - walk->pos <= ENCODING_BLOCK)
+			break;
+		walk->pos += ENCODING_BLOCK;
+	}
+	return false;
 }
 
 /*
@@ -666,34 +435,43 @@ ShadowMake(const MaskOptions *options, const char *chars, size_t len,
 		   Shadow *shadow)
 {
 	const unsigned char *text = (const unsigned char *) chars;
-	struct SpecialWalk walk;
-	size_t		words = len / 64 + 1;
+	PlainWalk	walk = {.len = len};
+	size_t		blocks = len / ENCODING_BLOCK + 2;
 
 	memset(shadow, 0, sizeof(*shadow));
-	shadow->text = text;
+	walk.text = shadow->text = text;
 
 	shadow->len = len;
-	shadow->escapes = HasEscapes(text, len);
-	StartWalk(&walk, text, len, shadow->escapes);
-	if (NextSpecial(&walk, 0).pos == len)
+	if (!FindSpecial(&walk))
 		return true;
-	shadow->kept = MaskAlloc(options, words * sizeof(uint64_t) + len);
-	if (shadow->kept == NULL)
+	shadow->blocks = MaskAlloc(options, blocks * sizeof(ShadowBlock) + len);
+	if (shadow->blocks == NULL)
 		return false;
-	memset(shadow->kept, 0xFF, words * sizeof(uint64_t));
-	shadow->owned = (unsigned char *) (shadow->kept + words);
+	shadow->owned = (unsigned char *) (shadow->blocks + blocks);
+	for (size_t i = 0; i < walk.pos / ENCODING_BLOCK; i++)
+		NoteBlock(&shadow->blocks[i], UINT64_MAX, i * ENCODING_BLOCK);
+	memcpy(shadow->owned, text, walk.pos);
+	walk.blocks = shadow->blocks;
+	walk.out = shadow->owned;
+	walk.to = walk.pos;
+	WriteShadow(&walk);
+	/* all that is behind the end is behind any place that is sought */
+	for (size_t i = (len + ENCODING_BLOCK - 1) / ENCODING_BLOCK; i < blocks; i++)
+		NoteBlock(&shadow->blocks[i], UINT64_MAX, SIZE_MAX);
 	shadow->text = shadow->owned;
-	shadow->len = WriteShadow(text, len, shadow->escapes, shadow->owned,
-							  shadow->kept);
+	shadow->len = walk.to;
 	return true;
 }
 
 void
 ShadowFree(const MaskOptions *options, Shadow *shadow)
 {
-	MaskRelease(options, shadow->kept);
+	MaskRelease(options, shadow->blocks);
 	memset(shadow, 0, sizeof(*shadow));
 }
+
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+#define HIGH_BITS (0x80 * EACH_BYTE)
 
 /* The numbers of bits set in each of eight bytes and those below it. */
 static inline uint64_t
@@ -704,62 +482,80 @@ CountBits(uint64_t bits)
 	return ((bits + (bits >> 4)) & 0x0F * EACH_BYTE) * EACH_BYTE;
 }
 
-/* The place of the nth bit that is set, from 0 on; there are more than n. */
-static inline size_t
-FindBit(uint64_t bits, uint64_t counts, size_t n)
+/*
+ * The first byte whose count is more than n, times 8, by counts of 127 at
+ * most; there is one.
+ */
+static inline unsigned
+FirstAbove(uint64_t counts, size_t n)
 {
-	uint64_t	beyond = ((counts | HIGH_BITS) - (n + 1) * EACH_BYTE) & HIGH_BITS;
-	unsigned	low;
+	uint64_t	above = ((counts | HIGH_BITS) - (n + 1) * EACH_BYTE) & HIGH_BITS;
 
-	if (~bits == 0)
-		return n;
-	low = (unsigned) __builtin_ctzll(beyond) & ~7u;
-	if (low > 0)
-		n -= counts >> (low - 8) & 0xFF;
-	bits >>= low;
-	/* at most seven: most of the time all of them are set */
-	if ((~bits & 0xFF) == 0)
-		return low + n;
-	while (n-- > 0)
-		bits &= bits - 1;
-	return low + (size_t) __builtin_ctzll(bits);
+	return (unsigned) __builtin_ctzll(above) & ~7u;
 }
 
-/* Where the byte of the shadow that is sought stands in the text. */
-typedef struct ShadowWalk
+/*
+ * The place of the nth bit that is set, from 0 on; there are more than n.
+ * Without a branch, since in a text with special characters it may be any.
+ */
+static inline size_t
+FindBit(uint64_t bits, size_t n)
 {
-	const uint64_t *kept;
-	size_t		word;			/* of kept, */
-	size_t		before;			/* bits set before it, */
-	uint64_t	counts;			/* CountBits() of it */
-} ShadowWalk;
+	uint64_t	counts = CountBits(bits);
+	unsigned	low = FirstAbove(counts, n);
+	uint64_t	spread = (bits >> low & 0xFF) * EACH_BYTE;
 
-/* The text's position of a shadow position; calls must not go back. */
-static size_t
-OriginOf(ShadowWalk *walk, size_t target)
+	/* a byte for each bit of that one */
+	spread &= UINT64_C(0x8040201008040201);
+	spread = (spread + 0x7F * EACH_BYTE) >> 7 & EACH_BYTE;
+	n -= (counts << 8) >> low & 0xFF;
+	return low + FirstAbove(spread * EACH_BYTE, n) / 8;
+}
+
+/*
+ * The text's position of a shadow position.  *block is that of an earlier one,
+ * and from there to this one most texts have few special characters.
+ */
+static inline size_t
+OriginOf(const ShadowBlock *blocks, size_t *block, size_t target)
 {
-	while (target - walk->before >= walk->counts >> 56)
-	{
-		walk->before += walk->counts >> 56;
-		walk->counts = CountBits(walk->kept[++walk->word]);
-	}
-	return walk->word * 64 + FindBit(walk->kept[walk->word], walk->counts,
-									 target - walk->before);
+	size_t		at = (target + *block * ENCODING_BLOCK -
+					  blocks[*block].before) / ENCODING_BLOCK;
+
+	while (target >= blocks[at + 1].before)
+		at++;
+	*block = at;
+	return at * ENCODING_BLOCK + FindBit(blocks[at].kept,
+										 target - blocks[at].before);
 }
 
 /* The end of the character, or of the escape, at pos of the text. */
 static size_t
-CharEnd(const Shadow *shadow, const unsigned char *text, size_t len,
-		size_t pos)
+CharEnd(const unsigned char *text, size_t len, size_t pos)
 {
 	size_t		n;
 
-	if (ReadSpecial(text, len, pos, shadow->escapes, &n) != SHADOW_KEEP)
+	if (ReadSpecial(text, len, pos, &n) != SHADOW_KEEP)
 		return pos + n;
 	pos++;
 	while (pos < len && (text[pos] & 0xC0) == 0x80)
 		pos++;
 	return pos;
+}
+
+/*
+ * True if n bytes of a text from pos on are all in its shadow, and so is the
+ * one behind them; false if they are too many to see that at once.
+ */
+static inline bool
+IsAllKept(const ShadowBlock *blocks, size_t pos, size_t n)
+{
+	size_t		block = pos / ENCODING_BLOCK;
+	unsigned	at = pos % ENCODING_BLOCK;
+	uint64_t	gone = ~blocks[block].kept >> at |
+	~blocks[block + 1].kept << 1 << (ENCODING_BLOCK - 1 - at);
+
+	return n < ENCODING_BLOCK && (gone << (ENCODING_BLOCK - 1 - n)) == 0;
 }
 
 /* Turns shadow positions of ordered hits into positions of the text. */
@@ -768,15 +564,23 @@ ShadowMapHits(const Shadow *shadow, const char *chars, size_t len,
 			  MaskHit *hits, size_t count)
 {
 	const unsigned char *text = (const unsigned char *) chars;
-	ShadowWalk	walk = {shadow->kept, 0, 0, 0};
+	size_t		block = 0;
 
 	if (shadow->owned == NULL)
 		return;
-	walk.counts = CountBits(walk.kept[0]);
 	for (size_t i = 0; i < count; i++)
 	{
-		hits[i].start = OriginOf(&walk, hits[i].start);
-		hits[i].end = CharEnd(shadow, text, len,
-							  OriginOf(&walk, hits[i].end - 1));
+		size_t		n = hits[i].end - hits[i].start;
+		size_t		last = hits[i].end - 1;
+
+		hits[i].start = OriginOf(shadow->blocks, &block, hits[i].start);
+		hits[i].end = hits[i].start + n;
+		/* where nothing is special, only a character may be cut */
+		if (!IsAllKept(shadow->blocks, hits[i].start, n))
+			hits[i].end = CharEnd(text, len, OriginOf(shadow->blocks, &block,
+													  last));
+		else
+			while (hits[i].end < len && (text[hits[i].end] & 0xC0) == 0x80)
+				hits[i].end++;
 	}
 }

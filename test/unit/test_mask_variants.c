@@ -535,6 +535,137 @@ FindsBroken(void)
 	return true;
 }
 
+/* True if two shadows of one text are the same, and so is where from. */
+static bool
+SameShadow(const Shadow *a, const Shadow *b, size_t len)
+{
+	bool		same = (a->owned == NULL) == (b->owned == NULL) &&
+	a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+
+	for (size_t i = 0; i * 64 < len && same && a->owned != NULL; i++)
+		same = a->blocks[i].kept == b->blocks[i].kept &&
+			a->blocks[i].before == b->blocks[i].before;
+	return same;
+}
+
+/* Escapes, and what is nearly one. */
+static const char *const escapes[] =
+{
+	"%41", "%4a", "%09", "%0A", "%7e", "%7F", "%1F", "%80", "%4", "%", "%%41",
+	"&#65;", "&#x41;", "&#X4a;", "&#0000065;", "&#00000065;", "&#;", "&#x;",
+	"&#200;", "&#65", "&commat;", "&period;", "&nbsp;", "&quot;", "&colon;",
+	"&equals;", "&lowbar;", "&hyphen;", "&plus;", "&plus", "&amp;", "&",
+	"\\x41", "\\x7e", "\\x0a", "\\x4", "\\x8f", "\\u0041", "\\u007E",
+	"\\u0009", "\\u0100", "\\u004", "\\", "\\\\u0041",
+};
+
+#define ESCAPES (sizeof(escapes) / sizeof(escapes[0]))
+
+/* Fills a text with special characters, what is nearly one, and all bytes. */
+static void
+FillSpecial(unsigned char *text, size_t len)
+{
+	unsigned	plainly = Random(100);
+	size_t		pos = 0;
+
+	while (pos < len)
+	{
+		const char *piece = Random(2) ? escapes[Random(ESCAPES)] :
+		characters[Random(CHARACTERS)];
+		size_t		n = strlen(piece) < len - pos ? strlen(piece) : len - pos;
+
+		if (Random(100) < plainly)
+			text[		pos++] = "ab %0;#x&u\\"[Random(11)];
+
+		else if (Random(20) == 0)
+			text[		pos++] = (unsigned char) Random(256);
+
+		else
+		{
+			memcpy(text +pos, piece, n);
+			pos += n;
+		}
+	}
+}
+
+/* The shadow of one text, by a variant and by the portable one. */
+static bool
+SameShadowOf(MaskSimd simd, const char *text, size_t len)
+{
+	Shadow		portable;
+	Shadow		shadow;
+	unsigned char *into = malloc(len + 1);
+	bool		same = EncodingSetSimd(MASK_SIMD_SCALAR) &&
+	ShadowMake(&plain, text, len, &portable) && EncodingSetSimd(simd) &&
+	ShadowMake(&plain, text, len, &shadow) &&
+	SameShadow(&portable, &shadow, len) &&
+	ShadowInto((const unsigned char *) text, len, into) == shadow.len &&
+	memcmp(into, shadow.text, shadow.len) == 0;
+
+	ShadowFree(&plain, &portable);
+	ShadowFree(&plain, &shadow);
+	free(into);
+	return same;
+}
+
+/* Writes a code as if it were a character, of n bytes; is it one or not. */
+static size_t
+WriteCode(char *text, unsigned code, int n)
+{
+	for (int i = n - 1; i > 0; i--, code >>= 6)
+		text[		i] = (char) (0x80 | (code & 0x3F));
+
+	text[		0] = (char) ((n == 2 ? 0xC0 : n == 3 ? 0xE0 : 0xF0) | code);
+
+	return (size_t) n;
+}
+
+/* All characters and all that only looks like one, in all places in a block. */
+static bool
+SameCodes(MaskSimd simd)
+{
+	char		codes[300];
+
+	for (int n = 2; n <= 4; n++)
+		for (unsigned code = 0; code < 1u << (5 * n + 1);)
+		{
+			size_t		len = Random(8);
+
+			memset(codes, 'a', sizeof(codes));
+			for (int i = 0; i < 64; i++, code++)
+			{
+				len += WriteCode(codes + len, code, n);
+
+				len += code % 3 == 0;
+			}
+			if (!SameShadowOf(simd, codes, 280))
+				return false;
+		}
+	return true;
+}
+
+/*
+ * The shadows of one variant against the portable ones: texts of all lengths at
+ * all places, with nothing behind them that could be read unnoticed.
+ */
+static bool
+SameShadows(MaskSimd simd)
+{
+	bool		same = SameCodes(simd);
+
+	for (int round = 0; round < 40000 && same; round++)
+	{
+		size_t		len = round < 201 * 64 ? (size_t) round / 64 : Random(1500);
+		unsigned	align = (unsigned) round % 64;
+		unsigned char *room = malloc(align + len + 1);
+
+		FillSpecial(room + 1 + align, len);
+		same = SameShadowOf(simd, (char *) room + 1 + align, len);
+		free(room);
+	}
+	return same;
+}
+
 /*
  * The bits of the bytes that a shadow has: as many as it is long, and what is
  * plain is the same in both.
@@ -558,7 +689,7 @@ KeepsBits(void)
 			return false;
 		for (size_t i = 0; i < len && shadow.owned != NULL; i++)
 		{
-			if (!(shadow.kept[i / 64] >> i % 64 & 1))
+			if (!(shadow.blocks[i / 64].kept >> i % 64 & 1))
 				continue;
 			if (at < shadow.len && shadow.text[at] != (unsigned char) text[i])
 			{
@@ -574,6 +705,77 @@ KeepsBits(void)
 		ShadowFree(&plain, &shadow);
 	}
 	return special > 10000;
+}
+
+/* The byte of a text, by its bit, that is the nth of the shadow. */
+static size_t
+NthKept(const Shadow *shadow, size_t n)
+{
+	for (size_t pos = 0;; pos++)
+		if ((shadow->blocks[pos / 64].kept >> pos % 64 & 1) && n-- == 0)
+			return pos;
+}
+
+/* The end of a hit whose last byte is at pos, byte by byte. */
+static size_t
+EndAfter(const Shadow *shadow, const char *text, size_t len, size_t pos)
+{
+	/* an escape's rest is ASCII that the shadow has not */
+	for (pos++; pos < len; pos++)
+		if ((text[pos] & 0xC0) !=0x80 &&
+			((text[pos] & 0x80) ||
+			 (shadow->blocks[pos / 64].kept >> pos % 64 & 1)))
+			break;
+	return pos;
+}
+
+/* Findings in one shadow are mapped back to where its bits say. */
+static bool
+MapsHitsOf(const char *text, size_t len)
+{
+	MaskHit		hits[40] = {{0}};
+	MaskHit		mapped[40];
+	size_t		count = 0;
+	size_t		pos = 0;
+	Shadow		shadow;
+	bool		same = ShadowMake(&plain, text, len, &shadow);
+
+	for (; count < 40 && same && shadow.owned != NULL; count++)
+	{
+		hits[count].start = pos + Random(Random(4) ? 20 : 150);
+		hits[count].end = hits[count].start + 1 + Random(Random(4) ? 20 : 150);
+		pos = hits[count].end;
+		if (pos > shadow.len)
+			break;
+	}
+	memcpy(mapped, hits, sizeof(hits));
+	ShadowMapHits(&shadow, text, len, mapped, count);
+	for (size_t i = 0; i < count && same; i++)
+		same = mapped[i].start == NthKept(&shadow, hits[i].start) &&
+			mapped[i].end == EndAfter(&shadow, text, len,
+									  NthKept(&shadow, hits[i].end - 1));
+	ShadowFree(&plain, &shadow);
+	return same;
+}
+
+/* The same in many texts, each of which is UTF-8. */
+static bool
+MapsHits(void)
+{
+	static unsigned char text[1500];
+	bool		same = true;
+
+	for (int round = 0; round < 20000 && same; round++)
+	{
+		size_t		len = 1 + Random(round % 4 ? 300 : 1500);
+
+		FillSpecial(text, len);
+		for (size_t at; (at = Utf8Prefix((char *) text, len)) < len;)
+			text[		at] = '?';
+
+		same = MapsHitsOf((char *) text, len);
+	}
+	return same;
 }
 
 int
@@ -600,10 +802,13 @@ main(void)
 		Ok(SameFindings(variants[i]), name);
 		snprintf(name, sizeof(name), "%s: UTF-8 by its definition", names[i]);
 		Ok(SameUtf8(variants[i]), name);
+		snprintf(name, sizeof(name), "%s: the same shadows", names[i]);
+		Ok(SameShadows(variants[i]), name);
 	}
 	MaskSetSimd(MASK_SIMD_BEST);
 	Ok(FindsBroken(), "what is no UTF-8 is found where it begins");
 	Ok(KeepsBits(), "each byte of a shadow is that of a bit");
+	Ok(MapsHits(), "findings are mapped back to where the bits say");
 	Ok(SameFiltered(20000), "events that are nothing are filtered out");
 	Ok(SameRepeated(150), "repetitions are passed over with the same findings");
 	Ok(PassesRepeats(), "a text of repetitions takes less time");
