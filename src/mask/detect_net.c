@@ -73,11 +73,31 @@ LocalStart(const MaskScan *scan, size_t pos)
 	return start;
 }
 
+/*
+ * Where a local part in quotes begins that ends before pos, "john smith"@...;
+ * pos if there is none.
+ */
+static size_t
+QuotedStart(const MaskScan *scan, size_t pos)
+{
+	size_t		start = pos - 1;
+
+	while (start > 0 && pos - start < 64 && scan->text[start - 1] >= ' ' &&
+		   scan->text[start - 1] != '"' && scan->text[start - 1] != '@')
+		start--;
+	/* what begins a value of JSON or an attribute ends there, too */
+	if (pos - start < 2 || ByteBefore(scan, start) != '"' ||
+		start <= scan->done || IsAlnum(ByteBefore(scan, start - 1)))
+		return pos;
+	return start - 1;
+}
+
 /* Names of files that look like a domain: icon@2x.png. */
 static bool
 IsFileSuffix(const MaskScan *scan, size_t start, size_t end)
 {
-	static const char suffixes[] = " png jpg jpeg gif svg webp css js ts ";
+	static const char suffixes[] =
+	" png jpg jpeg gif svg webp css js ts tgz whl jar ";
 	char		word[8] = " ";
 
 	if (end - start > 5)
@@ -155,6 +175,21 @@ DomainEnd(const MaskScan *scan, size_t pos)
 	return good > pos && IsFileSuffix(scan, top, good) ? pos : good;
 }
 
+/*
+ * True for the address of a repository, which is nobody's mailbox:
+ * git@github.com:org/name.git, ssh://git@github.com/org/name.
+ */
+static bool
+IsRepository(const MaskScan *scan, size_t start, size_t pos, size_t end)
+{
+	unsigned char after = ByteAt(scan, end);
+
+	if (pos - start != 3 || memcmp(scan->text +start, "git", 3) != 0)
+		return false;
+	return ByteBefore(scan, start) == '/' ||
+		((after == ':' || after == '/') && IsAlnum(ByteAt(scan, end + 1)));
+}
+
 /* EMAIL_ADDRESS: one '@' between a local part and a domain. */
 bool
 DetectEmail(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -171,11 +206,12 @@ DetectEmail(MaskScan *scan, const MaskDetector *self, size_t pos)
 	}
 	if (ByteBefore(scan, pos) == '*')
 		return true;			/* already masked */
-	start = LocalStart(scan, pos);
+	start = ByteBefore(scan, pos) == '"' ? QuotedStart(scan, pos) :
+		LocalStart(scan, pos);
 	if (start == pos)
 		return false;
 	end = DomainEnd(scan, pos + 1);
-	if (end <= pos + 1)
+	if (end <= pos + 1 || IsRepository(scan, start, pos, end))
 		return false;
 	return HitSpan(scan, self->entity, start, end, 0.95f);
 }
@@ -217,43 +253,185 @@ QuadEnd(const MaskScan *scan, size_t pos)
 	}
 	if (ByteAt(scan, pos) == '.' && IsDigit(ByteAt(scan, pos + 1)))
 		return 0;
-	return IsAlnum(ByteAt(scan, pos)) || ByteAt(scan, pos) == '_' ? 0 : pos;
+	return IsAlnum(ByteAt(scan, pos)) ||
+		(ByteAt(scan, pos) == '_' && IsWordByte(ByteAt(scan, pos + 1))) ? 0 :
+		pos;
 }
 
-/* A word like "version" or "v" stands directly before. */
+/* An address of a private network is no version: 10., 172.16., 192.168. */
+static bool
+IsPrivate(const MaskScan *scan, size_t pos)
+{
+	static const char *const networks[] = {"10.", "127.", "172.", "192.168."};
+
+	for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++)
+		if (FoldMatch(scan->text, scan->len, pos, networks[i],
+					  strlen(networks[i])) > 0)
+			return true;
+	return false;
+}
+
+/* A word of another script before pos that a version's or paragraph's number
+ * follows. */
+static bool
+WideWordSaysVersion(const MaskScan *scan, size_t pos)
+{
+	static const char *const stems[] =
+	{LEX_VERSION, LEX_PARAGRAPH, LEX_CHAPTER, LEX_CLAUSE};
+	size_t		at = pos;
+
+	while (at > 0 && pos - at < 24 && scan->text[at - 1] >= 0x80)
+		at--;
+	for (size_t i = 0; i < sizeof(stems) / sizeof(stems[0]); i++)
+		if (FoldMatch(scan->text, pos, at, stems[i], strlen(stems[i])) > 0)
+			return true;
+	return FoldMatch(scan->text, pos, at, LEX_CLAUSE_SHORT,
+					 pos - at) == pos - at;
+}
+
+/*
+ * A word before pos that a version's or paragraph's number follows; of the
+ * last ones only where the number is no address of a private network.
+ */
+static bool
+WordSaysVersion(const MaskScan *scan, size_t pos, bool private)
+{
+	static const char *const ends[] =
+	{"version", "release", "revision", "section", "chapter", "clause",
+	"appendix", "firmware", "table"};
+	static const char *const whole[] =
+	{"v", "ver", "rev", "build", "oid",
+		"sdk", "jdk", "jre", "java", "kernel", "python", "upgrade to",
+		"upgraded to", "upgrade from", "upgraded from", "downgrade to",
+	"update to", "updated to"};
+	int			count = private ? 5 : sizeof(whole) / sizeof(whole[0]);
+
+	if (scan->text[pos - 1] >= 0x80)
+		return WideWordSaysVersion(scan, pos);
+	if (strchr("nexvrdkalom", scan->text[pos - 1] | 0x20) == NULL)
+		return false;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+	{
+		size_t		len = strlen(ends[i]);
+
+		if (pos >= len &&
+			FoldMatch(scan->text, pos, pos - len, ends[i], len) > 0)
+			return true;
+	}
+	for (int i = 0; i < count; i++)
+	{
+		size_t		len = strlen(whole[i]);
+
+		if (pos >= len &&
+			FoldMatch(scan->text, pos, pos - len, whole[i], len) > 0 &&
+			!IsWordByte(ByteBefore(scan, pos - len)))
+			return true;
+	}
+	return false;
+}
+
+/* The start of the letters, digits and what joins them that end at pos. */
+static size_t
+NameStart(const MaskScan *scan, size_t pos)
+{
+	size_t		at = pos;
+
+	while (at > 0 && pos - at < 40 &&
+		   (IsAlnum(scan->text[at - 1]) || scan->text[at - 1] == '_' ||
+			scan->text[at - 1] == '-' || scan->text[at - 1] == '.'))
+		at--;
+	return at;
+}
+
+/* True if a name speaks of a machine rather than of a package. */
+static bool
+NamesHost(const MaskScan *scan, size_t start, size_t end)
+{
+	static const char *const words[] =
+	{"ip", "addr", "host", "src", "dst", "server", "client", "peer", "remote",
+	"node", "dns", "gateway", "source", "dest"};
+
+	for (size_t at = start; at < end; at++)
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			if (FoldMatch(scan->text, end, at, words[i], strlen(words[i])) > 0)
+				return true;
+	return false;
+}
+
+/*
+ * A name stands directly before, joined as packages are with their versions:
+ * name==1.2.3.4, name>=1.2.3.4, name-1.2.3.4, name_1.2.3.4.
+ */
+static bool
+IsPackage(const MaskScan *scan, size_t pos)
+{
+	size_t		at = pos;
+	size_t		start;
+
+	if (ByteBefore(scan, at) == '=' && at >= 2 &&
+		strchr("=~<>!", scan->text[at - 2]) != NULL)
+		at -= 2;
+	else if (ByteBefore(scan, at) == '-')
+		at--;
+	if (at == pos || IsPrivate(scan, pos))
+		return false;
+	start = NameStart(scan, at);
+	return start < at && IsAlnum(scan->text[at - 1]) &&
+		!NamesHost(scan, start, at);
+}
+
+/* An archive's or library's name goes on behind it: name 1.2.3.4.tar.gz. */
+static bool
+IsFileOf(const MaskScan *scan, size_t end)
+{
+	static const char suffixes[] =
+	" tar tgz zip whl jar gz deb rpm exe msi dll so nupkg apk dmg pkg iso ";
+	char		word[8] = " ";
+	size_t		n = 0;
+
+	if (ByteAt(scan, end) != '.')
+		return false;
+	while (n < 5 && IsAlpha(ByteAt(scan, end + 1 + n)))
+	{
+		word[1 + n] = (char) (scan->text[end + 1 + n] | 0x20);
+		n++;
+	}
+	word[1 + n] = ' ';
+	return n > 0 && strstr(suffixes, word) != NULL;
+}
+
+/* A heading's or paragraph's number: "## 1.2.3.4 Title", four small parts. */
+static bool
+IsHeading(const MaskScan *scan, size_t pos, size_t end)
+{
+	if (pos < 3 || scan->text[pos - 1] != ' ' || scan->text[pos - 2] != '#' ||
+		scan->text[pos - 3] != '#')
+		return false;
+	for (size_t at = pos; at + 2 < end; at++)
+		if (CountDigits(scan, at, 3) > 2)
+			return false;
+	return true;
+}
+
+/* A version's or paragraph's number, by what stands directly before it. */
 static bool
 SaysVersion(const MaskScan *scan, size_t pos)
 {
-	static const char *const words[] =
-	{"version", "release", "section", "chapter", " build", " oid"};
 	size_t		at = pos;
 
-	while (at > 0 && pos - at < 3 &&
-		   (scan->text[at - 1] == ' ' || scan->text[at - 1] == ':' ||
-			scan->text[at - 1] == '='))
-		at--;
-	if (at > 0 && (scan->text[at - 1] | 0x20) == 'v')
-		return at < 2 || !IsAlnum(scan->text[at - 2]);
 	/* Firefox/115.0.1.2, but not http://192.0.2.1 nor hosts/192.0.2.1 */
-	if (at == pos && at > 1 && scan->text[at - 1] == '/' &&
-		IsAlpha(scan->text[at - 2]))
+	if (at > 1 && scan->text[at - 1] == '/' && IsAlpha(scan->text[at - 2]))
 	{
 		for (at--; at > 0 && pos - at < 32 && IsAlpha(scan->text[at - 1]);)
 			at--;
 		return IsUpper(scan->text[at]) && ByteBefore(scan, at) != '/' &&
 			ByteBefore(scan, at) != '.' && ByteBefore(scan, at) != '-';
 	}
-	while (at > 0 && pos - at < 3 && (scan->text[at - 1] == '(' ||
-									  scan->text[at - 1] == '"'))
-		at--;					/* AssemblyVersion("1.0.0.0") */
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-	{
-		size_t		len = strlen(words[i]);
-
-		if (at >= len && FoldMatch(scan->text, at, at - len, words[i], len))
-			return true;
-	}
-	return (at >= 12 && FoldMatch(scan->text, at, at - 12, LEX_VERSION, 10));
+	/* "version": "1.0.0.0", AssemblyVersion("1.0.0.0"), section-1.2.3.4 */
+	while (at > 0 && pos - at < 6 &&
+		   strchr(" :=(\"'>.-", scan->text[at - 1]) != NULL)
+		at--;
+	return at > 0 && WordSaysVersion(scan, at, IsPrivate(scan, pos));
 }
 
 /* A version with the name of its release: 1.2.3.4-beta, 7.0.12.1-r0. */
@@ -276,7 +454,9 @@ DetectIpv4(MaskScan *scan, const MaskDetector *self, size_t pos)
 		!RunSeparated(&scan->run, 4, '.'))
 		return false;
 	end = QuadEnd(scan, pos);
-	if (end == 0 || SaysVersion(scan, pos) || IsRelease(scan, pos, end))
+	if (end == 0 || SaysVersion(scan, pos) || IsPackage(scan, pos) ||
+		IsRelease(scan, pos, end) || IsFileOf(scan, end) ||
+		IsHeading(scan, pos, end))
 		return false;
 	return HitSpan(scan, self->entity, pos, PrefixEnd(scan, end), 0.9f);
 }
@@ -300,7 +480,7 @@ ReadColonGroup(const MaskScan *scan, ColonRun *r)
 	size_t		at = r->end;
 	size_t		quad = QuadEnd(scan, at);
 
-	if (quad > 0 && r->groups > 0)
+	if (quad > 0 && (r->groups > 0 || r->gap))
 	{
 		r->quad = r->digit = true;
 		r->groups += 2;
@@ -329,8 +509,6 @@ ReadColonRun(const MaskScan *scan, size_t pos)
 	{
 		r.gap = true;
 		r.end += 2;
-		if (QuadEnd(scan, r.end) > 0)
-			r.groups = 0;
 	}
 	while (r.groups < 9 && ReadColonGroup(scan, &r))
 	{
@@ -362,6 +540,10 @@ IsIpv6(const MaskScan *scan, const ColonRun *r, size_t start)
 		return r->groups == 8;
 	if (r->groups == 0)
 		return ByteAt(scan, r->end) == '/' && IsDigit(ByteAt(scan, r->end + 1));
+	/* "{0::}": no prefix is that short, without its length */
+	if (r->groups == 1 && r->end - start < 5 && scan->text[r->end - 1] == ':' &&
+		ByteAt(scan, r->end) != '/')
+		return false;
 	return r->groups < 8 &&
 		(r->digit || r->groups >= 3 || r->end - start >= 10);
 }
@@ -384,12 +566,49 @@ ZoneEnd(const MaskScan *scan, size_t end)
 {
 	size_t		at = end + 1;
 
-	if (ByteAt(scan, end) != '%' || !IsAlpha(ByteAt(scan, at)))
+	if (ByteAt(scan, end) != '%' || !IsAlnum(ByteAt(scan, at)))
 		return end;
 	while (at - end < 17 && (IsAlnum(ByteAt(scan, at)) ||
-							 ByteAt(scan, at) == '_'))
+							 (strchr("_-.", ByteAt(scan, at)) != NULL &&
+							  IsAlnum(ByteAt(scan, at + 1)))))
 		at++;
 	return at;
+}
+
+/*
+ * True for a slice of an array: x[::2], x[1::2, ::-1], int[::1].  An address
+ * in brackets stands behind no name.
+ */
+static bool
+IsSlice(const MaskScan *scan, size_t start, size_t end)
+{
+	unsigned char after = ByteAt(scan, end);
+	size_t		at = start;
+
+	if (end - start > 12 || (after != ']' && after != ',' && after != ':'))
+		return false;
+	for (size_t i = start; i < end; i++)
+		if (!IsDigit(scan->text[i]) && scan->text[i] != ':')
+			return false;
+	while (at > 0 && start - at < 32 &&
+		   strchr("0123456789:, -.None", ByteBefore(scan, at)) != NULL)
+		at--;
+	return at > 1 && scan->text[at - 1] == '[' &&
+		(IsWordByte(scan->text[at - 2]) ||
+		 strchr("_)]", scan->text[at - 2]) != NULL);
+}
+
+/* True if an address goes on as an address of version 4 that is none. */
+static bool
+IsBrokenQuad(const MaskScan *scan, size_t end)
+{
+	size_t		digits;
+
+	if (ByteAt(scan, end) != '.')
+		return false;
+	digits = CountDigits(scan, end + 1, 4);
+	return digits > 0 && ByteAt(scan, end + 1 + digits) == '.' &&
+		IsDigit(ByteAt(scan, end + 2 + digits));
 }
 
 /* IP_ADDRESS version 6 and MAC_ADDRESS with colons, at their first colon. */
@@ -407,18 +626,21 @@ DetectColonAddress(MaskScan *scan, const MaskDetector *self, size_t pos)
 	while (start > 0 && pos - start < 5 && IsHex(scan->text[start - 1]))
 		start--;
 	before = ByteBefore(scan, start);
-	if (pos - start > 4 || IsAlnum(before) || before == '_' ||
+	if (pos - start > 4 || IsAlnum(before) ||
+		(before == '_' && IsWordByte(ByteBefore(scan, start - 1))) ||
 		(before == ':' && (pos - start < 2 || !IsLabel(scan, start - 1))) ||
 		(start == pos && ByteAt(scan, pos + 1) != ':'))
 		return false;
 	r = ReadColonRun(scan, start);
 	after = ByteAt(scan, r.end);
-	if (IsAlnum(after) || after == '_' ||
+	if (IsAlnum(after) ||
+		(after == '_' && IsWordByte(ByteAt(scan, r.end + 1))) ||
 		(after == ':' && IsHex(ByteAt(scan, r.end + 1))))
 		return false;
 	if (r.groups == 6 && r.pairs == 6 && !r.gap && !r.quad)
 		return HitSpan(scan, MASK_MAC_ADDRESS, start, r.end, 0.9f);
-	if (!IsIpv6(scan, &r, start))
+	if (!IsIpv6(scan, &r, start) || IsSlice(scan, start, r.end) ||
+		(!r.quad && IsBrokenQuad(scan, r.end)))
 		return false;
 	return HitSpan(scan, self->entity, start,
 				   PrefixEnd(scan, ZoneEnd(scan, r.end)), 0.9f);
@@ -438,8 +660,11 @@ HexGroupsEnd(const MaskScan *scan, size_t pos, int groups, int size)
 		if (g + 1 < groups && (char) ByteAt(scan, pos++) != sep)
 			return 0;
 	}
-	if (IsAlnum(ByteAt(scan, pos)) ||
-		((char) ByteAt(scan, pos) == sep && IsAlnum(ByteAt(scan, pos + 1))))
+	if (IsAlnum(ByteAt(scan, pos)))
+		return 0;
+	/* the next sentence may begin without a space */
+	if ((char) ByteAt(scan, pos) == sep && IsAlnum(ByteAt(scan, pos + 1)) &&
+		(sep != '.' || IsHex(ByteAt(scan, pos + 2))))
 		return 0;
 	return pos;
 }
@@ -492,6 +717,47 @@ DetectMacToken(MaskScan *scan, const MaskDetector *self, size_t pos)
 		if (IsAlpha(scan->text[i]))
 			return HitSpan(scan, self->entity, start, end, 0.8f);
 	return len == 2 && HitSpan(scan, self->entity, start, end, 0.8f);
+}
+
+/* The end of a MAC address in any form, 0 if there is none. */
+static size_t
+SpokenMacEnd(const MaskScan *scan, size_t pos)
+{
+	unsigned char sep = ByteAt(scan, pos + 2);
+	size_t		end = 0;
+
+	if (sep == '-' || sep == ':' || sep == ' ')
+		end = HexGroupsEnd(scan, pos, 6, 2);
+	else if (ByteAt(scan, pos + 4) == '.')
+		end = HexGroupsEnd(scan, pos, 3, 4);
+	else
+	{
+		while (end < 13 && IsHex(ByteAt(scan, pos + end)))
+			end++;
+		end = end == 12 && !IsWordByte(ByteAt(scan, pos + 12)) ? pos + 12 : 0;
+	}
+	return end;
+}
+
+/*
+ * MAC_ADDRESS behind a word that says so: also one of letters alone
+ * (AA-BB-CC-DD-EE-FF), or without separators (001A2B3C4D5E).
+ */
+bool
+DetectSpokenMac(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = pos;
+	size_t		end;
+
+	while (start - pos < 24 && start < scan->len && scan->text[start] != '\n')
+	{
+		end = IsHex(scan->text[start]) && !IsWordByte(ByteBefore(scan, start)) ?
+			SpokenMacEnd(scan, start) : 0;
+		if (end > 0)
+			return HitSpan(scan, self->entity, start, end, 0.7f);
+		start++;
+	}
+	return false;
 }
 
 /* ---------------- URL credentials ---------------- */

@@ -75,7 +75,31 @@ SameGaps(const MaskScan *scan, int groups)
 	return true;
 }
 
-/* Groups that a card may be written in: 4-4-4-4, 4-6-5, digit by digit. */
+/*
+ * True if the lengths of groups are those of a card: fours and a rest, 4-6-5,
+ * 4-6-4, 8-8 and 6-13.
+ */
+static bool
+CardShape(const DigitRun *run, int groups)
+{
+	const DigitGroup *g = run->group;
+	int			last = g[groups - 1].len;
+
+	if (groups == 2)
+		return (g[0].len == 8 && last == 8) || (g[0].len == 6 && last == 13) ||
+			(g[0].len == 4 && last >= 8);
+	if (groups == 3 && g[1].len >= 5)
+		return g[0].len == 4 && last >= 3;
+	for (int i = 0; i + 1 < groups; i++)
+		if (g[i].len != 4)
+			return false;
+	return last <= 4;
+}
+
+/*
+ * Groups that a card may be written in: those of CardShape(), or digit by
+ * digit.
+ */
 static bool
 CardGroups(const MaskScan *scan, int groups)
 {
@@ -97,19 +121,41 @@ CardGroups(const MaskScan *scan, int groups)
 		return single && (groups == run->groups ||
 						  run->group[groups].sep != sep);
 	}
-	for (int i = 1; i + 1 < groups; i++)
-		if (run->group[i].len < 4)
-			return false;
 	if (groups < run->groups && run->group[groups].sep == sep &&
 		run->group[groups].len == 4)
 		return false;
-	return run->group[0].len == 4 || run->group[0].len == 8;
+	return CardShape(run, groups);
+}
+
+/*
+ * True if digits whose check digit is that of a card are rather something
+ * else, unless a word says that they are a card: the number of an article
+ * (13 digits with a check digit of their own; of those that begin as a Visa
+ * card does, only Russia's and Kazakhstan's), the tail of a word (RF6735...),
+ * two sizes (8 and 8 digits).
+ */
+static bool
+LooksOtherwise(const DigitRun *run, int groups, int digits)
+{
+	int			sum = 0;
+
+	if (groups == 2 && run->group[0].len == 8)
+		return run->group[1].sep == ' ';
+	if (run->left == EDGE_WORD && digits < 15)
+		return true;
+	if (digits != 13 || groups > 1 ||
+		(run->digits[0] == '4' && memcmp(run->digits, "46", 2) != 0 &&
+		 memcmp(run->digits, "487", 3) != 0))
+		return false;
+	for (int i = 0; i < 13; i++)
+		sum += (run->digits[i] - '0') * (i % 2 ? 3 : 1);
+	return sum % 10 == 0;
 }
 
 /*
  * Whether the first groups are a card: 0 no, otherwise a score.  Without a
- * context word the issuer's prefix has to be known too, but for 16 digits,
- * the form that people recognise.
+ * context word the issuer's prefix has to be known too, but for 16 digits
+ * that begin as those of single countries do.
  */
 static float
 CardScore(MaskScan *scan, int groups)
@@ -123,11 +169,13 @@ CardScore(MaskScan *scan, int groups)
 	luhn = CheckLuhn(run->digits, digits);
 	if (ByteBefore(scan, run->group[0].pos) == '+' && groups == run->groups)
 		return 0;				/* a telephone */
-	if (luhn && run->left != EDGE_BAD && RightClean(run, groups))
+	if (luhn && run->left != EDGE_BAD && RightClean(run, groups) &&
+		!LooksOtherwise(run, groups, digits))
 	{
 		if (CardPrefixKnown(run->digits, digits))
 			return digits < 15 ? 0.8f : 1.0f;
-		if (digits == 16 && run->digits[0] >= '2')
+		/* payment systems of one country */
+		if (digits == 16 && run->digits[0] >= '8')
 			return 0.5f;
 	}
 	if ((digits >= 13 || luhn) && Spoken(scan, CTX_CARD, groups))
@@ -198,7 +246,8 @@ static int
 CardMostGroups(const DigitRun *run)
 {
 	int			len = run->group[0].len;
-	int			most = len == 1 ? 19 : len == 4 ? 5 : len == 8 ? 2 : 1;
+	int			most = len == 1 ? 19 : len == 4 ? 5 :
+	len == 8 || len == 6 ? 2 : 1;
 
 	return most < run->groups ? most : run->groups;
 }
@@ -290,6 +339,15 @@ TwelveGroups(const DigitRun *run)
 	return groups;
 }
 
+/* True if a group of the same length is joined alike before the run's first. */
+static bool
+FollowsAlike(const DigitRun *run)
+{
+	return run->group > run->chain &&
+		run->group[0].sep == run->group[1].sep &&
+		run->group[-1].len == run->group[0].len;
+}
+
 /* KZ_IIN, KZ_BIN, RU_INN of a person. */
 bool
 DetectTwelve(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -308,7 +366,8 @@ DetectTwelve(MaskScan *scan, const MaskDetector *self, size_t pos)
 		return false;
 	/* 830 717 350 867 may be an amount, single digits a column */
 	if (spoken == MASK_ENTITY_COUNT &&
-		(groups > 3 || (groups == 2 && run->group[1].sep == '.')))
+		(groups > 3 || (groups == 2 && run->group[1].sep == '.') ||
+		 (groups > 1 && FollowsAlike(run))))
 		return false;
 	if (spoken != MASK_ENTITY_COUNT)
 		return HitGroups(scan, spoken, groups,
@@ -350,7 +409,8 @@ DetectSnils(MaskScan *scan, const MaskDetector *self, size_t pos)
 
 /*
  * RU_INN of an organisation: 10 digits.  One check digit alone would take a
- * tenth of all times in seconds, so those need a context word.
+ * tenth of all numbers and times in seconds, so they need a context word, but
+ * for a value that is nothing else.
  */
 bool
 DetectInn10(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -364,8 +424,8 @@ DetectInn10(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (Spoken(scan, CTX_INN, 1))
 		return HitGroups(scan, self->entity, 1, valid ? 1.0f : 0.7f,
 						 valid ? "mod11" : "context");
-	if (!valid || run->left != EDGE_CLEAN || !RightClean(run, 1) ||
-		run->digits[0] == '1' ||
+	if (!valid || run->digits[0] == '1' || pos > 1 ||
+		scan->len > RunEnd(run, 1) + 1 ||
 		ContextNearest(scan, pos, CONTEXT_REACH) != CTX_COUNT)
 		return false;
 	return HitGroups(scan, self->entity, 1, 0.5f, "mod11");
@@ -387,7 +447,9 @@ DetectSsn(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (run->left == EDGE_BAD || ByteBefore(scan, pos) == '+' ||
 		(groups == 2 && !RunShape(run, "3-6") && !RunShape(run, "5-4")))
 		return false;
-	if (full && (run->group[1].sep == '/' || run->group[1].sep == '*' ||
+	if (full && (run->group[1].sep == '/' ||
+				 (run->group[1].sep == '*' &&
+				  (!SameGaps(scan, 3) || !Spoken(scan, CTX_SSN, 3))) ||
 				 (run->groups > 3 && run->group[3].sep == run->group[1].sep)))
 		return false;
 	valid = SsnPlausible(run->digits);

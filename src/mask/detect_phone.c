@@ -189,6 +189,47 @@ DetectBornDate(MaskScan *scan, const MaskDetector *self, size_t pos)
 }
 
 /*
+ * True if the word of birth before pos has its date already, beside it: a
+ * later one in the same paragraph means something else, unless it is the next
+ * of a list or of a column.
+ */
+static bool
+BirthIsSaid(const MaskScan *scan, size_t pos)
+{
+	size_t		word = scan->context_end[CTX_BIRTH];
+	const MaskHit *hit = NULL;
+	const unsigned char *line;
+
+	for (size_t i = scan->hit_count; i > 0 && i + 4 > scan->hit_count; i--)
+		if (scan->hits[i - 1].entity == MASK_DATE_OF_BIRTH)
+		{
+			hit = &scan->hits[i - 1];
+			break;
+		}
+	if (hit == NULL || pos - hit->end <= 8 || pos - hit->end > 256)
+		return false;
+	/* a word behind the date belongs to it, unless it is one of a new value */
+	if (word > hit->end &&
+		(word > hit->end + 24 || ByteAt(scan, hit->end) != ' ' ||
+		 !IsWordByte(ByteAt(scan, hit->end + 1)) || ByteAt(scan, word) == ':'))
+		return false;
+	line = memchr(scan->text +hit->end, '\n', pos - hit->end);
+	return line == NULL || line[1] == '\n';
+}
+
+/* 19870404 with a word of birth: its end, or 0. */
+static size_t
+CompactBirthEnd(const MaskScan *scan, size_t pos)
+{
+	const char *digits = scan->run.digits;
+	int			year = TwoDigits(digits) * 100 + TwoDigits(digits + 2);
+
+	return scan->run.group[0].len == 8 && year >= 1880 && year < 2100 &&
+		DatePlausible(year, TwoDigits(digits + 4), TwoDigits(digits + 6)) &&
+		ContextNear(scan, CTX_BIRTH, pos, 24) ? RunEnd(&scan->run, 1) : 0;
+}
+
+/*
  * DATE_OF_BIRTH: a date near a word of birth.  Other dates are read over, so
  * that nobody takes them for a telephone.
  */
@@ -204,11 +245,14 @@ DetectDate(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (numeric && run->group[2].len == 2 && run->group[0].len == 2 &&
 		ContextNearest(scan, pos, 24) == CTX_PHONE)
 		return false;
-	birth = ContextNear(scan, CTX_BIRTH, pos, 48) ||
+	birth = (ContextNear(scan, CTX_BIRTH, pos, 48) &&
+			 !BirthIsSaid(scan, pos)) ||
 		(numeric && ContextAfter(scan, CTX_BIRTH, RunEnd(run, 3)));
 	hit.start = pos;
 	if (numeric)
 		hit.end = RunEnd(run, 3);
+	else if (run->group[0].len == 8)
+		hit.end = birth ? CompactBirthEnd(scan, pos) : 0;
 	else if (birth)
 		hit.end = run->group[0].len == 4 ? YearDateEnd(scan, pos) :
 			WordDateEnd(scan, pos);
@@ -309,6 +353,32 @@ GroupsOfDigits(const DigitRun *run, int digits)
 	return 0;
 }
 
+/*
+ * True if the plus at pos is one of arithmetic: 1e+77012345678,
+ * 12.5+17.20477401, C++17 20.19.3, now() + 86400000, +2147483647.
+ */
+static bool
+IsSum(const MaskScan *scan, size_t pos)
+{
+	const DigitRun *run = &scan->run;
+	unsigned char before = ByteBefore(scan, pos);
+	bool		decimal = run->groups == 2 && run->group[1].sep == '.';
+
+	if (before == '+' ||
+		((before | 0x20) == 'e' && pos >= 2 && IsDigit(scan->text[pos - 2])))
+		return true;
+	if (IsDigit(before) && (decimal || run->right == EDGE_WORD))
+		return true;
+	if (decimal && run->group[0].len == 1 && run->right == EDGE_WORD)
+		return true;
+	if (run->groups > 1)
+		return false;
+	/* no country has a code from +210 to +217 but those four */
+	return (scan->text[pos + 1] == ' ' && run->total < 10) ||
+		(run->digits[0] == '2' && run->digits[1] == '1' &&
+		 strchr("2368", run->digits[2]) == NULL);
+}
+
 /* +7 701 123 45 67: a plus and 8 to 15 digits.  Groups, 0 if not. */
 static int
 InternationalGroups(const MaskScan *scan)
@@ -320,10 +390,7 @@ InternationalGroups(const MaskScan *scan)
 	if ((before != '+' && before != '(' && before != ' ') ||
 		scan->text[PhoneStart(scan)] != '+' || run->digits[0] == '0')
 		return 0;
-	/* 1e+77012345678 */
-	if (run->group[0].pos >= 3 && before == '+' &&
-		(scan->text[run->group[0].pos - 2] | 0x20) == 'e' &&
-		IsDigit(scan->text[run->group[0].pos - 3]))
+	if (IsSum(scan, PhoneStart(scan)))
 		return 0;
 	if (run->digits[0] == '7' || run->digits[0] == '1')
 	{
@@ -349,11 +416,16 @@ NationalGroups(const DigitRun *run)
 		return 0;
 	if (groups == 1)
 		return area == '7' || area == '9' ||
-			memcmp(run->digits + 1, "800", 3) == 0 ? 1 : 0;
+			memcmp(run->digits + 1, "800", 3) == 0 ||
+			memcmp(run->digits + 1, "495", 3) == 0 ||
+			memcmp(run->digits + 1, "499", 3) == 0 ||
+			memcmp(run->digits + 1, "812", 3) == 0 ? 1 : 0;
 	if (run->group[0].len != 1 && run->group[0].len != 4)
 		return 0;
 	if (run->group[0].len == 1 && run->group[1].len == 1 && run->total != 11)
 		return 0;				/* a row of single digits */
+	if (RunSeparated(run, groups, '/'))
+		return 0;
 	if (RunSeparated(run, groups, '.'))
 		return (area == '7' || area == '9') && run->group[1].len == 3 &&
 			run->group[0].len == 1 ? groups : 0;
@@ -362,10 +434,13 @@ NationalGroups(const DigitRun *run)
 
 /* 09-7625400, 07911 123456: national numbers with the trunk's zero. */
 static int
-TrunkGroups(const DigitRun *run)
+TrunkGroups(const MaskScan *scan)
 {
+	const DigitRun *run = &scan->run;
+
 	/* 00 44 20 7946 0958: from abroad */
 	if (run->groups > 2 && memcmp(run->digits, "00", 2) == 0 &&
+		run->left != EDGE_BAD &&
 		run->digits[2] != '0' && run->group[0].len <= 5 &&
 		!RunSeparated(run, run->groups, '.'))
 	{
@@ -376,10 +451,57 @@ TrunkGroups(const DigitRun *run)
 	if (run->groups < 2 || run->digits[0] != '0' || run->digits[1] == '0' ||
 		(run->groups > 2 && run->group[2].sep == run->group[1].sep))
 		return 0;
+	/* (0115)4960114, (020) 74960189 */
+	if (run->groups == 2 && run->total >= 10 && run->total <= 11 &&
+		ByteBefore(scan, run->group[0].pos) == '(' &&
+		ByteAt(scan, RunEnd(run, 1)) == ')' && run->right == EDGE_CLEAN)
+		return 2;
 	if ((RunShape(run, "2-7") || RunShape(run, "3-7") ||
-		 RunShape(run, "5 6")) && run->right != EDGE_BAD)
+		 RunShape(run, "5 6") || RunShape(run, "3 8")) && run->left == EDGE_CLEAN &&
+		run->right == EDGE_CLEAN)
 		return 2;
 	return 0;
+}
+
+/*
+ * True if groups of two digits rise from each to the next: a drawing of a
+ * lottery, a row of hours.
+ */
+static bool
+PairsRise(const DigitRun *run, int groups)
+{
+	for (int i = 0; i < groups; i++)
+		if (run->group[i].len != 2 ||
+			(i > 0 && memcmp(run->digits + 2 * i - 2, run->digits + 2 * i,
+							 2) >= 0))
+			return false;
+	return true;
+}
+
+/*
+ * 0532 123 45 67, 020 7946 0958, 06 12 34 56 78: ten or eleven digits with
+ * the trunk's zero, in three groups or more.  Groups or 0.
+ */
+static int
+TrunkRow(const DigitRun *run)
+{
+	int			groups = run->groups;
+	char		sep;
+
+	if (groups < 3 || run->digits[0] != '0' || run->digits[1] == '0' ||
+		(run->total != 10 && run->total != 11) || run->inner ||
+		run->left != EDGE_CLEAN || run->right != EDGE_CLEAN)
+		return 0;
+	sep = run->group[2].sep;
+	if (sep != ' ' && sep != '-' && sep != '.')
+		return 0;
+	for (int i = 1; i < groups; i++)
+		if (run->group[i].len < 2 || run->group[i].len > 4 ||
+			(i > 1 && run->group[i].sep != sep))
+			return 0;
+	return run->group[0].len <= 5 && (run->group[0].len > 1 ||
+									  run->total == 11) &&
+		!PairsRise(run, groups) ? groups : 0;
 }
 
 /* (415) 555-0132, 415-555-0132x11, 1-415-..., 001-415-....  Groups or 0. */
@@ -397,12 +519,18 @@ AmericanGroups(const MaskScan *scan)
 		return 0;
 	if (first && run->group[0].len == 1 && run->digits[0] != '1')
 		return 0;
-	if (first && g[0].sep != '-' && g[0].sep != ' ' && g[0].sep != '*')
+	if (first && g[0].sep != '-' && g[0].sep != ' ' && g[0].sep != '*' &&
+		!(g[0].sep == '.' && g[1].sep == '.'))
 		return 0;
 	if (run->groups > first + 3 && g[3].sep == g[2].sep)
 		return 0;
 	if (g[1].sep == ' ' && g[2].sep == ' ')
-		return area[0] >= '2' && area[3] >= '2' ? first + 3 : 0;
+		return area[0] >= '2' && area[3] >= '2' &&
+			!(run->group > run->chain && run->group[0].sep == ' ' &&
+			  run->group[-1].len < 4) ? first + 3 : 0;
+	if (g[1].sep == '*' && g[2].sep == ' ' && !first &&
+		ByteBefore(scan, g[0].pos) == '(')
+		return 3;
 	if (g[2].sep == '-' || (g[1].sep == '.' && g[2].sep == '.'))
 		return first + 3;
 	return 0;
@@ -414,7 +542,7 @@ PhoneBefore(const MaskScan *scan, MaskContext near, size_t start, int digits)
 {
 	if (near == CTX_PHONE)
 		return digits >= 7 || ContextNear(scan, CTX_PHONE, start, 12);
-	if (near == CTX_COUNT && digits >= 7 && digits != 8 &&
+	if (near == CTX_COUNT && digits >= 7 && digits != 8 && digits <= 13 &&
 		(scan->run.group[0].len < digits || digits >= 9) &&
 		ContextNear(scan, CTX_NUMBER, start, 12))
 		return true;
@@ -509,7 +637,11 @@ DetectPhone(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (groups == 0 && run->total >= 10)
 		groups = AmericanGroups(scan);
 	if (groups == 0 && run->total >= 9)
-		groups = TrunkGroups(run);
+	{
+		groups = TrunkGroups(scan);
+		if (groups == 0)
+			groups = TrunkRow(run);
+	}
 	if (groups == 0)
 	{
 		hit.validator = "context";

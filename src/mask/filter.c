@@ -32,6 +32,7 @@ static const struct
 	/* DetectEmail: a local part is not of dots alone, nor is a domain */
 	{SIGN_AT, {"@", "W_", NULL, NULL, "W-_[", "W-_.:"}},
 	{SIGN_AT << 1, {"@", "LH", "LH", NULL, "W-_[", "W-_.:"}},
+	{SIGN_QUOTED, {"@", "\"", "W", NULL, "W-_[", "W-_.:"}},
 	/* DetectUrlCredentials, DetectTelegram */
 	{SIGN_COLON, {":", "^:", NULL, NULL, "/", "/"}},
 	{SIGN_COLON << 1, {":", "D", "D", "D", "A", NULL}},

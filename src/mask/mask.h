@@ -174,7 +174,7 @@ typedef struct MaskResult
  * The version of rules and forms; rises when either changes, which
  * test_mask_version.c notices.
  */
-#define MASK_VERSION 2
+#define MASK_VERSION 3
 
 /* An entity's name, for example "CREDIT_CARD"; never NULL. */
 extern const char *MaskEntityName(MaskEntity entity);

@@ -45,6 +45,7 @@ CommaSeparates(const MaskScan *scan, size_t pos)
 
 	if (digits == 1)			/* 8 777 649 82 63, 8(777)649-82-63 */
 		return ByteAt(scan, end) == '(' ||
+			(ByteAt(scan, end) == ' ' && ByteAt(scan, end + 1) == '(') ||
 			(CountDigits(scan, end + 1, 4) == 3 &&
 			 !IsAlnum(ByteAt(scan, end)) && ByteAt(scan, end) != '.' &&
 			 CountDigits(scan, end + 5, 4) == 3 &&
@@ -55,6 +56,24 @@ CommaSeparates(const MaskScan *scan, size_t pos)
 		(digits == 4 && InSet(ByteAt(scan, end), SET_JOINS_DIGITS) &&
 		 (IsDigit(ByteAt(scan, end + 1)) || IsDigit(ByteAt(scan, end + 2)) ||
 		  IsDigit(ByteAt(scan, end + 3))));
+}
+
+/* True if two stars before a number begin bold print, and mask nothing. */
+static bool
+IsBold(const MaskScan *scan, size_t start)
+{
+	size_t		end = start;
+
+	if (start < 2 || scan->text[start - 1] != '*' ||
+		scan->text[start - 2] != '*' ||
+		(start > 2 && (scan->text[start - 3] == '*' ||
+					   scan->text[start - 3] == ':' ||
+					   IsWordByte(scan->text[start - 3]))))
+		return false;
+	while (end - start < 48 && (IsDigit(ByteAt(scan, end)) ||
+								InSet(ByteAt(scan, end), SET_JOINS_DIGITS)))
+		end++;
+	return ByteAt(scan, end) == '*' && ByteAt(scan, end + 1) == '*';
 }
 
 /*
@@ -68,8 +87,12 @@ RunLeft(const MaskScan *scan, size_t start)
 	size_t		at = start;
 	bool		mixed = false;
 
-	if (before == '*' || before == '_' || before == '\\')
-		return before == '_' ? EDGE_WORD : EDGE_BAD;
+	/* _123_ is printed in italics */
+	if (before == '_')
+		return start < 2 || !IsWordByte(scan->text[start - 2]) ? EDGE_CLEAN :
+			EDGE_WORD;
+	if (before == '*' || before == '\\')
+		return IsBold(scan, start) ? EDGE_CLEAN : EDGE_BAD;
 	if ((before == '.' || before == ',') && start >= 2 &&
 		IsDigit(scan->text[start - 2]))
 		return before == ',' && CommaSeparates(scan, start) ? EDGE_CLEAN :
@@ -102,9 +125,12 @@ RightEdge(const MaskScan *scan, size_t end)
 	unsigned char c = ByteAt(scan, end);
 	unsigned char next = ByteAt(scan, end + 1);
 
-	if (IsAlpha(c) || c == '_')
+	if (c == '_')
+		return IsWordByte(next) ? EDGE_WORD : EDGE_CLEAN;
+	if (IsAlpha(c))
 		return EDGE_WORD;
-	if (c == '*' || (c == '.' && IsDigit(next)))
+	if ((c == '*' && (next != '*' || IsWordByte(ByteAt(scan, end + 2)))) ||
+		(c == '.' && IsDigit(next)))
 		return EDGE_BAD;
 	if (c == ',' && IsDigit(next))
 		return end >= 4 && IsDigit(ByteBefore(scan, end - 3)) ? EDGE_CLEAN :

@@ -155,6 +155,9 @@ ContextsOfWord(MaskScan *scan, size_t pos, size_t limit)
 		size_t		end = match[i].end;
 		unsigned char c;
 
+		while (end < limit && IsWordByte(scan->text[end]) &&
+			   !IsDigit(scan->text[end]))
+			end++;				/* its ending */
 		while (end < limit && scan->text[end] == ' ')
 			end++;
 		c = ByteAt(scan, end);

@@ -430,7 +430,8 @@ extern size_t PassRepeats(MaskScan *scan, const BlockCarry *carry,
 #define SIGN_COLON_GROUP (SIGN_COLON << 2)
 #define SIGN_ASSIGN 128			/* and the next: of an assignment */
 #define SIGN_ASSIGNS (SIGN_ASSIGN * 3)
-#define SIGN_ANY 511
+#define SIGN_QUOTED 512			/* '@' behind a quote */
+#define SIGN_ANY 1023
 
 extern void FilterPrepare(void);
 extern uint64_t FilterSigns(const unsigned char *text,
@@ -697,6 +698,8 @@ extern bool DetectEthereum(MaskScan *scan, const MaskDetector *self,
 						   size_t pos);
 extern bool DetectMacToken(MaskScan *scan, const MaskDetector *self,
 						   size_t pos);
+extern bool DetectSpokenMac(MaskScan *scan, const MaskDetector *self,
+							size_t pos);
 extern bool DetectDocumentToken(MaskScan *scan, const MaskDetector *self,
 								size_t pos);
 extern bool DetectEmail(MaskScan *scan, const MaskDetector *self, size_t pos);

@@ -41,7 +41,8 @@ static const struct ContextWords
 		"call$|calling|callback|dial$|text me|sms|whatsapp|viber|"
 		"telegram$|answering|reach me|reach us|contact|office$|"
 		"hotline|pager|msisdn|cep$|telefon|tlf$|handy$|celular|"
-		"ring$|ring me|my number|ph:|ph.|rufnummer|puhelin|gsm$|"
+		"ring$|ring me|my number|ph:|ph.|rufnummer|puhelin|gsm$|telefoon|"
+		"cellul|"
 	LEX_PHONE},
 	{CTX_PASSPORT, "passport|travel doc|pasaporte|passeport|reisepass|"
 	LEX_PASSPORT},
@@ -51,7 +52,9 @@ static const struct ContextWords
 		"driver identification|dl$|permit$|lic$|dls$|cdls$|dln$|"
 		"license num|licence num|license no$|licence no$|"
 	LEX_LICENSE},
-	{CTX_BIRTH, "birth|born|dob$|birthday|bday$|date of birth|d.o.b|"
+	{CTX_BIRTH, "birth|born|dob$|birthday|bday$|date of birth|d.o.b|geb.|geb$|"
+		"gebor|geburts|geboorte|date de naiss|nacimiento|nacid|nato il|"
+		"nata il|data di nasc|data urodz|nascimento|nascido|nascida|"
 	LEX_BIRTH},
 	{CTX_ACCOUNT, "account|acct$|acc$|bank account|checking|savings|routing|"
 		"aba$|rtn$|"
@@ -74,7 +77,7 @@ static const struct ContextWords
 	LEX_DOCUMENT},
 	{CTX_PLAIN, "amount|price|total|order|invoice|tracking|zip$|suite|apt$|"
 		"sum$|balance|usd$|eur$|kzt$|version|port$|year|page|sku$|"
-		"ticket|case number|part number|serial|flight|isbn|"
+		"ticket|case number|part number|serial|flight|isbn|tid$|stan$|"
 	LEX_PLAIN},
 	{CTX_NUMBER, "number is|number:|text$|reach|" LEX_NUMBER},
 };
