@@ -72,6 +72,23 @@ MixesCases(const MaskScan *scan, size_t start, size_t end)
 }
 
 /*
+ * True for a part of a UUID or the like: joined by dashes to more, or by
+ * dashes in other groups than those of four.
+ */
+static bool
+IsPartOfUuid(const MaskScan *scan, size_t start, size_t end)
+{
+	if ((ByteBefore(scan, start) == '-' && start > 1 &&
+		 IsAlnum(scan->text[start - 2])) ||
+		(ByteAt(scan, end) == '-' && IsAlnum(ByteAt(scan, end + 1))))
+		return true;
+	for (size_t i = start; i < end; i++)
+		if (scan->text[i] == '-' && (i - start) % 5 != 4)
+			return true;
+	return false;
+}
+
+/*
  * The capital that a Cyrillic letter before pos looks like; 0 if it looks
  * like none.
  */
@@ -139,7 +156,8 @@ DetectIban(MaskScan *scan, const MaskDetector *self, size_t pos)
 	spoken = ContextNear(scan, CTX_IBAN, start, 48);
 	end = CollectIban(scan, start, want, iban);
 	if (end > 0 && CheckIban(iban, want) &&
-		(spoken || !MixesCases(scan, start, end)))
+		(spoken || (!MixesCases(scan, start, end) &&
+					!IsPartOfUuid(scan, start, end))))
 		return HitSpan(scan, self->entity, start, end, "mod97");
 	if (spoken && end == 0 && scan->run.token_end - start >= 15)
 		end = scan->run.token_end;

@@ -326,6 +326,74 @@ CheckRic(const char *token)
 		token[17] == "10X98765432"[sum % 11];
 }
 
+/* Finland: six digits of the date and three more, mod 31. */
+static bool
+CheckHetu(const char *digits, char check)
+{
+	int			number = 0;
+
+	for (int i = 0; i < 9; i++)
+		number = number * 10 + (digits[i] - '0');
+	return DatePlausible(2000, TwoDigits(digits + 2), TwoDigits(digits)) &&
+		check == "0123456789ABCDEFHJKLMNPRSTUVWXY"[number % 31];
+}
+
+/* Finland: the date, a letter for the century, three digits, mod 31. */
+static bool
+CheckHetuToken(const char *token)
+{
+	char		digits[9];
+
+	memcpy(digits, token, 6);
+	memcpy(digits + 6, token + 7, 3);
+	return strchr("ABCDEFUVWXY", token[6]) != NULL &&
+		CheckHetu(digits, token[10]);
+}
+
+/* Germany's pension insurance: area, date of birth, initial, number, check. */
+static bool
+CheckRvnr(const char *token)
+{
+	static const int weights[] = {2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1};
+	int			sum = 0;
+
+	for (int i = 0; i < 12; i++)
+	{
+		int			digit = i < 8 ? token[i] - '0' :
+			i == 8 ? (token[8] - 'A' + 1) / 10 :
+			i == 9 ? (token[8] - 'A' + 1) % 10 : token[i - 1] - '0';
+
+		digit *= weights[i];
+		sum += digit / 10 + digit % 10;
+	}
+	return DatePlausible(2000, TwoDigits(token + 4), TwoDigits(token + 2)) &&
+		sum % 10 == token[11] - '0';
+}
+
+/* A driver in the United Kingdom: the month, 50 more for women, and day. */
+static bool
+CheckDvla(const char *token)
+{
+	return DatePlausible(2000, TwoDigits(token + 6) % 50, TwoDigits(token + 8));
+}
+
+/* A taxpayer of India: the state, a PAN, and a Z before the check. */
+static bool
+CheckGstin(const char *token)
+{
+	return token[13] == 'Z' && TwoDigits(token) >= 1 && TwoDigits(token) <= 38;
+}
+
+/* A patient of Medicare in the US: letters that look like digits are none. */
+static bool
+CheckMbi(const char *token)
+{
+	for (int i = 0; i < 11; i++)
+		if (strchr("SLOIBZ", token[i]) != NULL)
+			return false;
+	return token[0] != '0';
+}
+
 /* Shapes that are enough by themselves, with their check. */
 static const struct TokenKind
 {
@@ -345,7 +413,23 @@ static const struct TokenKind
 	{18, 0x303F0, CheckCurp, "curp"},	/* AAAA999999AAAAAA99 */
 	{18, 0x203F0, CheckCurp, "curp"},	/* AAAA999999AAAAAAA9 */
 	{18, 0x1FFFF, CheckRic, "ric"}, /* 99999999999999999X */
+	{11, 0x3BF, CheckHetuToken, "hetu"},	/* 999999A999A */
+	{11, 0x7BF, CheckHetuToken, "hetu"},	/* 999999A9999 */
+	{11, 0x649, CheckMbi, "mbi"},	/* 9AA9AA9AA99 */
+	{11, 0x64D, CheckMbi, "mbi"},	/* 9A99AA9AA99 */
+	{11, 0x669, CheckMbi, "mbi"},	/* 9AA9A99AA99 */
+	{11, 0x66D, CheckMbi, "mbi"},	/* 9A99A99AA99 */
+	{12, 0xEFF, CheckRvnr, "rvnr"}, /* 99999999A999 */
+	{15, 0x1783, CheckGstin, "gstin"},	/* 99AAAAA9999A9AA */
+	{15, 0x5783, CheckGstin, "gstin"},	/* 99AAAAA9999A9A9 */
+	{16, 0x27E0, CheckDvla, "dvla"},	/* AAAAA999999AA9AA */
+	{16, 0x27F0, CheckDvla, "dvla"},	/* AAAA9999999AA9AA */
+	{16, 0x27F8, CheckDvla, "dvla"},	/* AAA99999999AA9AA */
+	{16, 0x27FC, CheckDvla, "dvla"},	/* AA999999999AA9AA */
 };
+
+/* The lengths of those that may end with a digit. */
+#define DIGIT_AT_END (1 << 11 | 1 << 12 | 1 << 15 | 1 << 18)
 
 /* The token's own kind by its shape and check, NULL if it has none. */
 static const char *
@@ -353,8 +437,9 @@ TokenByShape(const MaskScan *scan, size_t start, int len, uint32_t shape)
 {
 	char		token[24];
 
-	if (len < 9 || len > 18 || (len != 18 && (shape >> (len - 1) & 1)))
-		return NULL;			/* but one of 18, all end with a letter */
+	if (len < 9 || len > 18 ||
+		((shape >> (len - 1) & 1) && !(DIGIT_AT_END >> len & 1)))
+		return NULL;
 	for (size_t i = 0; i < sizeof(token_kinds) / sizeof(token_kinds[0]); i++)
 	{
 		if (token_kinds[i].len != len || token_kinds[i].shape != shape)
@@ -412,18 +497,6 @@ CheckAvs(const char *digits)
 	return memcmp(digits, "756", 3) == 0 && sum % 10 == 0;
 }
 
-/* Finland: six digits of the date and three more, mod 31. */
-static bool
-CheckHetu(const char *digits, char check)
-{
-	int			number = 0;
-
-	for (int i = 0; i < 9; i++)
-		number = number * 10 + (digits[i] - '0');
-	return DatePlausible(2000, TwoDigits(digits + 2), TwoDigits(digits)) &&
-		check == "0123456789ABCDEFHJKLMNPRSTUVWXY"[number % 31];
-}
-
 /*
  * How many of the first groups are a date of birth, a dash, and more: Korea
  * (960121-1234567), Sweden (930606-5773), Finland (150464-3450); *letter is
@@ -476,6 +549,96 @@ DetectPersonal(MaskScan *scan, const MaskDetector *self, size_t pos)
 				   "check");
 }
 
+/* Spain's 55555555-K and Y8063915-Z: eight characters, a dash, the check. */
+static bool
+IsNifWithDash(const MaskScan *scan, size_t start)
+{
+	char		token[9];
+
+	if (ByteAt(scan, start + 8) != '-' || !IsAlpha(ByteAt(scan, start + 9)) ||
+		IsWordByte(ByteAt(scan, start + 10)))
+		return false;
+	for (size_t i = 0; i < 8; i++)
+	{
+		unsigned char c = scan->text[start + i];
+
+		token[i] = (char) (IsDigit(c) ? c : c & 0xDF);
+	}
+	token[8] = (char) (scan->text[start + 9] & 0xDF);
+	return (IsDigit((unsigned char) token[0]) ||
+			strchr("XYZ", token[0]) != NULL) && CheckNif(token);
+}
+
+/*
+ * NATIONAL_ID: what is written in more than one piece and has letters. Spain's
+ * 55555555-K, and the United Kingdom's AB 12 34 56 C: the letters in capitals,
+ * or a word that says so.
+ */
+bool
+DetectSpacedId(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	const DigitRun *run = &scan->run;
+	char		token[9];
+	size_t		end;
+	size_t		start = pos;
+
+	if (run->group[0].len == 8)
+		return IsNifWithDash(scan, pos) && !IsWordByte(ByteBefore(scan, pos)) &&
+			HitSpan(scan, self->entity, pos, pos + 10, "nif");
+	if (run->total != 6 || (run->groups > 1 && !RunShape(run, "2~2~2")))
+		return false;
+	end = run->end;
+	start -= ByteBefore(scan, start) == ' ' || ByteBefore(scan, start) == '-';
+	end += ByteAt(scan, end) == ' ' || ByteAt(scan, end) == '-';
+	if (start < scan->done + 2 || !IsAlpha(scan->text[start - 1]) ||
+		!IsAlpha(scan->text[start - 2]) || !IsAlpha(ByteAt(scan, end)) ||
+		IsWordByte(ByteAt(scan, end + 1)) ||
+		IsWordByte(ByteBefore(scan, start - 2)))
+		return false;
+	token[0] = (char) (scan->text[start - 2] & 0xDF);
+	token[1] = (char) (scan->text[start - 1] & 0xDF);
+	token[8] = (char) (scan->text[end] & 0xDF);
+	if (!CheckNino(token) ||
+		(!(IsUpper(scan->text[start - 2]) && IsUpper(scan->text[start - 1]) &&
+		   IsUpper(scan->text[end])) &&
+		 !ContextNear(scan, CTX_NATIONAL, start - 2, DOCUMENT_REACH)))
+		return false;
+	return HitSpan(scan, self->entity, start - 2, end + 1, "nino");
+}
+
+/* NATIONAL_ID: the number of a patient of Medicare in the US: 1EG4-TE5-MK73. */
+bool
+DetectMbi(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->run.token_start;
+	char		token[12];
+	int			n = 0;
+	uint32_t	shape = 0;
+
+	if (pos != start || ByteBefore(scan, start) == '-' ||
+		ByteBefore(scan, start) == '_')
+		return false;
+	for (size_t i = 0; i < 13; i++)
+	{
+		unsigned char c = ByteAt(scan, start + i);
+
+		if (i == 4 || i == 8)
+		{
+			if (c != '-')
+				return false;
+			continue;
+		}
+		if (!IsDigit(c) && !IsUpper(c))
+			return false;
+		shape |= (uint32_t) IsDigit(c) << n;
+		token[n++] = (char) c;
+	}
+	if ((shape & ~0x24u) != 0x649 || !CheckMbi(token) ||
+		IsWordByte(ByteAt(scan, start + 13)) || ByteAt(scan, start + 13) == '-')
+		return false;
+	return HitSpan(scan, self->entity, start, start + 13, "mbi");
+}
+
 /* Documents with letters: A12803456, LH329609T, AB123456C. */
 bool
 DetectDocumentToken(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -492,6 +655,10 @@ DetectDocumentToken(MaskScan *scan, const MaskDetector *self, size_t pos)
 
 	(void) self;
 	(void) pos;
+	/* Y8063915-Z */
+	if (after == '-' && len == 8 && !IsWordByte(before) && before != '-' &&
+		IsNifWithDash(scan, start))
+		return HitSpan(scan, MASK_NATIONAL_ID, start, end + 2, "nie");
 	if (before == '_' || after == '_' || before == '-' || after == '-')
 		return false;
 	shape = TokenShape(scan, start, end);

@@ -86,8 +86,8 @@ QuotedStart(const MaskScan *scan, size_t pos)
 		   scan->text[start - 1] != '"' && scan->text[start - 1] != '@')
 		start--;
 	/* what begins a value of JSON or an attribute ends there, too */
-	if (pos - start < 2 || ByteBefore(scan, start) != '"' ||
-		start <= scan->done || IsAlnum(ByteBefore(scan, start - 1)))
+	if (pos - start < 2 || !IsWordByte(scan->text[pos - 2]) ||
+		ByteBefore(scan, start) != '"' || start <= scan->done || IsAlnum(ByteBefore(scan, start - 1)))
 		return pos;
 	return start - 1;
 }
@@ -627,7 +627,8 @@ DetectColonAddress(MaskScan *scan, const MaskDetector *self, size_t pos)
 		start--;
 	before = ByteBefore(scan, start);
 	if (pos - start > 4 || IsAlnum(before) ||
-		(before == '_' && IsWordByte(ByteBefore(scan, start - 1))) ||
+		(before == '_' && (pos - start < 2 ||
+						   IsWordByte(ByteBefore(scan, start - 1)))) ||
 		(before == ':' && (pos - start < 2 || !IsLabel(scan, start - 1))) ||
 		(start == pos && ByteAt(scan, pos + 1) != ':'))
 		return false;

@@ -700,6 +700,9 @@ extern bool DetectMacToken(MaskScan *scan, const MaskDetector *self,
 						   size_t pos);
 extern bool DetectSpokenMac(MaskScan *scan, const MaskDetector *self,
 							size_t pos);
+extern bool DetectSpacedId(MaskScan *scan, const MaskDetector *self,
+						   size_t pos);
+extern bool DetectMbi(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectDocumentToken(MaskScan *scan, const MaskDetector *self,
 								size_t pos);
 extern bool DetectEmail(MaskScan *scan, const MaskDetector *self, size_t pos);

@@ -70,6 +70,9 @@ const MaskDetector DetectorTable[] =
 	ON_GROUPS(MASK_CREDIT_CARD, DetectCard, BITS(8, 8), BITS(8, 8), NULL),
 	ON_NUMBER(MASK_CREDIT_CARD, DetectCard, BITS(12, 19)),
 	ON_NUMBER(MASK_RU_INN, DetectInn10, BITS(10, 10)),
+	ON_GROUPS(MASK_NATIONAL_ID, DetectSpacedId, BITS(2, 2), BITS(2, 2), " -"),
+	ON_JOINED(MASK_NATIONAL_ID, DetectSpacedId, BITS(6, 6), "0 -"),
+	ON_JOINED(MASK_NATIONAL_ID, DetectSpacedId, BITS(8, 8), "0 -"),
 	ON_NUMBER(MASK_US_PASSPORT, DetectDocument, BITS(1, 24)),
 	ON_NUMBER(MASK_PHONE_NUMBER, DetectPhone, BITS(1, 15)),
 
@@ -78,12 +81,14 @@ const MaskDetector DetectorTable[] =
 	ON_TOKEN(MASK_CRYPTO, DetectBitcoin, BITS(26, 35), NULL),
 	ON_TOKEN(MASK_CRYPTO, DetectEthereum, BITS(42, 42), NULL),
 	ON_TOKEN(MASK_MAC_ADDRESS, DetectMacToken, BITS(2, 2) | BITS(4, 4), "-."),
+	ON_TOKEN(MASK_NATIONAL_ID, DetectMbi, BITS(4, 4), "-"),
 	ON_TOKEN(MASK_ACCESS_TOKEN, DetectAzureSecret, 0, "~"),
 	ON_TOKEN(MASK_ACCESS_TOKEN, DetectMailchimp, BITS(32, 32), "-"),
 	ON_TOKEN(MASK_ACCESS_TOKEN, DetectFixedToken, BITS(14, 14) | BITS(42, 42),
 			 NULL),
-	ON_TOKEN(MASK_NATIONAL_ID, DetectDocumentToken, BITS(6, 19),
+	ON_TOKEN(MASK_NATIONAL_ID, DetectDocumentToken, BITS(6, 7) | BITS(9, 19),
 			 "0 ./()*~"),
+	ON_TOKEN(MASK_NATIONAL_ID, DetectDocumentToken, BITS(8, 8), "0 -./()*~"),
 
 	/* signs */
 	ON(MASK_EMAIL_ADDRESS, TRIGGER_AT, DetectEmail),

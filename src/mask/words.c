@@ -65,7 +65,7 @@ static const struct ContextWords
 		"tfn$|abn$|acn$|sin$|nas$|bsn$|dni$|nif$|nie$|codice fiscale|"
 		"rrn|turkish id|personnummer|steuer|tax number|"
 		"national identification|kimlik|mbi$|npi$|dea$|"
-		"nat. ins|tax file|"
+		"nat. ins|tax file|personalausweis|ausweisn|voter|gstin|"
 		"australian business|australian company|social insurance|"
 		"hetu$|personnr|fodselsn|fnr$|cpr$|burgerservice|rijksregister|"
 		"national number|registre national|nir$|idnr$|cpf$|tckn|egn$|"

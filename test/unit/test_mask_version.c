@@ -27,7 +27,7 @@ static const struct
 {
 	{1, "2d7cd32d02350d24e5547d46c099ebb0653954b363bd4a3dcdcc5f18edf4ed7a"},
 	{2, "075d3060ade31ae4432de900356d99360a7859096403f1be319423b840a41549"},
-	{3, "d28ea63db55c523252a47cd935897ce86e1279c9614872b2ce84a08cc142f93d"},
+	{3, "4ba6b3f306d86ca5536902f7f376f321849d5e9d98f82cdaa93fc70129b563dc"},
 };
 
 #define VERSIONS ((int) (sizeof(versions) / sizeof(versions[0])))
