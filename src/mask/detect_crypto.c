@@ -166,6 +166,62 @@ DetectIban(MaskScan *scan, const MaskDetector *self, size_t pos)
 }
 
 /*
+ * Collects want letters and digits from start as CollectIban() does, but over
+ * up to three spaces, dashes and ends of lines between them.
+ */
+static size_t
+CollectLooseIban(const MaskScan *scan, size_t start, int want, char *out)
+{
+	size_t		at = start;
+
+	for (int n = 0; n < want; n++)
+	{
+		size_t		gap = at;
+
+		while (gap - at < 3 && strchr(" -.\n\r\t", ByteAt(scan, gap)) != NULL &&
+			   ByteAt(scan, gap) != '\0')
+			gap++;
+		if (!IsAlnum(ByteAt(scan, gap)) || (gap > at && n == 1))
+			return 0;
+		out[n] = (char) (scan->text[gap] > '9' ? scan->text[gap] & 0xDF :
+						 scan->text[gap]);
+		at = gap + 1;
+	}
+	return IsAlnum(ByteAt(scan, at)) ? 0 : at;
+}
+
+/*
+ * IBAN_CODE behind a word that says so, in groups that are joined by more
+ * than one sign or begin behind the country: IBAN: DE 6812 3456...
+ */
+bool
+DetectSpokenIban(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		limit = pos + 32 < scan->len ? pos + 32 : scan->len;
+	char		iban[40];
+
+	for (size_t at = pos; at + 4 < limit; at++)
+	{
+		int			want;
+		size_t		end;
+
+		if (IsDigit(scan->text[at]))
+			return false;
+		iban[0] = (char) (scan->text[at] & 0xDF);
+		iban[1] = (char) (scan->text[at + 1] & 0xDF);
+		if (!IsAlpha(scan->text[at]) ||
+			(at > pos && IsWordByte(ByteBefore(scan, at))) ||
+			!IsAlpha(scan->text[at + 1]) || IsAlpha(scan->text[at + 2]))
+			continue;
+		want = IbanLength(iban);
+		end = want > 0 ? CollectLooseIban(scan, at, want, iban) : 0;
+		if (end > 0 && CheckIban(iban, want))
+			return HitSpan(scan, self->entity, at, end, "mod97");
+	}
+	return false;
+}
+
+/*
  * Whether a token may be an address in base58, by its first character and
  * its length: Bitcoin and others.
  */

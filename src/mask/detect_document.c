@@ -360,8 +360,8 @@ CheckRvnr(const char *token)
 	for (int i = 0; i < 12; i++)
 	{
 		int			digit = i < 8 ? token[i] - '0' :
-			i == 8 ? (token[8] - 'A' + 1) / 10 :
-			i == 9 ? (token[8] - 'A' + 1) % 10 : token[i - 1] - '0';
+		i == 8 ? (token[8] - 'A' + 1) / 10 :
+		i == 9 ? (token[8] - 'A' + 1) % 10 : token[i - 1] - '0';
 
 		digit *= weights[i];
 		sum += digit / 10 + digit % 10;

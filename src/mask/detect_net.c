@@ -87,7 +87,8 @@ QuotedStart(const MaskScan *scan, size_t pos)
 		start--;
 	/* what begins a value of JSON or an attribute ends there, too */
 	if (pos - start < 2 || !IsWordByte(scan->text[pos - 2]) ||
-		ByteBefore(scan, start) != '"' || start <= scan->done || IsAlnum(ByteBefore(scan, start - 1)))
+		ByteBefore(scan, start) != '"' || start <= scan->done ||
+		IsAlnum(ByteBefore(scan, start - 1)))
 		return pos;
 	return start - 1;
 }
@@ -368,14 +369,21 @@ IsPackage(const MaskScan *scan, size_t pos)
 	size_t		at = pos;
 	size_t		start;
 
+	bool		private = IsPrivate(scan, pos);
+
 	if (ByteBefore(scan, at) == '=' && at >= 2 &&
 		strchr("=~<>!", scan->text[at - 2]) != NULL)
+	{
 		at -= 2;
+		private &= scan->text[at] == '=' || scan->text[at] == '!';
+	}
 	else if (ByteBefore(scan, at) == '-')
 		at--;
-	if (at == pos || IsPrivate(scan, pos))
+	if (at == pos || private)
 		return false;
 	start = NameStart(scan, at);
+	while (start < at && !IsAlpha(scan->text[start]))
+		start++;
 	return start < at && IsAlnum(scan->text[at - 1]) &&
 		!NamesHost(scan, start, at);
 }
@@ -458,6 +466,9 @@ DetectIpv4(MaskScan *scan, const MaskDetector *self, size_t pos)
 		IsRelease(scan, pos, end) || IsFileOf(scan, end) ||
 		IsHeading(scan, pos, end))
 		return false;
+	/* 10.0.0.1-10.0.0.20: the other end of the range is no event */
+	if (ByteAt(scan, end) == '-' && QuadEnd(scan, end + 1) > 0)
+		end = QuadEnd(scan, end + 1);
 	return HitSpan(scan, self->entity, pos, PrefixEnd(scan, end), 0.9f);
 }
 

@@ -128,6 +128,23 @@ CardGroups(const MaskScan *scan, int groups)
 }
 
 /*
+ * True if the run's last digits have a short word on them that is none of
+ * hexadecimal digits: 4403...1298USD.
+ */
+static bool
+UnitFollows(const MaskScan *scan, int groups)
+{
+	size_t		end = RunEnd(&scan->run, groups);
+	size_t		at = end;
+	bool		hex = true;
+
+	while (IsAlpha(ByteAt(scan, at)) && at - end < 5)
+		hex &= IsHex(scan->text[at++]);
+	return at > end && !hex && !IsWordByte(ByteAt(scan, at)) &&
+		ByteAt(scan, at) != '_';
+}
+
+/*
  * True if digits whose check digit is that of a card are rather something
  * else, unless a word says that they are a card: the number of an article
  * (13 digits with a check digit of their own; of those that begin as a Visa
@@ -169,7 +186,8 @@ CardScore(MaskScan *scan, int groups)
 	luhn = CheckLuhn(run->digits, digits);
 	if (ByteBefore(scan, run->group[0].pos) == '+' && groups == run->groups)
 		return 0;				/* a telephone */
-	if (luhn && run->left != EDGE_BAD && RightClean(run, groups) &&
+	if (luhn && run->left != EDGE_BAD &&
+		(RightClean(run, groups) || (digits > 14 && UnitFollows(scan, groups))) &&
 		!LooksOtherwise(run, groups, digits))
 	{
 		if (CardPrefixKnown(run->digits, digits))

@@ -58,22 +58,30 @@ CommaSeparates(const MaskScan *scan, size_t pos)
 		  IsDigit(ByteAt(scan, end + 3))));
 }
 
-/* True if two stars before a number begin bold print, and mask nothing. */
+/*
+ * True if the stars before a number are of print in bold or italics, and mask
+ * nothing: *123* or **123**.
+ */
 static bool
 IsBold(const MaskScan *scan, size_t start)
 {
+	size_t		stars = 1;
 	size_t		end = start;
 
-	if (start < 2 || scan->text[start - 1] != '*' ||
-		scan->text[start - 2] != '*' ||
-		(start > 2 && (scan->text[start - 3] == '*' ||
-					   scan->text[start - 3] == ':' ||
-					   IsWordByte(scan->text[start - 3]))))
+	while (stars < 3 && start > stars && scan->text[start - stars - 1] == '*')
+		stars++;
+	if (scan->text[start - 1] != '*' || stars > 2 ||
+		ByteBefore(scan, start - stars) == ':' ||
+		IsWordByte(ByteBefore(scan, start - stars)))
 		return false;
 	while (end - start < 48 && (IsDigit(ByteAt(scan, end)) ||
 								InSet(ByteAt(scan, end), SET_JOINS_DIGITS)))
 		end++;
-	return ByteAt(scan, end) == '*' && ByteAt(scan, end + 1) == '*';
+	for (size_t i = 0; i < stars; i++)
+		if (ByteAt(scan, end + i) != '*')
+			return false;
+	return !IsWordByte(ByteAt(scan, end + stars)) &&
+		ByteAt(scan, end + stars) != '*';
 }
 
 /*
@@ -129,7 +137,8 @@ RightEdge(const MaskScan *scan, size_t end)
 		return IsWordByte(next) ? EDGE_WORD : EDGE_CLEAN;
 	if (IsAlpha(c))
 		return EDGE_WORD;
-	if ((c == '*' && (next != '*' || IsWordByte(ByteAt(scan, end + 2)))) ||
+	if ((c == '*' && (IsWordByte(next) || (next == '*' &&
+										   IsWordByte(ByteAt(scan, end + 2))))) ||
 		(c == '.' && IsDigit(next)))
 		return EDGE_BAD;
 	if (c == ',' && IsDigit(next))

@@ -652,7 +652,7 @@ IsIdleNumber(MaskScan *scan, size_t pos, size_t end)
 			scan->digits_done = end;
 		else if (end - pos <= 2 && InSet(before, SET_JOINS_DIGITS) &&
 				 before != ' ' && InSet(after, SET_JOINS_DIGITS) &&
-				 after != ' ' && after != '-')
+				 after != ' ' && after != '-' && after != '(')
 			scan->digits_done = end;	/* 1/1/1 */
 		else if (before != ' ' || after != ' ' || end - pos > 2 ||
 				 scan->outer != 0 || pos <= scan->context_last + 64 ||

@@ -691,6 +691,8 @@ extern bool DetectDocument(MaskScan *scan, const MaskDetector *self,
 extern bool DetectPersonal(MaskScan *scan, const MaskDetector *self,
 						   size_t pos);
 extern bool DetectIban(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectSpokenIban(MaskScan *scan, const MaskDetector *self,
+							 size_t pos);
 extern bool DetectBitcoin(MaskScan *scan, const MaskDetector *self,
 						  size_t pos);
 extern bool DetectBech32(MaskScan *scan, const MaskDetector *self, size_t pos);

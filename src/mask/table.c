@@ -122,6 +122,8 @@ const MaskDetector DetectorTable[] =
 			"sms code|login code|auth code|authentication code|" LEX_PIN,
 			false, NULL),
 	ON_WORD(MASK_DATE_OF_BIRTH, DetectBornDate, LEX_BORN, false, NULL),
+	ON_WORD(MASK_IBAN_CODE, DetectSpokenIban, "iban|" LEX_IBAN "|" LEX_ACCOUNT,
+			false, NULL),
 	ON_WORD(MASK_MAC_ADDRESS, DetectSpokenMac,
 			"mac$|mac addr|hardware addr|physical addr|hwaddr$|ether$|"
 			"ethernet addr|" LEX_MAC, false, NULL),

@@ -27,7 +27,7 @@ static const struct
 {
 	{1, "2d7cd32d02350d24e5547d46c099ebb0653954b363bd4a3dcdcc5f18edf4ed7a"},
 	{2, "075d3060ade31ae4432de900356d99360a7859096403f1be319423b840a41549"},
-	{3, "4ba6b3f306d86ca5536902f7f376f321849d5e9d98f82cdaa93fc70129b563dc"},
+	{3, "69c9f7490f344b92e6dedc14eec6c51d3673b43139e18327dd7507bab69f599a"},
 };
 
 #define VERSIONS ((int) (sizeof(versions) / sizeof(versions[0])))
