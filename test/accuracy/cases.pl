@@ -124,6 +124,41 @@ sub card_cases
 		$wrong .= (luhn_digit($wrong) + pick(1 .. 9)) % 10;
 		push @rows, row('CREDIT_CARD', pick(@plain[0 .. 13]), $wrong, 0);
 	}
+	for (1 .. 20)
+	{
+		my ($long, $short) = ('62' . digits(16), pick(4, 51, 6011) . digits(20));
+
+		$short = substr($short, 0, 15);
+		$short .= luhn_digit($short);
+		push @rows, row('CREDIT_CARD', pick('%', 'see %.', 'a,%,b'),
+			grouped($long . luhn_digit($long), '6', ' ') . ' ' .
+			  substr($long . luhn_digit($long), 6), 1);
+		push @rows, row('CREDIT_CARD', pick('%USD', '**%**', '_%_', '*%*', '% 09/27',
+				';%=2512101'), $short, 1);
+	}
+	return @rows, card_negatives();
+}
+
+# Numbers with a card's check digit that are something else.
+sub card_negatives
+{
+	my @rows;
+
+	for (1 .. 200)
+	{
+		my $year = 1990 + int(rand(30));
+		my $article = pick('46', '487', '57', '69') . digits(12);
+		my $sum = 0;
+
+		$article = substr($article, 0, 12);
+		$sum += substr($article, $_, 1) * ($_ % 2 ? 3 : 1) for 0 .. 11;
+		$article .= (10 - $sum % 10) % 10;
+		push @rows, row('CREDIT_CARD', pick('%', 'item,%,2', '| % |'),
+			pick($article, join(' ', $year .. $year + 3),
+				digits(8) . ' ' . digits(8), '7' . digits(15),
+				pick(8192, 4096, 5000) . ' ' . digits(4) . ' ' . digits(4) . ' ' .
+				  digits(5), 'RF' . (10 + int rand 80) . '5' . digits(9)), 0);
+	}
 	return @rows;
 }
 
@@ -187,6 +222,24 @@ sub iban_cases
 		substr($wrong, 2, 2) = sprintf '%02d', (substr($wrong, 2, 2) + 5) % 97;
 		push @rows, row('IBAN_CODE', pick(@plain[0 .. 13]), $wrong, 0);
 	}
+	for (1 .. 20)
+	{
+		my $value = iban(pick('DE', 'KZ', 'GB', 'FR'));
+		my $country = substr($value, 0, 2);
+
+		push @rows, row('IBAN_CODE', 'IBAN%', $value, 1),
+		  row('IBAN_CODE', pick('IBAN: %', 'счёт %'),
+			pick(join('  ', $value =~ /(.{1,4})/g),
+				join("\n", $value =~ /(.{1,16})/g),
+				"$country " . join(' ', substr($value, 2) =~ /(.{1,4})/g)), 1);
+	}
+	for (1 .. 3000)
+	{
+		push @rows, row('IBAN_CODE', 'id %',
+			join('-', map { chars($hex, $_) } 8, 4, 4) . '-' .
+			  pick('be', 'ad', 'ee', 'ae') . chars('0123456789', 2) . '-' .
+			  chars($hex, 12), 0);
+	}
 	return @rows;
 }
 
@@ -227,7 +280,31 @@ sub iin_cases
 		my $wrong = iin();
 
 		substr($wrong, 11, 1) = (substr($wrong, 11, 1) + pick(1 .. 8)) % 10;
-		push @rows, row('KZ_IIN', pick(@said), $wrong, 1);
+		push @rows, row('KZ_IIN', pick(@said, 'И.И.Н. %', 'ИИН%'), $wrong, 1);
+	}
+	push @rows, row('KZ_IIN', pick('_%_', '**%**', '*%*'), iin(), 1) for 1 .. 20;
+	push @rows, row('KZ_IIN', '% ' . digits(4), join(' ', map { digits(4) } 1 .. 3),
+		0) for 1 .. 40;
+	return @rows, inn_cases();
+}
+
+# The numbers of taxpayers in Russia: ten digits need a word, or be all.
+sub inn_cases
+{
+	my @weights = (2, 4, 10, 3, 5, 9, 4, 6, 8);
+	my @rows;
+
+	for (1 .. 200)
+	{
+		my $body = pick(77, 78, 50, 66) . digits(7);
+		my $sum = 0;
+
+		$sum += substr($body, $_, 1) * $weights[$_] for 0 .. 8;
+		$body .= $sum % 11 % 10;
+		push @rows, row('RU_INN', pick('ИНН %', 'ИНН: %', '%', '"inn":"%"'), $body, 1)
+		  if $_ <= 40;
+		push @rows, row('RU_INN', pick('id=%', 'order % shipped', '[1, %, 3]',
+				'код %, сумма', 'ref: %'), $body, 0);
 	}
 	return @rows;
 }
@@ -248,6 +325,8 @@ sub ssn_cases
 		push @rows, row('US_SSN', pick(@said),
 			pick("$area$group$serial", "$area $group $serial"), 1);
 	}
+	push @rows, row('US_SSN', pick('SSN %', 'ssn: %'),
+		join(' - ', digits(3), '1' . digits(1), '1' . digits(3)), 1) for 1 .. 20;
 	for (1 .. 30)
 	{
 		my ($two, $four) = (sprintf('%02d', 1 + rand(99)), digits(4));
@@ -326,6 +405,20 @@ sub phone_cases
 				pick($home, $home =~ s/ /-/gr, $home), 1);
 		}
 	}
+	for (1 .. 15)
+	{
+		# national forms that need no word
+		push @rows, row('PHONE_NUMBER', pick(@plain[0 .. 13]), $_, 1) for
+		  map { s/#/int(rand(10))/ger } pick('0532 ### ## ##', '020 7946 ####',
+			'0917-###-####', '06 9# 1# 8# 2#', '(0115)496####', '020 7496####',
+			'0424.###.###'), '(4##) 5## ####', '1.415.5##.####', '7495#######';
+		push @rows, row('PHONE_NUMBER', pick('teléfono %', 'cellulare %'),
+			'6' . digits(8), 1);
+		push @rows, row('PHONE_NUMBER', 'городской %',
+			digits(3) . '-' . digits(2) . '-' . digits(2), 1);
+		push @rows, row('PHONE_NUMBER', "id,%,b", '8 (495) ' . digits(3) . ' ' .
+			  digits(2) . ' ' . digits(2), 1);
+	}
 	return @rows, phone_negatives();
 }
 
@@ -344,6 +437,13 @@ sub phone_negatives
 		chars($hex, 40), '1,' . digits(3) . ',' . digits(3),
 		'total ' . digits(6), 'page ' . digits(3), digits(5),
 		'0.' . digits(9), "0x" . chars($hex, 8)) } 1 .. 120;
+	push @rows, row('PHONE_NUMBER', '%', $_, 0) for map { pick(
+		'[-12.5+17.' . digits(8) . 'j]', digits(2) . '.0+1.' . digits(8) . 'e-16j',
+		'now() + 8640' . digits(4), '(+2147' . digits(6) . ')',
+		'C++17 20.19.' . digits(1) . '.7', '2 4 8 16 32 64 128 256 512 1024',
+		'трек-номер ' . digits(14), digits(8) . '-4789-a012-' . digits(7) . 'abc01',
+		'05 12 23 31 48', '8' . digits(3) . '/' . digits(3) . '/' . digits(4)) }
+	  1 .. 60;
 	return @rows;
 }
 
@@ -368,7 +468,12 @@ sub email_cases
 	}
 	push @rows, row('EMAIL_ADDRESS', pick(@plain[0 .. 13]), $_, 0) for
 	  'user@localhost', '@handle', 'a@', '@decorator', 'icon@2x.png', 'a @ b.c',
-	  'git@', 'x@1', 'foo@.com', 'me@@x', '5 @ 3.20', 'name at example';
+	  'git@', 'x@1', 'foo@.com', 'me@@x', '5 @ 3.20', 'name at example',
+	  'git@github.com:org/repo.git', 'ssh://git@gitlab.com/a/b', 'vue@3.3.4.tgz',
+	  '{"a"@b}';
+	push @rows, row('EMAIL_ADDRESS', pick('to %', '<%>', 'a; %; b', '%'),
+		'"' . pick('john smith', 'first last', 'anna m. lee') . '"@' .
+		  pick('bank.kz', 'example.org', 'xn--e1afmkfd.xn--p1ai'), 1) for 1 .. 20;
 	return @rows;
 }
 
@@ -405,7 +510,29 @@ sub ip_cases
 	  '1.3.6.1.4.1.311', '300.300.300.300', 'Foo::Bar::baz', '1.2.3-4',
 	  'Firefox/115.0.1.2', '1.2.3.4-beta', 'abc::def', 'section 1.2.3.4',
 	  'AssemblyVersion("1.0.0.0")', 'redis 7.0.12.1-r0',
-	  '10:20:30.123', '::', '3:2', 'x:1', '00:1A:2B:3C:4D:5E';
+	  '10:20:30.123', '::', '3:2', 'x:1', '00:1A:2B:3C:4D:5E', 'x[::2]',
+	  'a[1::2, ::3]', 'int[::1]', '{0::}', 'v[..., ::4]', '2001:db8::256.1.1.1',
+	  '::ffff:192.168.1';
+	for (1 .. 60)
+	{
+		my $four = join '.', 11 + int(rand(20)), map { int(rand(30)) } 1 .. 3;
+		my $other = join '.', map { 1 + int(rand(9)) } 1 .. 4;
+
+		push @rows, row('IP_ADDRESS', pick('%', 'see %'), pick("pkg==$four",
+				"numpy>=$four", "lib~=$four", "jdk-$four", "foo-$four.tar.gz",
+				"java 11.0.2.$_", "firmware: 3.$other", "Version=\"$four\"",
+				"<version>$four</version>", "upgrade to 3.$other",
+				"section-$other", "§ $other", "п. $other", "раздел $other",
+				"версии $four", "clause $other", "## $other Title",
+				"$four.zip", "Table $other"), 0);
+		$four = join '.', 11 + int(rand(200)), map { int(rand(256)) } 1 .. 3;
+		push @rows, row('IP_ADDRESS', pick('src_ip==%', 'peer=/%:5432', '_%_',
+				'%-10.0.0.20', '10.0.0.1-%', 'ip-адрес:%', '%->gate.example',
+				'Java client %', 'hosts: %'), $four, 1);
+		push @rows, row('IP_ADDRESS', pick('%', 'ping6 %', '**%**'),
+			pick("fe80::$_%br-lan", "fe80::" . chars($hex, 4) . '%3', "::$four",
+				"::ffff:$four", "2001:db8::$four", "2001:db8:1::$_"), 1);
+	}
 	return @rows;
 }
 
@@ -510,6 +637,11 @@ sub mac_cases
 			$value, 1) if $value =~ /\d/ && $value =~ /[a-f]/i;
 	}
 	push @rows, row('MAC_ADDRESS', $_, 'EE-FA-1B-2C-3D-4E', 1) for @plain;
+	push @rows, row('MAC_ADDRESS', pick('MAC: %', 'Hardware address: %',
+			'physical address is %', 'ether % txqueuelen', 'мак-адрес %'),
+		pick(join('-', map { chars('ABCDEF', 2) } 1 .. 6),
+			join('.', map { chars('abcdef', 4) } 1 .. 3), chars($hex, 12)), 1)
+	  for 1 .. 30;
 	push @rows, row('MAC_ADDRESS', '%.', 'c48d.8967.b8ca', 1),
 	  row('MAC_ADDRESS', 'addr:%', '98:62:5E:A3:13:5F', 1);
 	push @rows, row('MAC_ADDRESS', pick(@plain[0 .. 13]), $_, 0) for
@@ -574,6 +706,22 @@ sub birth_cases
 				'% года рождения'), pick("$d мая $y", "$y жылғы $d наурыз",
 				"$d қаңтар $y"), 1);
 	}
+	for (1 .. 20)
+	{
+		my ($y, $m, $d) = (1930 + int(rand(80)), sprintf('%02d', 1 + rand(12)),
+			sprintf('%02d', 1 + rand(28)));
+
+		push @rows, row('DATE_OF_BIRTH', pick('geb. %', 'geboren am %', 'né le %',
+				'née le %', 'nacido el %', 'nato il %', 'Geburtsdatum: %', 'род. %',
+				'data de nascimento: %'), "$d.$m.$y", 1),
+		  row('DATE_OF_BIRTH', pick('born %', 'D.O.B.: %'), "May $d $y", 1),
+		  row('DATE_OF_BIRTH', pick('BDAY:%', 'birth date %'), "$y$m$d", 1);
+		# another date in the same sentence
+		push @rows, {
+			text => "born on $d.$m.$y, joined on 17.05.2021",
+			entity => 'DATE_OF_BIRTH', expect => [ [ 8, 18 ] ]
+		};
+	}
 	push @rows, row('DATE_OF_BIRTH', 'due on %', '17 May 2024', 0),
 	  row('DATE_OF_BIRTH', 'договор от %', '17 мая 2024', 0);
 	return @rows;
@@ -594,6 +742,17 @@ sub document_cases
 			join('.', 756, digits(4), digits(4), digits(2)), 1);
 		push @rows, row('NATIONAL_ID', pick('isikukood %', 'CNP %', 'ІПН %',
 				'AMKA %', 'rijksregisternummer %'), '4' . digits(10), 1);
+		push @rows, row('RU_PASSPORT', 'серия %, выдан', digits(4) . ' № ' .
+			  digits(6), 1);
+		push @rows, row('NATIONAL_ID', pick('%', 'see %.', 'a,%,b'), pick(
+				join(' ', 'AB', '1' . digits(1), digits(2), digits(2), 'C'),
+				'JG ' . digits(6) . ' D',
+				"27ABCFE" . digits(4) . 'F1Z5',
+				'1EG4-TE5-MK' . digits(2), '1EG4TE5MK' . digits(2),
+				'MORGA657054SM9IJ', 'SMITH703154AB1CD', '15070649C103'), 1);
+		push @rows, row('NATIONAL_ID', pick('%', 'see %.'), pick(
+				'AB 12 34 56 Z', 'at 12 34 56 pm', '99ABCFE1234F1Z5',
+				'1EG4-TE5-MK7', 'IO 12 34 56 A', '15070649C104'), 0);
 		push @rows, row('KZ_DOCUMENT', pick('жеке куәлігім %', 'удв %'),
 			'0' . digits(8), 1);
 	}
