@@ -72,20 +72,25 @@ MixesCases(const MaskScan *scan, size_t start, size_t end)
 }
 
 /*
- * True for a part of a UUID or the like: joined by dashes to more, or by
- * dashes in other groups than those of four.
+ * True for a part of a UUID or the like: joined by dashes to more, or
+ * hexadecimal digits in other groups than those of four.
  */
 static bool
 IsPartOfUuid(const MaskScan *scan, size_t start, size_t end)
 {
+	bool		odd = false;
+
 	if ((ByteBefore(scan, start) == '-' && start > 1 &&
 		 IsAlnum(scan->text[start - 2])) ||
 		(ByteAt(scan, end) == '-' && IsAlnum(ByteAt(scan, end + 1))))
 		return true;
 	for (size_t i = start; i < end; i++)
-		if (scan->text[i] == '-' && (i - start) % 5 != 4)
-			return true;
-	return false;
+	{
+		if (!IsHex(scan->text[i]) && scan->text[i] != '-')
+			return false;
+		odd |= scan->text[i] == '-' && (i - start) % 5 != 4;
+	}
+	return odd;
 }
 
 /*
@@ -219,6 +224,25 @@ DetectSpokenIban(MaskScan *scan, const MaskDetector *self, size_t pos)
 			return HitSpan(scan, self->entity, at, end, "mod97");
 	}
 	return false;
+}
+
+/* IBAN_CODE with a space behind its country: NO 93 8601 1117 947. */
+bool
+DetectSplitIban(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	char		iban[40];
+	size_t		end;
+	int			want;
+
+	if (pos < scan->done + 3 || scan->text[pos - 1] != ' ' ||
+		!IsUpper(scan->text[pos - 2]) || !IsUpper(scan->text[pos - 3]) ||
+		IsWordByte(ByteBefore(scan, pos - 3)))
+		return false;
+	memcpy(iban, scan->text +pos - 3, 2);
+	want = IbanLength(iban);
+	end = want > 0 ? CollectIban(scan, pos, want - 2, iban + 2) : 0;
+	return end > 0 && CheckIban(iban, want) &&
+		HitSpan(scan, self->entity, pos - 3, end, "mod97");
 }
 
 /*

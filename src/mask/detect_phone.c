@@ -373,10 +373,10 @@ IsSum(const MaskScan *scan, size_t pos)
 		return true;
 	if (run->groups > 1)
 		return false;
-	/* no country has a code from +210 to +217 but those four */
+	/* no country has a code from +210 to +219 but those five */
 	return (scan->text[pos + 1] == ' ' && run->total < 10) ||
 		(run->digits[0] == '2' && run->digits[1] == '1' &&
-		 strchr("2368", run->digits[2]) == NULL);
+		 strchr("12368", run->digits[2]) == NULL);
 }
 
 /* +7 701 123 45 67: a plus and 8 to 15 digits.  Groups, 0 if not. */
@@ -452,7 +452,7 @@ TrunkGroups(const MaskScan *scan)
 		(run->groups > 2 && run->group[2].sep == run->group[1].sep))
 		return 0;
 	/* (0115)4960114, (020) 74960189 */
-	if (run->groups == 2 && run->total >= 10 && run->total <= 11 &&
+	if (run->groups == 2 && run->total >= 9 && run->total <= 11 &&
 		ByteBefore(scan, run->group[0].pos) == '(' &&
 		ByteAt(scan, RunEnd(run, 1)) == ')' && run->right == EDGE_CLEAN)
 		return 2;

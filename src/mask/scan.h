@@ -693,6 +693,8 @@ extern bool DetectPersonal(MaskScan *scan, const MaskDetector *self,
 extern bool DetectIban(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectSpokenIban(MaskScan *scan, const MaskDetector *self,
 							 size_t pos);
+extern bool DetectSplitIban(MaskScan *scan, const MaskDetector *self,
+							size_t pos);
 extern bool DetectBitcoin(MaskScan *scan, const MaskDetector *self,
 						  size_t pos);
 extern bool DetectBech32(MaskScan *scan, const MaskDetector *self, size_t pos);

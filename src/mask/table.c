@@ -42,6 +42,8 @@
 const MaskDetector DetectorTable[] =
 {
 	/* numbers, the surest first */
+	ON_GROUPS(MASK_IBAN_CODE, DetectSplitIban, BITS(2, 2), BITS(1, 24), " "),
+	ON_NUMBER(MASK_IBAN_CODE, DetectSplitIban, BITS(4, 6) | BITS(12, 24)),
 	ON_JOINED(MASK_ACCESS_TOKEN, DetectFacebook, BITS(15, 16), "0"),
 	ON_GROUPS(MASK_IP_ADDRESS, DetectIpv4, BITS(1, 3), BITS(1, 3), "."),
 	ON_JOINED(MASK_MAC_ADDRESS, DetectMacToken, BITS(2, 2) | BITS(4, 4), "0-."),

@@ -233,6 +233,14 @@ sub iban_cases
 				join("\n", $value =~ /(.{1,16})/g),
 				"$country " . join(' ', substr($value, 2) =~ /(.{1,4})/g)), 1);
 	}
+	for (1 .. 20)
+	{
+		my $value = iban(pick('NO', 'DE', 'ES', 'FR'));
+
+		substr($value, 2, 0) = ' ';
+		push @rows, row('IBAN_CODE', pick('see %.', '%', "a\t%\tb"),
+			join(' ', substr($value, 0, 5), substr($value, 5) =~ /(.{1,4})/g), 1);
+	}
 	for (1 .. 3000)
 	{
 		push @rows, row('IBAN_CODE', 'id %',
@@ -411,7 +419,7 @@ sub phone_cases
 		push @rows, row('PHONE_NUMBER', pick(@plain[0 .. 13]), $_, 1) for
 		  map { s/#/int(rand(10))/ger } pick('0532 ### ## ##', '020 7946 ####',
 			'0917-###-####', '06 9# 1# 8# 2#', '(0115)496####', '020 7496####',
-			'0424.###.###'), '(4##) 5## ####', '1.415.5##.####', '7495#######';
+			'0424.###.###', '(010) 1#####'), '(4##) 5## ####', '1.415.5##.####', '7495#######';
 		push @rows, row('PHONE_NUMBER', pick('teléfono %', 'cellulare %'),
 			'6' . digits(8), 1);
 		push @rows, row('PHONE_NUMBER', 'городской %',
