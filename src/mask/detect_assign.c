@@ -21,12 +21,16 @@
 /* What a character of a key becomes: small letters, 0 for separators. */
 static char key_letter[256];
 
-/* A key in small letters without separators; its length. */
+/*
+ * A key in small letters without separators; its length.  *word is set if it
+ * has more than hexadecimal digits: every word of a key has.
+ */
 static size_t
-CompactKey(const unsigned char *key, size_t len, char *out)
+CompactKey(const unsigned char *key, size_t len, char *out, bool *word)
 {
 	size_t		n = 0;
 	unsigned	all = 0;
+	bool		more = false;
 
 	if (len > KEY_ROOM)
 	{
@@ -38,9 +42,11 @@ CompactKey(const unsigned char *key, size_t len, char *out)
 		char		c = key_letter[key[i]];
 
 		all |= key[i];
+		more |= (unsigned char) c > 'f';
 		out[n] = c;
 		n += c != 0;
 	}
+	*word = more;
 	if (all >= 0x80)
 		FoldCopy((unsigned char *) out, n, (unsigned char *) out);
 	out[n] = '\0';
@@ -209,14 +215,15 @@ KindOfKey(const unsigned char *key, size_t len)
 {
 	char		name[KEY_ROOM + 1];
 	const char *end[KEY_PASSWORD + 1] = {NULL};
+	bool		word;
 	size_t		n;
 
 	if (len < 3)
 		return KEY_PLAIN;
 	if (key_word_count == 0)
 		PrepareKeyWords();
-	n = CompactKey(key, len, name);
-	if (n < 3)
+	n = CompactKey(key, len, name, &word);
+	if (n < 3 || !word)
 		return KEY_PLAIN;
 	FindKeyWords(name, n, end);
 	if (end[KEY_PASSWORD] != NULL)
@@ -510,6 +517,8 @@ IsSecretValue(const MaskScan *scan, KeyKind kind, const Value *value)
 
 	if (len < (kind == KEY_PASSWORD ? 3 : 6))
 		return false;
+	if (kind != KEY_PASSWORD && value->quote && memchr(text, ' ', len) != NULL)
+		return false;			/* prose, at a glance */
 	look = LookAt(scan, value);
 	if (kind != KEY_PASSWORD && look.digits == 0 && look.symbols == 0 &&
 		len != 17 && look.turns < 4)
@@ -1150,6 +1159,60 @@ DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 	return OfferValue(scan, kind, value);
 }
 
+/*
+ * The places of 64 bytes where an option of curl may begin, or the next curl;
+ * one byte more is read.  Without a branch for each.
+ */
+static uint64_t
+OptionPlaces(const unsigned char *text)
+{
+	unsigned char maybe[64];
+	uint64_t	places = 0;
+
+	for (int i = 0; i < 64; i++)
+		maybe[i] = ((text[i] == ' ') & (text[i + 1] == '-')) |
+			((text[i] == 'c') & (text[i + 1] == 'u'));
+	for (int i = 0; i < 64; i += 8)
+		places |= FlagBits(maybe + i) << i;
+	return places;
+}
+
+/*
+ * The place before the name of the option for a user, between pos and limit
+ * and before the next curl, which has an event of its own; limit if there is
+ * none.
+ */
+static size_t
+CurlOption(const MaskScan *scan, size_t pos, size_t limit)
+{
+	while (pos + 3 < limit)
+	{
+		uint64_t	places = 1;
+		size_t		block = pos;
+
+		/* near the end of the text one at a time */
+		pos++;
+		if (scan->len - block > 64)
+		{
+			places = OptionPlaces(scan->text +block);
+			pos = block + 64;
+		}
+		for (; places != 0; places &= places - 1)
+		{
+			size_t		at = block + (size_t) __builtin_ctzll(places);
+			const unsigned char *p = scan->text +at;
+
+			if (at + 3 >= limit || memcmp(p, "curl", 4) == 0)
+				return limit;
+			if (memcmp(p, " -u", 3) == 0)
+				return at;
+			if (at + 8 < limit && memcmp(p, " --user", 7) == 0)
+				return at + 4;
+		}
+	}
+	return limit;
+}
+
 /* curl -u user:password. */
 bool
 DetectCurlUser(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -1158,23 +1221,7 @@ DetectCurlUser(MaskScan *scan, const MaskDetector *self, size_t pos)
 	Value		value;
 	const char *colon;
 
-	for (; pos + 3 < limit; pos++)
-	{
-		const unsigned char *p = scan->text +pos;
-
-		/* what all of these begin with */
-		if ((p[0] != ' ' || p[1] != '-') && (p[0] != 'c' || p[1] != 'u'))
-			continue;
-		if (memcmp(p, "curl", 4) == 0)
-			return false;		/* has an event of its own */
-		if (p[0] == ' ' && p[1] == '-' && p[2] == 'u')
-			break;
-		if (pos + 8 < limit && memcmp(p, " --user", 7) == 0)
-		{
-			pos += 4;
-			break;
-		}
-	}
+	pos = CurlOption(scan, pos, limit);
 	if (pos + 3 >= limit)
 		return false;
 	for (pos += 3; IsSpace(ByteAt(scan, pos)) || ByteAt(scan, pos) == '=';)

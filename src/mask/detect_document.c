@@ -225,8 +225,11 @@ DetectDocument(MaskScan *scan, const MaskDetector *self, size_t pos)
 static uint32_t
 TokenShape(const MaskScan *scan, size_t start, size_t end)
 {
+	size_t		at = start - scan->block;
 	uint32_t	shape = 0;
 
+	if (at < 64 && end - scan->block <= 64)
+		return (uint32_t) (scan->digit >> at & ((UINT64_C(1) << (end - start)) - 1));
 	for (size_t i = end; i > start; i--)
 		shape = shape << 1 | IsDigit(scan->text[i - 1]);
 	return shape;

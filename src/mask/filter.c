@@ -189,20 +189,53 @@ FilterSigns(const unsigned char *text, const unsigned char *block,
 	return pass;
 }
 
+/* Clears the highest bits that are set, as many as said. */
+static inline uint64_t
+ClearHighest(uint64_t bits, int count)
+{
+	for (int i = 0; i < count; i++)
+		bits &= ~(UINT64_C(1) << (63 - __builtin_clzll(bits | 1)));
+	return bits;
+}
+
+/* All places above the highest bit that is set. */
+static inline uint64_t
+AboveHighest(uint64_t bits)
+{
+	return bits == 0 ? ~UINT64_C(0) :
+		~UINT64_C(0) << (63 - __builtin_clzll(bits)) << 1;
+}
+
 /*
- * Beginnings of rows of up to four digits in up to three groups, which
- * nothing joins to more: too few for any number, and an address has four
- * groups.
+ * Those of the beginnings of numbers that have less than six digits to the end
+ * of their row, which is all that might join them to more: too few for any
+ * number; and less than three gaps of one sign, where an address has three.
+ * What touches letters may be a part of something else.
  */
 static inline uint64_t
-ShortRows(uint64_t d, uint64_t join, uint64_t ends)
+PoorRows(uint64_t starts, uint64_t d, uint64_t join, uint64_t alnum)
 {
-	uint64_t	four = d & join >> 1 & d >> 2 & join >> 3 & d >> 4 & join >> 5;
-	uint64_t	row = d & ends >> 1;
+	uint64_t	row = d | join;
+	uint64_t	gap = join & d << 1 & d >> 1;
+	uint64_t	poor = 0;
 
-	for (int i = 0; i < 3; i++)
-		row = d & (ends >> 1 | row >> 1 | (join >> 1 & row >> 2));
-	return row & ~four;
+	while (starts != 0)
+	{
+		int			i = __builtin_ctzll(starts);
+		uint64_t	outside = ~row & ~UINT64_C(0) << i;
+		int			end;
+		uint64_t	rest;
+
+		if (outside == 0)
+			break;				/* what is beyond the block is not known */
+		end = __builtin_ctzll(outside);
+		rest = (UINT64_C(1) << end) - (UINT64_C(1) << i);
+		poor |= starts & rest & AboveHighest(ClearHighest(d & rest, 5)) &
+			AboveHighest(ClearHighest(gap & rest, 2)) &
+			((alnum >> end & 1) - 1);
+		starts &= ~rest;
+	}
+	return poor;
 }
 
 /*
@@ -217,6 +250,7 @@ IdleNumbers(const BlockMasks *masks, uint64_t starts, uint64_t alnum,
 {
 	uint64_t	d = masks->digit;
 	uint64_t	join = masks->join;
+	uint64_t	letter = alnum & ~d;
 	uint64_t	other = ~(alnum | join);
 	uint64_t	ends = other | (join & other >> 1);
 	uint64_t	lone = other | (join & ~(d | join) >> 1);
@@ -230,8 +264,8 @@ IdleNumbers(const BlockMasks *masks, uint64_t starts, uint64_t alnum,
 	idle = starts & ~(alnum << 1 | alnum_before) & (lone >> 1 | idle);
 	starts &= ~idle;
 	/* four digits at once may be the first of a card's */
-	if ((starts & (starts - 1)) != 0)
-		idle |= starts & ~(alnum << 1 | alnum_before) &
-			~(d >> 1 & d >> 2 & d >> 3) & ShortRows(d, join, ends);
+	starts &= ~(alnum << 1 | alnum_before) & ~(d >> 1 & d >> 2 & d >> 3);
+	starts &= ~(letter >> 1 | (d >> 1 & (letter >> 2 | (d >> 2 & letter >> 3))));
+	idle |= PoorRows(starts, d, join, alnum);
 	return pass_all ? 0 : idle;
 }

@@ -115,6 +115,11 @@ ContextNearest(const MaskScan *scan, size_t pos, size_t distance)
 		return CTX_COUNT;
 	if (scan->outer == 0 || pos > distance)
 	{
+		size_t		last = scan->context_end[scan->context_near];
+
+		if (last <= pos)
+			return last > 0 && pos - last <= distance ? scan->context_near :
+				CTX_COUNT;
 		/* without a branch for each: any of them may be the nearest */
 		for (int i = 0; i < CTX_NUMBER; i++)
 		{
@@ -482,6 +487,20 @@ IsPartOfName(const MaskScan *scan, const WordMatch *match, size_t pos)
 	return false;
 }
 
+/* Notes the end of a context's word, later than its last. */
+static inline void
+NoteContext(MaskScan *scan, MaskContext context, size_t end)
+{
+	size_t		near = scan->context_end[scan->context_near];
+
+	scan->context_end[context] = end;
+	if (scan->context_last < end)
+		scan->context_last = end;
+	if (context != CTX_NUMBER &&
+		(near < end || (near == end && context < scan->context_near)))
+		scan->context_near = context;
+}
+
 /*
  * A word that passed the filter: contexts first, then detectors.  A detector
  * of words gets the end of the word that it asked for.
@@ -496,11 +515,7 @@ WordEvent(MaskScan *scan, size_t pos, unsigned lengths)
 		if (match[i].context >= 0 &&
 			match[i].end > scan->context_end[match[i].context] &&
 			!IsPartOfName(scan, &match[i], pos))
-		{
-			scan->context_end[match[i].context] = match[i].end;
-			if (scan->context_last < match[i].end)
-				scan->context_last = match[i].end;
-		}
+			NoteContext(scan, (MaskContext) match[i].context, match[i].end);
 	scan->word_start = pos;
 	for (int i = 0; i < found && pos >= scan->done; i++)
 	{
@@ -534,7 +549,10 @@ OfferWord(MaskScan *scan, size_t pos)
 	return scan->done > before;
 }
 
-/* TokenBounds() where they are not within the present block. */
+/*
+ * TokenBounds() where they are not within the present block.  Without a
+ * branch for each byte: tokens are of any length.
+ */
 static __attribute__((noinline))
 void
 FarTokenBounds(MaskScan *scan, size_t pos, size_t end)
@@ -543,10 +561,24 @@ FarTokenBounds(MaskScan *scan, size_t pos, size_t end)
 	size_t		low = pos > 48 ? pos - 48 : 0;
 	size_t		limit = scan->len - pos > 96 ? pos + 96 : scan->len;
 	size_t		start = pos;
+	unsigned	more = 8;
 
-	while (start > low && IsAlnum(text[start - 1]))
+	while (more == 8 && start >= low + 8)
+	{
+		uint64_t	v = EightBytes(text + start - 8);
+
+		more = TrailingBytes(LetterBytes(v) | DigitBytes(v));
+		start -= more;
+	}
+	while (more == 8 && start > low && IsAlnum(text[start - 1]))
 		start--;
-	while (end < limit && IsAlnum(text[end]))
+	for (more = 8; more == 8 && end + 8 <= limit; end += more)
+	{
+		uint64_t	v = EightBytes(text + end);
+
+		more = LeadingBytes(LetterBytes(v) | DigitBytes(v));
+	}
+	while (more == 8 && end < limit && IsAlnum(text[end]))
 		end++;
 	scan->run.token_start = start;
 	scan->run.token_end = end;

@@ -120,6 +120,8 @@ typedef struct MaskScan
 	const MaskOptions *options;
 	size_t		context_end[CTX_COUNT]; /* end of the last such word, or 0 */
 	size_t		context_last;	/* the last of these */
+	MaskContext context_near;	/* whose that is, but for CTX_NUMBER; the
+								 * first of several */
 	uint32_t	outer;			/* bit set of contexts from outside the text */
 	size_t		after_pos;		/* what after_set was computed for */
 	uint32_t	after_set;		/* bit set of contexts after that position */
@@ -615,40 +617,77 @@ ByteBefore(const MaskScan *scan, size_t pos)
 	return pos > 0 ? scan->text[pos - 1] : 0;
 }
 
-/* How many of eight bytes are digits before the first that is none. */
-static inline unsigned
-LeadingDigits(const unsigned char *text)
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+
+/* Eight bytes of a text as a number, the first in the lowest. */
+static inline uint64_t
+EightBytes(const unsigned char *text)
 {
 	uint64_t	v;
-	uint64_t	other;
 
 	memcpy(&v, text, 8);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	v = __builtin_bswap64(v);
 #endif
-	v ^= UINT64_C(0x3030303030303030);
-	other = (((v & UINT64_C(0x7F7F7F7F7F7F7F7F)) +
-			  UINT64_C(0x7676767676767676)) | v) &
-		UINT64_C(0x8080808080808080);
+	return v;
+}
+
+/* Eight bytes that are 0 or 1 as bits, the first in the lowest. */
+static inline uint64_t
+FlagBits(const unsigned char *flags)
+{
+	return (EightBytes(flags) * UINT64_C(0x0102040810204080)) >> 56;
+}
+
+/* The highest bit of each of eight bytes that is a letter of ASCII. */
+static inline uint64_t
+LetterBytes(uint64_t v)
+{
+	uint64_t	small = (v & 0x7F * EACH_BYTE) | 0x20 * EACH_BYTE;
+
+	return (small + 0x1F * EACH_BYTE) & ~(small + 0x05 * EACH_BYTE) & ~v &
+		0x80 * EACH_BYTE;
+}
+
+/* The same of a digit. */
+static inline uint64_t
+DigitBytes(uint64_t v)
+{
+	v ^= '0' * EACH_BYTE;
+	return ~((((v & 0x7F * EACH_BYTE) + 0x76 * EACH_BYTE) | v)) &
+		0x80 * EACH_BYTE;
+}
+
+/* How many of eight bytes have their highest bit, from the first on. */
+static inline unsigned
+LeadingBytes(uint64_t bytes)
+{
+	uint64_t	other = bytes ^ 0x80 * EACH_BYTE;
+
 	return other == 0 ? 8 : (unsigned) __builtin_ctzll(other) / 8;
+}
+
+/* The same from the last back. */
+static inline unsigned
+TrailingBytes(uint64_t bytes)
+{
+	uint64_t	other = bytes ^ 0x80 * EACH_BYTE;
+
+	return other == 0 ? 8 : (unsigned) __builtin_clzll(other) / 8;
+}
+
+/* How many of eight bytes are digits before the first that is none. */
+static inline unsigned
+LeadingDigits(const unsigned char *text)
+{
+	return LeadingBytes(DigitBytes(EightBytes(text)));
 }
 
 /* How many of the eight bytes before a place are letters in a row. */
 static inline unsigned
 LettersBefore(const unsigned char *text)
 {
-	const uint64_t each = UINT64_C(0x0101010101010101);
-	uint64_t	v;
-	uint64_t	small;
-	uint64_t	other;
-
-	memcpy(&v, text -8, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	v = __builtin_bswap64(v);
-#endif
-	small = (v & 0x7F * each) | 0x20 * each;
-	other = ~((small + 0x1F * each) & ~(small + 0x05 * each) & ~v) & 0x80 * each;
-	return other == 0 ? 8 : (unsigned) __builtin_clzll(other) / 8;
+	return TrailingBytes(LetterBytes(EightBytes(text - 8)));
 }
 
 /*
