@@ -28,9 +28,9 @@ HitKey(MaskScan *scan, MaskEntity entity, size_t start, size_t end,
  * Classes of a key's characters, by letter: 'h' hexadecimal, 'u' capitals
  * and digits, 'w' letters and digits, '-' also dash and underscore, 'b'
  * base64 in both alphabets, '.' also dots and '~', 'a' all of these, '@'
- * parts of a path.
+ * parts of a path, 'L' the labels of PEM.
  */
-static uint8_t key_chars[256];	/* those that a character is in */
+static uint16_t key_chars[256]; /* those that a character is in */
 
 /* The bit of a class, in the order above. */
 static inline unsigned
@@ -52,6 +52,8 @@ CharsetBit(char charset)
 			return 32;
 		case 'a':
 			return 64;
+		case 'L':
+			return 256;
 		default:
 			return 128;
 	}
@@ -80,10 +82,12 @@ KeyCharsPrepare(void)
 			bits |= CharsetBit('h');
 		if (IsUpper(byte) || IsDigit(byte))
 			bits |= CharsetBit('u');
+		if (IsUpper(byte) || IsDigit(byte) || byte == ' ')
+			bits |= CharsetBit('L');
 		for (int i = 0; i < 6; i++)
 			if (IsAlnum(byte) || strchr(classes[i].more, c) != NULL)
 				bits |= CharsetBit(classes[i].charset);
-		key_chars[c] = (uint8_t) bits;
+		key_chars[c] = (uint16_t) bits;
 	}
 }
 
@@ -269,14 +273,11 @@ bool
 DetectPem(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	size_t		start = scan->word_start;
-	size_t		end = pos;
+	size_t		end;
 
 	if (start < 5 || memcmp(scan->text +start - 5, "-----", 5) != 0)
 		return false;
-	while (end - pos < 40 && (IsUpper(ByteAt(scan, end)) ||
-							  IsDigit(ByteAt(scan, end)) ||
-							  ByteAt(scan, end) == ' '))
-		end++;
+	end = SpanEnd(scan, pos, 'L', 40);
 	if (end - pos < 11 || memcmp(scan->text +pos, "PGP", 3) == 0)
 	{
 		if (end - pos < 21 ||

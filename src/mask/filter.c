@@ -209,8 +209,8 @@ AboveHighest(uint64_t bits)
 /*
  * Those of the beginnings of numbers that have less than six digits to the end
  * of their row, which is all that might join them to more: too few for any
- * number; and less than three gaps of one sign, where an address has three.
- * What touches letters may be a part of something else.
+ * number; and less than two gaps of one sign, where a date has two and an
+ * address three.  What touches letters may be a part of something else.
  */
 static inline uint64_t
 PoorRows(uint64_t starts, uint64_t d, uint64_t join, uint64_t alnum)
@@ -231,7 +231,7 @@ PoorRows(uint64_t starts, uint64_t d, uint64_t join, uint64_t alnum)
 		end = __builtin_ctzll(outside);
 		rest = (UINT64_C(1) << end) - (UINT64_C(1) << i);
 		poor |= starts & rest & AboveHighest(ClearHighest(d & rest, 5)) &
-			AboveHighest(ClearHighest(gap & rest, 2)) &
+			AboveHighest(ClearHighest(gap & rest, 1)) &
 			((alnum >> end & 1) - 1);
 		starts &= ~rest;
 	}

@@ -720,7 +720,9 @@ LoneDigits(MaskScan *scan, size_t pos, size_t end)
 	mixed = run->token_start < pos || end < run->token_end;
 	if (mixed && OfferToken(scan, pos))
 		return true;
-	scan->digits_done = mixed && RunLeft(scan, pos) != EDGE_CLEAN ?
+	/* a letter before is never clean */
+	scan->digits_done = mixed && (run->token_start < pos ||
+								  RunLeft(scan, pos) != EDGE_CLEAN) ?
 		run->token_end : end;
 	return true;
 }
