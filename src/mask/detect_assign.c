@@ -1170,8 +1170,8 @@ OptionPlaces(const unsigned char *text)
 	uint64_t	places = 0;
 
 	for (int i = 0; i < 64; i++)
-		maybe[i] = ((text[i] == ' ') & (text[i + 1] == '-')) |
-			((text[i] == 'c') & (text[i + 1] == 'u'));
+		maybe[i] = ((text[i] == ' ') &(text[i + 1] == '-')) |
+			((text[i] == 'c') &(text[i + 1] == 'u'));
 	for (int i = 0; i < 64; i += 8)
 		places |= FlagBits(maybe + i) << i;
 	return places;

@@ -565,7 +565,7 @@ FarTokenBounds(MaskScan *scan, size_t pos, size_t end)
 
 	while (more == 8 && start >= low + 8)
 	{
-		uint64_t	v = EightBytes(text + start - 8);
+		uint64_t	v = EightBytes(text +start - 8);
 
 		more = TrailingBytes(LetterBytes(v) | DigitBytes(v));
 		start -= more;
@@ -574,7 +574,7 @@ FarTokenBounds(MaskScan *scan, size_t pos, size_t end)
 		start--;
 	for (more = 8; more == 8 && end + 8 <= limit; end += more)
 	{
-		uint64_t	v = EightBytes(text + end);
+		uint64_t	v = EightBytes(text +end);
 
 		more = LeadingBytes(LetterBytes(v) | DigitBytes(v));
 	}

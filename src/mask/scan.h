@@ -687,7 +687,7 @@ LeadingDigits(const unsigned char *text)
 static inline unsigned
 LettersBefore(const unsigned char *text)
 {
-	return TrailingBytes(LetterBytes(EightBytes(text - 8)));
+	return TrailingBytes(LetterBytes(EightBytes(text -8)));
 }
 
 /*
