@@ -168,6 +168,8 @@ TestWords(void)
 	Masks("Dear Mr. Brown,", "Dear Mr. <PERSON>,");
 	Stays("The function name is not set");
 	Masks("born on 2/25/1998", "born on <DATE_OF_BIRTH>");
+	Masks("12.1.90 birthday, 1.1.90 birthday",
+		  "<DATE_OF_BIRTH> birthday, <DATE_OF_BIRTH> birthday");
 	Masks("\u0434\u0430\u0442\u0430 \u0440\u043e\u0436\u0434\u0435\u043d\u0438\u044f 12.05.1990",
 		  "\u0434\u0430\u0442\u0430 \u0440\u043e\u0436\u0434\u0435\u043d\u0438\u044f <DATE_OF_BIRTH>");
 	Stays("due on 2/25/2026");
