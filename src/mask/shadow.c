@@ -470,7 +470,6 @@ ShadowFree(const MaskOptions *options, Shadow *shadow)
 	memset(shadow, 0, sizeof(*shadow));
 }
 
-#define EACH_BYTE UINT64_C(0x0101010101010101)
 #define HIGH_BITS (0x80 * EACH_BYTE)
 
 /* The numbers of bits set in each of eight bytes and those below it. */
