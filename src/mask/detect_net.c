@@ -232,10 +232,16 @@ PrefixEnd(const MaskScan *scan, size_t end)
 	return at - end > 4 || IsAlnum(ByteAt(scan, at)) ? end : at;
 }
 
-/* The end of a dotted quad at pos, 0 if there is none. */
+/*
+ * The end of a dotted quad at pos, 0 if there is none: 192.0.2.1, or all
+ * parts with three digits (192.000.002.001).
+ */
 static size_t
 QuadEnd(const MaskScan *scan, size_t pos)
 {
+	size_t		start = pos;
+	bool		zeros = false;
+
 	for (int part = 0; part < 4; part++)
 	{
 		int			value = 0;
@@ -246,13 +252,14 @@ QuadEnd(const MaskScan *scan, size_t pos)
 			value = value * 10 + (scan->text[pos++] - '0');
 			digits++;
 		}
-		if (digits == 0 || value > 255 || digits > 3 ||
-			(digits > 1 && scan->text[pos - (size_t) digits] == '0'))
+		if (digits == 0 || value > 255 || digits > 3)
 			return 0;
+		zeros |= digits > 1 && scan->text[pos - (size_t) digits] == '0';
 		if (part < 3 && ByteAt(scan, pos++) != '.')
 			return 0;
 	}
-	if (ByteAt(scan, pos) == '.' && IsDigit(ByteAt(scan, pos + 1)))
+	if ((ByteAt(scan, pos) == '.' && IsDigit(ByteAt(scan, pos + 1))) ||
+		(zeros && pos - start != 15))
 		return 0;
 	return IsAlnum(ByteAt(scan, pos)) ||
 		(ByteAt(scan, pos) == '_' && IsWordByte(ByteAt(scan, pos + 1))) ? 0 :

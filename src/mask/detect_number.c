@@ -75,6 +75,17 @@ SameGaps(const MaskScan *scan, int groups)
 	return true;
 }
 
+/* True if four groups of four are joined by spaces and dashes at will. */
+static bool
+MixesGaps(const DigitRun *run, int groups)
+{
+	for (int i = 0; i < groups; i++)
+		if (run->group[i].len != 4 ||
+			(i > 0 && run->group[i].sep != ' ' && run->group[i].sep != '-'))
+			return false;
+	return groups == 4;
+}
+
 /*
  * True if the lengths of groups are those of a card: fours and a rest, 4-6-5,
  * 4-6-4, 8-8 and 6-13.
@@ -91,9 +102,9 @@ CardShape(const DigitRun *run, int groups)
 	if (groups == 3 && g[1].len >= 5)
 		return g[0].len == 4 && last >= 3;
 	for (int i = 0; i + 1 < groups; i++)
-		if (g[i].len != 4)
+		if (g[i].len != 4 && g[i].len != 8)
 			return false;
-	return last <= 4;
+	return last <= 4 || last == 8;
 }
 
 /*
@@ -111,7 +122,7 @@ CardGroups(const MaskScan *scan, int groups)
 		return true;
 	sep = run->group[1].sep;
 	if ((sep != ' ' && sep != '-' && sep != '.' && sep != '*') ||
-		!RunSeparated(run, groups, sep) ||
+		(!RunSeparated(run, groups, sep) && !MixesGaps(run, groups)) ||
 		(sep == '*' && !SameGaps(scan, groups)))
 		return false;
 	if (run->group[0].len == 1)
@@ -144,12 +155,21 @@ UnitFollows(const MaskScan *scan, int groups)
 		ByteAt(scan, at) != '_';
 }
 
+/* True if a group of the same length is joined alike before the run's first. */
+static bool
+FollowsAlike(const DigitRun *run)
+{
+	return run->group > run->chain &&
+		run->group[0].sep == run->group[1].sep &&
+		run->group[-1].len == run->group[0].len;
+}
+
 /*
  * True if digits whose check digit is that of a card are rather something
  * else, unless a word says that they are a card: the number of an article
  * (13 digits with a check digit of their own; of those that begin as a Visa
- * card does, only Russia's and Kazakhstan's), the tail of a word (RF6735...),
- * two sizes (8 and 8 digits).
+ * card does, only Russia's and Kazakhstan's), the tail of a word (RF6735...)
+ * or of a row of a table, two sizes (8 and 8 digits).
  */
 static bool
 LooksOtherwise(const DigitRun *run, int groups, int digits)
@@ -158,7 +178,8 @@ LooksOtherwise(const DigitRun *run, int groups, int digits)
 
 	if (groups == 2 && run->group[0].len == 8)
 		return run->group[1].sep == ' ';
-	if (run->left == EDGE_WORD && digits < 15)
+	if (digits < 15 && (run->left == EDGE_WORD ||
+						(groups > 1 && FollowsAlike(run))))
 		return true;
 	if (digits != 13 || groups > 1 ||
 		(run->digits[0] == '4' && memcmp(run->digits, "46", 2) != 0 &&
@@ -357,13 +378,16 @@ TwelveGroups(const DigitRun *run)
 	return groups;
 }
 
-/* True if a group of the same length is joined alike before the run's first. */
-static bool
-FollowsAlike(const DigitRun *run)
+/* The first groups that hold twelve digits in whatever lengths, or 0. */
+static int
+TwelveInPieces(const DigitRun *run)
 {
-	return run->group > run->chain &&
-		run->group[0].sep == run->group[1].sep &&
-		run->group[-1].len == run->group[0].len;
+	int			groups = 1;
+
+	while (groups < run->groups && RunDigits(run, groups) < 12 &&
+		   (run->group[groups].sep == ' ' || run->group[groups].sep == '-'))
+		groups++;
+	return RunDigits(run, groups) == 12 ? groups : 0;
 }
 
 /* KZ_IIN, KZ_BIN, RU_INN of a person. */
@@ -372,10 +396,13 @@ DetectTwelve(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	const DigitRun *run = &scan->run;
 	int			groups = TwelveGroups(run);
+	bool		pieces = groups == 0;
 	MaskEntity	checked;
 	MaskEntity	spoken;
 
 	(void) self;
+	if (pieces)
+		groups = ContextNear(scan, CTX_IIN, pos, 24) ? TwelveInPieces(run) : 0;
 	if (groups == 0)
 		return false;
 	checked = TwelveByChecks(run->digits);

@@ -91,6 +91,9 @@ DayEnd(const MaskScan *scan, size_t pos)
 		return 0;
 	while (IsAlpha(ByteAt(scan, at)) && at < pos + digits + 2)
 		at++;					/* 1st, 2nd */
+	if (ByteAt(scan, at) == '-' && ByteAt(scan, at + 1) >= 0x80 &&
+		ByteAt(scan, at + 5) == ' ')
+		at += 5;				/* the same in Russian */
 	return at;
 }
 
@@ -402,14 +405,34 @@ InternationalGroups(const MaskScan *scan)
 	return RunDigits(run, groups) >= 8 ? groups : 0;
 }
 
+/* (727) 250-60-70, (7172) 55-66-77: an area and a town's number, or 0. */
+static int
+AreaGroups(const MaskScan *scan)
+{
+	const DigitRun *run = &scan->run;
+	int			town = 10 - run->group[0].len;
+
+	if (run->groups < 4 ||
+		ByteAt(scan, RunEnd(run, 1)) != ')' || RunDigits(run, 4) != 10 ||
+		run->group[1].len != town - 4 || run->group[2].len != 2 ||
+		run->group[2].sep != run->group[3].sep ||
+		(run->group[2].sep != '-' && run->group[2].sep != ' '))
+		return 0;
+	return 4;
+}
+
 /* 8 (701) 123-45-67 and 7...: Kazakhstan and Russia.  Groups, 0 if not. */
 static int
-NationalGroups(const DigitRun *run)
+NationalGroups(const MaskScan *scan)
 {
+	const DigitRun *run = &scan->run;
 	int			groups;
 	char		area = run->digits[1];
 
-	if (run->digits[0] != '8' && run->digits[0] != '7')
+	if (run->group[0].len > 2 && run->group[0].len < 6 &&
+		ByteBefore(scan, run->group[0].pos) == '(')
+		return AreaGroups(scan);
+	if ((run->digits[0] != '8' && run->digits[0] != '7') || run->total < 11)
 		return 0;
 	groups = GroupsOfDigits(run, 11);
 	if (groups == 0)
@@ -626,11 +649,11 @@ DetectPhone(MaskScan *scan, const MaskDetector *self, size_t pos)
 	groups = InternationalGroups(scan);
 	if (groups == 0 && run->left == EDGE_BAD)
 		return false;
-	if (groups == 0 && run->total >= 11)
+	if (groups == 0 && run->total >= 10)
 	{
 		hit.validator = "national";
 		hit.score = 0.7f;
-		groups = NationalGroups(run);
+		groups = NationalGroups(scan);
 		if (groups == run->groups && run->right == EDGE_BAD)
 			groups = 0;
 	}

@@ -54,7 +54,7 @@ const MaskDetector DetectorTable[] =
 	ON_GROUPS(MASK_KZ_IIN, DetectTwelve, BITS(2, 2), BITS(2, 2), " -."),
 	ON_GROUPS(MASK_KZ_IIN, DetectTwelve, BITS(3, 3), BITS(3, 3), " -."),
 	ON_GROUPS(MASK_KZ_IIN, DetectTwelve, BITS(4, 4), BITS(4, 4), " -."),
-	ON_GROUPS(MASK_KZ_IIN, DetectTwelve, BITS(6, 6), BITS(6, 6), " -."),
+	ON_GROUPS(MASK_KZ_IIN, DetectTwelve, BITS(6, 6), BITS(2, 6), " -."),
 	ON_NUMBER(MASK_KZ_IIN, DetectTwelve, BITS(12, 12)),
 	ON_GROUPS(MASK_NATIONAL_ID, DetectPersonal, BITS(6, 6),
 			  BITS(3, 4) | BITS(7, 7), "-"),

@@ -133,6 +133,11 @@ sub card_cases
 		push @rows, row('CREDIT_CARD', pick('%', 'see %.', 'a,%,b'),
 			grouped($long . luhn_digit($long), '6', ' ') . ' ' .
 			  substr($long . luhn_digit($long), 6), 1);
+		push @rows, row('CREDIT_CARD', pick(@plain[0 .. 13]),
+			join('', map { substr($short, 4 * $_, 4) . ($_ < 3 ? pick(' ', '-') : '') }
+				  0 .. 3), 1),
+		  row('CREDIT_CARD', pick(@plain[0 .. 13]), grouped($short,
+				pick('448', '484'), ' '), 1);
 		push @rows, row('CREDIT_CARD', pick('%USD', '**%**', '_%_', '*%*', '% 09/27',
 				';%=2512101'), $short, 1);
 	}
@@ -290,6 +295,9 @@ sub iin_cases
 		substr($wrong, 11, 1) = (substr($wrong, 11, 1) + pick(1 .. 8)) % 10;
 		push @rows, row('KZ_IIN', pick(@said, 'И.И.Н. %', 'ИИН%'), $wrong, 1);
 	}
+	push @rows, row('KZ_IIN', 'ИИН: %', join(' ', iin() =~
+		  pick(qr/(.{6})(...)(...)/, qr/(..)(..)(..)(.{6})/, qr/(.{6})(.{4})(..)/)),
+		1) for 1 .. 20;
 	push @rows, row('KZ_IIN', pick('_%_', '**%**', '*%*'), iin(), 1) for 1 .. 20;
 	push @rows, row('KZ_IIN', '% ' . digits(4), join(' ', map { digits(4) } 1 .. 3),
 		0) for 1 .. 40;
@@ -419,7 +427,8 @@ sub phone_cases
 		push @rows, row('PHONE_NUMBER', pick(@plain[0 .. 13]), $_, 1) for
 		  map { s/#/int(rand(10))/ger } pick('0532 ### ## ##', '020 7946 ####',
 			'0917-###-####', '06 9# 1# 8# 2#', '(0115)496####', '020 7496####',
-			'0424.###.###', '(010) 1#####'), '(4##) 5## ####', '1.415.5##.####', '7495#######';
+			'0424.###.###', '(010) 1#####'), '(727) 2##-##-##',
+		  '(7172) 5#-##-##', '(4##) 5## ####', '1.415.5##.####', '7495#######';
 		push @rows, row('PHONE_NUMBER', pick('teléfono %', 'cellulare %'),
 			'6' . digits(8), 1);
 		push @rows, row('PHONE_NUMBER', 'городской %',

@@ -27,7 +27,7 @@ static const struct
 {
 	{1, "2d7cd32d02350d24e5547d46c099ebb0653954b363bd4a3dcdcc5f18edf4ed7a"},
 	{2, "075d3060ade31ae4432de900356d99360a7859096403f1be319423b840a41549"},
-	{3, "69c9f7490f344b92e6dedc14eec6c51d3673b43139e18327dd7507bab69f599a"},
+	{3, "741c168b5853fbe6482568b11c27ca9f90d65a2553f7f0f049cbdaa5093b9cee"},
 };
 
 #define VERSIONS ((int) (sizeof(versions) / sizeof(versions[0])))
