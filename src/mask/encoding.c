@@ -203,35 +203,22 @@ SpecialScalar(const unsigned char *block)
 	return special;
 }
 
-/* Goes on to the next block: this one is all in the shadow. */
-static inline void
-NextPlain(PlainWalk *walk)
+/* Walks to the next batch in which something special may be. */
+static void
+BatchScalar(SpecialWalk *walk)
 {
-	if (walk->blocks != NULL)
-		NoteBlock(&walk->blocks[walk->pos / ENCODING_BLOCK], UINT64_MAX,
-				  walk->to);
-	walk->pos += ENCODING_BLOCK;
-	walk->to += ENCODING_BLOCK;
-}
-
-/* Goes on over blocks in which nothing may be special. */
-static uint64_t
-PlainScalar(PlainWalk *walk)
-{
-	while (walk->len - walk->pos >= ENCODING_BLOCK + SPECIAL_AHEAD)
+	walk->count = 0;
+	while (walk->len - walk->next >= ENCODING_BATCH + SPECIAL_AHEAD &&
+		   walk->count == 0)
 	{
-		uint64_t	special = SpecialScalar(walk->text +walk->pos);
-
-		if (special != 0)
-			return special;
-		if (walk->out != NULL)
-			memcpy(walk->out + walk->to, walk->text +walk->pos, ENCODING_BLOCK);
-		NextPlain(walk);
+		walk->pos = walk->next;
+		walk->next += ENCODING_BATCH;
+		for (unsigned i = 0; i < ENCODING_BATCH; i += ENCODING_BLOCK)
+			ListBits(walk, SpecialScalar(walk->text +walk->pos + i), i);
 	}
-	return 0;
 }
 
-static const Encoding scalar = {Utf8Scalar, SpecialScalar, PlainScalar};
+static const Encoding scalar = {Utf8Scalar, SpecialScalar, BatchScalar};
 
 #if defined(MASK_HAVE_X86) || defined(MASK_HAVE_NEON)
 
@@ -325,14 +312,20 @@ static const uint8_t wide_next_high[16] = {
 #define SIGN_PERCENTS (SIGN_PERCENT | SIGN_PERCENT_LETTER)
 #define SIGN_NUMBERS (SIGN_NUMBER | SIGN_NUMBER_HEX)
 
-static const uint8_t escape_first_high[16] = {
-	[2] = SIGN_PERCENTS | SIGN_NUMBERS | SIGN_NAME,
-	[5] = SIGN_HEX | SIGN_UNICODE
+#define SIGN_QUOT SIGN_WIDE		/* &quot;, whose letters are unlike others */
+#define SIGN_NAMES (SIGN_NAME | SIGN_QUOT)
+
+/* The signs that they begin with, by their lower halves. */
+static const uint8_t sign_by_low[16] = {
+	[0x0] = 1,					/* which is not what it stands for */
+	[0x5] = '%',
+	[0x6] = '&',
+	[0xC] = '\\'
 };
 
 static const uint8_t escape_first_low[16] = {
 	[0x5] = SIGN_PERCENTS,
-	[0x6] = SIGN_NUMBERS | SIGN_NAME,
+	[0x6] = SIGN_NUMBERS | SIGN_NAMES,
 	[0xC] = SIGN_HEX | SIGN_UNICODE
 };
 
@@ -340,12 +333,12 @@ static const uint8_t escape_second_high[16] = {
 	[2] = SIGN_NUMBERS,
 	[3] = SIGN_PERCENTS,
 	[6] = SIGN_NAME,
-	[7] = SIGN_NAME | SIGN_HEX | SIGN_UNICODE
+	[7] = SIGN_NAMES | SIGN_HEX | SIGN_UNICODE
 };
 
 static const uint8_t escape_second_low[16] = {
 	[0x0] = SIGN_PERCENTS | SIGN_NAME,	/* 0, p */
-	[0x1] = SIGN_NAME,			/* q */
+	[0x1] = SIGN_QUOT,			/* q */
 	[0x2] = SIGN_PERCENTS,
 	[0x3] = SIGN_PERCENTS | SIGN_NAME | SIGN_NUMBERS,	/* 3, c, # */
 	[0x4] = SIGN_PERCENTS,
@@ -362,7 +355,7 @@ static const uint8_t escape_third_high[16] = {
 	[4] = SIGN_PERCENT_LETTER,
 	[5] = SIGN_NUMBER_HEX,
 	[6] = SIGN_PERCENT_LETTER | SIGN_NAME,
-	[7] = SIGN_NUMBER_HEX | SIGN_NAME
+	[7] = SIGN_NUMBER_HEX | SIGN_NAMES
 };
 
 #define SIGN_TEN (SIGN_PERCENT | SIGN_NUMBER)	/* any decimal digit */
@@ -373,7 +366,7 @@ static const uint8_t escape_third_low[16] = {
 	[0x2] = SIGN_TEN | SIGN_PERCENT_LETTER | SIGN_NAME | SIGN_HEX,	/* b */
 	[0x3] = SIGN_TEN | SIGN_PERCENT_LETTER | SIGN_HEX,
 	[0x4] = SIGN_TEN | SIGN_PERCENT_LETTER | SIGN_HEX,
-	[0x5] = SIGN_TEN | SIGN_PERCENT_LETTER | SIGN_NAME | SIGN_HEX,	/* e, u */
+	[0x5] = SIGN_TEN | SIGN_PERCENT_LETTER | SIGN_NAMES | SIGN_HEX, /* e, u */
 	[0x6] = SIGN_TEN | SIGN_PERCENT_LETTER | SIGN_HEX,
 	[0x7] = SIGN_TEN | SIGN_HEX,
 	[0x8] = SIGN_TEN | SIGN_NUMBER_HEX, /* x, X */
@@ -391,10 +384,10 @@ static const uint8_t escape_third_low[16] = {
 #define VEC __m128i
 #define VEC_BYTES 16
 #define VEC_LOAD(from) _mm_loadu_si128((const __m128i *) (from))
-#define VEC_STORE(to, v) _mm_storeu_si128((__m128i *) (to), v)
 #define VEC_ALL(c) _mm_set1_epi8((char) (c))
 #define VEC_TABLE(table) VEC_LOAD(table)
 #define VEC_LOOK(table, v) _mm_shuffle_epi8(table, v)
+#define VEC_LOOK_ASCII(table, v) VEC_LOOK(table, v) /* by the lower half */
 #define VEC_AND(a, b) _mm_and_si128(a, b)
 #define VEC_OR(a, b) _mm_or_si128(a, b)
 #define VEC_XOR(a, b) _mm_xor_si128(a, b)
@@ -409,17 +402,17 @@ static const uint8_t escape_third_low[16] = {
 
 #include "mask/encoding_simd.h"
 
-static const Encoding simd128 = {Utf8128, Special128, Plain128};
+static const Encoding simd128 = {Utf8128, Special128, Batch128};
 
 #undef VARIANT
 #undef TARGET
 #undef VEC
 #undef VEC_BYTES
 #undef VEC_LOAD
-#undef VEC_STORE
 #undef VEC_ALL
 #undef VEC_TABLE
 #undef VEC_LOOK
+#undef VEC_LOOK_ASCII
 #undef VEC_AND
 #undef VEC_OR
 #undef VEC_XOR
@@ -432,15 +425,15 @@ static const Encoding simd128 = {Utf8128, Special128, Plain128};
 #undef VEC_BITS
 
 #define VARIANT(name) name##256
-#define TARGET __attribute__((target("avx2")))
+#define TARGET __attribute__((target("avx2,bmi,popcnt")))
 #define VEC __m256i
 #define VEC_BYTES 32
 #define VEC_LOAD(from) _mm256_loadu_si256((const __m256i *) (from))
-#define VEC_STORE(to, v) _mm256_storeu_si256((__m256i *) (to), v)
 #define VEC_ALL(c) _mm256_set1_epi8((char) (c))
 #define VEC_TABLE(table) \
 	_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *) (table)))
 #define VEC_LOOK(table, v) _mm256_shuffle_epi8(table, v)
+#define VEC_LOOK_ASCII(table, v) VEC_LOOK(table, v)
 #define VEC_AND(a, b) _mm256_and_si256(a, b)
 #define VEC_OR(a, b) _mm256_or_si256(a, b)
 #define VEC_XOR(a, b) _mm256_xor_si256(a, b)
@@ -455,7 +448,7 @@ static const Encoding simd128 = {Utf8128, Special128, Plain128};
 
 #include "mask/encoding_simd.h"
 
-static const Encoding simd256 = {Utf8256, Special256, Plain256};
+static const Encoding simd256 = {Utf8256, Special256, Batch256};
 
 #endif							/* MASK_HAVE_X86 */
 
@@ -466,10 +459,10 @@ static const Encoding simd256 = {Utf8256, Special256, Plain256};
 #define VEC uint8x16_t
 #define VEC_BYTES 16
 #define VEC_LOAD(from) vld1q_u8(from)
-#define VEC_STORE(to, v) vst1q_u8(to, v)
 #define VEC_ALL(c) vdupq_n_u8(c)
 #define VEC_TABLE(table) vld1q_u8(table)
 #define VEC_LOOK(table, v) vqtbl1q_u8(table, v)
+#define VEC_LOOK_ASCII(table, v) VEC_LOOK(table, VEC_LOW(v))
 #define VEC_AND(a, b) vandq_u8(a, b)
 #define VEC_OR(a, b) vorrq_u8(a, b)
 #define VEC_XOR(a, b) veorq_u8(a, b)
@@ -494,7 +487,7 @@ BitsOfVector(uint8x16_t v)
 
 #include "mask/encoding_simd.h"
 
-static const Encoding simd128 = {Utf8128, Special128, Plain128};
+static const Encoding simd128 = {Utf8128, Special128, Batch128};
 
 #endif							/* MASK_HAVE_NEON */
 
@@ -504,7 +497,8 @@ EncodingChoose(MaskSimd simd)
 	if (simd == MASK_SIMD_SCALAR)
 		return &scalar;
 #ifdef MASK_HAVE_X86
-	if (simd != MASK_SIMD_128 && __builtin_cpu_supports("avx2"))
+	if (simd != MASK_SIMD_128 && __builtin_cpu_supports("avx2") &&
+		__builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt"))
 		return &simd256;
 	if (simd == MASK_SIMD_AVX2)
 		return NULL;

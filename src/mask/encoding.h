@@ -13,19 +13,23 @@
 /* The bytes that are looked at at once. */
 #define ENCODING_BLOCK 64
 
-/* What is read behind a block, to know whether something special is in it. */
+/*
+ * Blocks that are looked at for something special together, so that what one
+ * has and another has not makes no difference, and what is read behind them.
+ */
+#define ENCODING_BATCH (4 * ENCODING_BLOCK)
 #define SPECIAL_AHEAD 2
 
-/* A walk over what is plain in a text, that is, the same in its shadow. */
-typedef struct PlainWalk
+/* A walk over what may be special in a text, that is, not so in its shadow. */
+typedef struct SpecialWalk
 {
 	const unsigned char *text;
 	size_t		len;
-	size_t		pos;			/* of a block: all before was read */
-	unsigned char *out;			/* the shadow; NULL if none is written */
-	size_t		to;				/* so far, */
-	ShadowBlock *blocks;		/* and where from; NULL if nobody asks */
-} PlainWalk;
+	size_t		next;			/* all before was looked at */
+	size_t		pos;			/* what list[] counts from */
+	size_t		count;
+	uint8_t		list[ENCODING_BATCH + 4];	/* in order; see ListBits() */
+} SpecialWalk;
 
 typedef struct Encoding
 {
@@ -43,19 +47,30 @@ typedef struct Encoding
 	uint64_t	(*special) (const unsigned char *block);
 
 	/*
-	 * Goes on over blocks in which nothing may be special, as long as there
-	 * are SPECIAL_AHEAD bytes behind.  Gives what may be in the next one, 0
-	 * where there is none.
+	 * Walks to the next batch in which something special may be, and lists
+	 * what; or as far as whole batches go and what is read behind them, and
+	 * then the list is empty.
 	 */
-	uint64_t	(*plain) (PlainWalk *walk);
+	void		(*batch) (SpecialWalk *walk);
 } Encoding;
 
-/* Notes what a shadow has of a block, and how much before it. */
-static inline void
-NoteBlock(ShadowBlock *block, uint64_t kept, size_t before)
+/*
+ * Adds the places of bits to a walk's list, as those of bytes from base on.
+ * Two are written whether they are there or not: mostly that is enough, and
+ * takes no branch for each.
+ */
+static inline __attribute__((always_inline))
+void
+ListBits(SpecialWalk *walk, uint64_t bits, unsigned base)
 {
-	block->kept = kept;
-	block->before = before;
+	uint8_t    *list = walk->list + walk->count;
+
+	walk->count += (size_t) __builtin_popcountll(bits);
+	do
+		for (int i = 0; i < 2; i++, bits &= bits - 1)
+			*list++ = (uint8_t) (base +
+								 (unsigned) __builtin_ctzll(bits | UINT64_C(1) << 63));
+	while (bits != 0);
 }
 
 /* What this machine does best, unless a test has chosen. */

@@ -7,7 +7,7 @@
  *		VARIANT(name)	the name of this kind's function
  *		TARGET			attributes of its functions
  *		VEC				its vector, of VEC_BYTES unsigned bytes
- *		VEC_LOAD, VEC_STORE, VEC_ALL, VEC_TABLE, VEC_LOOK, VEC_AND, VEC_OR,
+ *		VEC_LOAD, VEC_ALL, VEC_TABLE, VEC_LOOK, VEC_LOOK_ASCII, VEC_AND, VEC_OR,
  *		VEC_XOR, VEC_LESS, VEC_SAME, VEC_HIGH, VEC_LOW, VEC_HAS_HIGH,
  *		VEC_HAS_ANY, VEC_BITS
  *						what is done with it
@@ -62,8 +62,6 @@ VARIANT(IsUtf8) (const unsigned char *text, size_t n)
 	return !VEC_HAS_ANY(wrong);
 }
 
-#define MANY (4 * ENCODING_BLOCK)
-
 /*
  * How far a text is UTF-8: in large steps first, since where one character is
  * not ASCII, others follow.
@@ -71,17 +69,17 @@ VARIANT(IsUtf8) (const unsigned char *text, size_t n)
 TARGET static size_t
 VARIANT(Utf8) (const unsigned char *text, size_t pos, size_t len)
 {
-	while (len - pos >= MANY)
+	while (len - pos >= ENCODING_BATCH)
 	{
-		if (!VARIANT(HasHigh) (text +pos, MANY) &&!IsAfterHigh(text +pos))
+		if (!VARIANT(HasHigh) (text +pos, ENCODING_BATCH) &&!IsAfterHigh(text +pos))
 		{
 			/* all that follows is at a border of the cache's lines */
-			pos += MANY - (uintptr_t) (text +pos) %ENCODING_BLOCK;
-			while (len - pos >= MANY && !VARIANT(HasHigh) (text +pos, MANY))
-				pos += MANY;
+			pos += ENCODING_BATCH - (uintptr_t) (text +pos) %ENCODING_BLOCK;
+			while (len - pos >= ENCODING_BATCH && !VARIANT(HasHigh) (text +pos, ENCODING_BATCH))
+				pos += ENCODING_BATCH;
 		}
-		else if (VARIANT(IsUtf8) (text +pos, MANY))
-			pos += MANY;
+		else if (VARIANT(IsUtf8) (text +pos, ENCODING_BATCH))
+			pos += ENCODING_BATCH;
 		else
 			break;
 	}
@@ -90,8 +88,6 @@ VARIANT(Utf8) (const unsigned char *text, size_t pos, size_t len)
 		pos += ENCODING_BLOCK;
 	return pos;
 }
-
-#undef MANY
 
 /* Where in some bytes a special character may begin that is not ASCII. */
 TARGET static inline VEC
@@ -109,15 +105,14 @@ VARIANT(WideBytes) (const unsigned char *bytes)
 TARGET static inline VEC
 VARIANT(SignBytes) (VEC bytes)
 {
-	return VEC_OR(VEC_OR(VEC_SAME(bytes, VEC_ALL('%')),
-						 VEC_SAME(bytes, VEC_ALL('&'))),
-				  VEC_SAME(bytes, VEC_ALL('\\')));
+	/* a byte above 0x7F is no sign, whatever stands for it */
+	return VEC_SAME(VEC_LOOK_ASCII(VEC_TABLE(sign_by_low), bytes), bytes);
 }
 
-/* What stands for a byte in two tables, by its halves. */
+/* What stands for bytes in two tables, by their halves; 0 if above 0x7F. */
 #define LOOK_BOTH(high, low, v) \
 	VEC_AND(VEC_LOOK(VEC_TABLE(high), VEC_HIGH(v)), \
-			VEC_LOOK(VEC_TABLE(low), VEC_LOW(v)))
+			VEC_LOOK_ASCII(VEC_TABLE(low), v))
 
 /* Where in some bytes an escape may begin. */
 TARGET static inline VEC
@@ -126,8 +121,9 @@ VARIANT(EscapeBytes) (const unsigned char *bytes)
 	VEC			first = VEC_LOAD(bytes);
 	VEC			second = VEC_LOAD(bytes + 1);
 	VEC			third = VEC_LOAD(bytes + 2);
+	VEC			ways = VEC_LOOK_ASCII(VEC_TABLE(escape_first_low), first);
 
-	return VEC_AND(VEC_AND(LOOK_BOTH(escape_first_high, escape_first_low, first),
+	return VEC_AND(VEC_AND(VEC_AND(VARIANT(SignBytes) (first), ways),
 						   LOOK_BOTH(escape_second_high, escape_second_low,
 									 second)),
 				   LOOK_BOTH(escape_third_high, escape_third_low, third));
@@ -158,36 +154,48 @@ VARIANT(Special) (const unsigned char *block)
 	return VARIANT(SpecialBits) (block, true);
 }
 
-/* Goes on over blocks in which nothing may be special. */
-TARGET static uint64_t
-VARIANT(Plain) (PlainWalk *walk)
+/* Lists what may be special in a batch, with signs in it or not. */
+TARGET static inline void
+VARIANT(ListBatch) (SpecialWalk *walk, bool signs)
 {
-	PlainWalk	w = *walk;
-	uint64_t	special = 0;
+	uint64_t	bits[4];
 
-	for (; w.len - w.pos >= ENCODING_BLOCK + SPECIAL_AHEAD; NextPlain(&w))
+	for (int i = 0; i < 4; i++)
+		bits[i] = VARIANT(SpecialBits) (walk->text +walk->pos +
+										i * ENCODING_BLOCK, signs);
+	if ((bits[0] | bits[1] | bits[2] | bits[3]) == 0)
+		return;
+	for (unsigned i = 0; i < 4; i++)
+		ListBits(walk, bits[i], i * ENCODING_BLOCK);
+}
+
+/* Walks to the next batch in which something special may be. */
+TARGET static void
+VARIANT(Batch) (SpecialWalk *walk)
+{
+	size_t		pos = walk->next;
+
+	walk->count = 0;
+	for (; walk->len - pos >= ENCODING_BATCH + SPECIAL_AHEAD &&
+		 walk->count == 0; pos += ENCODING_BATCH)
 	{
-		const unsigned char *block = w.text +w.pos;
 		VEC			any = VEC_ALL(0);
 		VEC			signs = VEC_ALL(0);
 
-		for (int i = 0; i < ENCODING_BLOCK; i += VEC_BYTES)
+		for (int i = 0; i < ENCODING_BATCH; i += VEC_BYTES)
 		{
-			VEC			bytes = VEC_LOAD(block + i);
+			VEC			bytes = VEC_LOAD(walk->text +pos + i);
 
-			if (w.out != NULL)
-				VEC_STORE(w.out + w.to + i, bytes);
 			any = VEC_OR(any, bytes);
 			signs = VEC_OR(signs, VARIANT(SignBytes) (bytes));
 		}
 		if (!VEC_HAS_HIGH(VEC_OR(any, signs)))
 			continue;
-		special = VEC_HAS_HIGH(signs) ?
-			VARIANT(SpecialBits) (block, true) :
-			VARIANT(SpecialBits) (block, false);
-		if (special != 0)
-			break;
+		walk->pos = pos;
+		if (VEC_HAS_HIGH(signs))
+			VARIANT(ListBatch) (walk, true);
+		else
+			VARIANT(ListBatch) (walk, false);
 	}
-	*walk = w;
-	return special;
+	walk->next = pos;
 }

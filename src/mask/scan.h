@@ -448,18 +448,14 @@ extern KeyKind KindOfKey(const unsigned char *key, size_t len);
 extern size_t Utf8Prefix(const char *text, size_t len);
 
 /* shadow.c */
-typedef struct ShadowBlock
-{
-	uint64_t	kept;			/* bits of 64 bytes of the text that it has */
-	size_t		before;			/* bytes that it has of what is before */
-} ShadowBlock;
-
 typedef struct Shadow
 {
 	const unsigned char *text;	/* the caller's own if nothing differs */
 	size_t		len;
 	unsigned char *owned;
-	ShadowBlock *blocks;		/* of the text, and an empty one behind it */
+	uint64_t   *kept;			/* bits of the text's bytes that it has */
+	size_t	   *before;			/* bytes that it has before each 64 of these;
+								 * SIZE_MAX for what is beyond the text */
 } Shadow;
 
 extern bool ShadowMake(const MaskOptions *options, const char *text,

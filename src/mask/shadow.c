@@ -10,7 +10,7 @@
  * shadow is the text itself.
  *
  * Which bytes of the text have one in the shadow is noted in a bit each, and
- * how many for each block of 64: by that positions are mapped back.
+ * how many have one before each 64: by that positions are mapped back.
  */
 #include "mask/encoding.h"
 
@@ -184,20 +184,37 @@ DecodeChar(const unsigned char *text, size_t left, unsigned *code)
 	return n;
 }
 
-/* The value of two hexadecimal digits, -1 if they are not. */
-static int
-HexPair(const unsigned char *text)
+/* The values of hexadecimal digits, and one; 0 for all else. */
+static const unsigned char hex_value[256] =
 {
-	int			value = 0;
+	['0'] = 1,['1'] = 2,['2'] = 3,['3'] = 4,['4'] = 5,
+	['5'] = 6,['6'] = 7,['7'] = 8,['8'] = 9,['9'] = 10,
+	['A'] = 11,['B'] = 12,['C'] = 13,['D'] = 14,['E'] = 15,['F'] = 16,
+	['a'] = 11,['b'] = 12,['c'] = 13,['d'] = 14,['e'] = 15,['f'] = 16
+};
 
-	for (int i = 0; i < 2; i++)
-	{
-		if (!IsHex(text[i]))
-			return -1;
-		value = value * 16 + (IsDigit(text[i]) ? text[i] - '0' :
-							  (text[i] | 0x20) -'a' + 10);
-	}
-	return value;
+/*
+ * The character of a URL's or a program's escape (%40, \x40, \u0040), its
+ * length in *n; negative if there is none.
+ */
+static inline int
+ReadHexEscape(const unsigned char *text, size_t left, size_t *n)
+{
+	bool		percent = text[0] == '%';
+	size_t		len = percent ? 3 : left > 1 && text[1] == 'u' ? 6 : 4;
+	int			high;
+	int			low;
+
+	if (left < len)
+		return SHADOW_KEEP;
+	if (!percent && (text[0] != '\\' ||
+					 (len == 4 ? text[1] != 'x' :
+					  text[2] != '0' || text[3] != '0')))
+		return SHADOW_KEEP;
+	high = hex_value[text[len - 2]] - 1;
+	low = hex_value[text[len - 1]] - 1;
+	*n = len;
+	return (high | low) < 0 ? SHADOW_KEEP : high * 16 + low;
 }
 
 /* The named entities that stand for a sign. */
@@ -216,7 +233,8 @@ static const struct
 #define ENTITY_NAMES (sizeof(entity_names) / sizeof(entity_names[0]))
 
 /* &#64; &#x40; &commat;: the character, its length in *n. */
-static int
+static __attribute__((noinline))
+int
 ReadEntity(const unsigned char *text, size_t left, size_t *n)
 {
 	bool		hex = left > 3 && (text[2] | 0x20) == 'x';
@@ -253,29 +271,15 @@ ReadEntity(const unsigned char *text, size_t left, size_t *n)
  * programs (\u0040, \x40): a character of ASCII, its length in *n;
  * SHADOW_KEEP if there is none.
  */
-static int
+static inline int
 ReadEscape(const unsigned char *text, size_t left, size_t *n)
 {
 	int			c = SHADOW_KEEP;
 
-	if (text[0] == '%' && left >= 3)
-	{
-		*n = 3;
-		c = HexPair(text +1);
-	}
-	else if (text[0] == '&' && left >= 5)
+	if (text[0] != '&')
+		c = ReadHexEscape(text, left, n);
+	else if (left >= 5)
 		c = ReadEntity(text, left, n);
-	else if (text[0] == '\\' && left >= 4 && text[1] == 'x')
-	{
-		*n = 4;
-		c = HexPair(text +2);
-	}
-	else if (text[0] == '\\' && left >= 6 && text[1] == 'u' &&
-			 text[2] == '0' && text[3] == '0')
-	{
-		*n = 6;
-		c = HexPair(text +4);
-	}
 	if (c == '\n' || c == '\t')
 		return ' ';
 	return c >= ' ' && c < 0x7F ? c : SHADOW_KEEP;
@@ -299,175 +303,134 @@ ReadSpecial(const unsigned char *text, size_t len, size_t pos, size_t *n)
 	return *n == 0 ? SHADOW_KEEP : ShadowOf(code);
 }
 
-/* Where in the block at the walk's place something special may begin. */
-static uint64_t
-SpecialInBlock(const PlainWalk *walk)
-{
-	unsigned char block[ENCODING_BLOCK + SPECIAL_AHEAD];
-	size_t		left = walk->len - walk->pos;
-
-	if (left >= sizeof(block))
-		return EncodingOf()->special(walk->text +walk->pos);
-	memset(block, 0, sizeof(block));
-	memcpy(block, walk->text +walk->pos, left);
-	return EncodingOf()->special(block);
-}
-
-/* Copies n bytes, at most a block, of a text at pos to out, as long as it. */
-static inline void
-CopyPlain(const PlainWalk *walk, size_t pos, size_t n)
-{
-	/* what follows overwrites the rest */
-	if (walk->len - pos >= ENCODING_BLOCK)
-		memcpy(walk->out + walk->to, walk->text +pos, ENCODING_BLOCK);
-	else
-		memcpy(walk->out + walk->to, walk->text +pos, n);
-}
-
 /*
- * Writes the shadow of the block at the walk's place, with something special in
- * it perhaps, and goes on behind it.  The first bytes, as many as skip, are of
- * a character that was special; returns how many behind the block are.
+ * Walks to what may be special next; false if nothing is.  What is too short
+ * for a batch is read by blocks, and the last of them from a padded copy.
  */
-static size_t
-WriteBlock(PlainWalk *walk, uint64_t special, size_t skip)
-{
-	size_t		base = walk->pos;
-	size_t		end = walk->len - base < ENCODING_BLOCK ? walk->len :
-	base + ENCODING_BLOCK;
-	size_t		pos = base + skip;
-	uint64_t	kept = UINT64_MAX << skip;
-	size_t		before = walk->to;
-
-	for (special &= kept; special != 0; special &= special - 1)
-	{
-		unsigned	i = (unsigned) __builtin_ctzll(special);
-		size_t		n;
-		int			becomes = ReadSpecial(walk->text, walk->len, base + i, &n);
-		bool		none = becomes == SHADOW_DROP;
-
-		if (becomes == SHADOW_KEEP || base + i < pos)
-			continue;
-		CopyPlain(walk, pos, base + i - pos);
-		walk->to += base + i - pos;
-		walk->out[walk->to] = (unsigned char) becomes;
-		walk->to += !none;
-		kept &= ~(((UINT64_C(1) << n) - (none ? 1 : 2)) << i);
-		pos = base + i + n;
-	}
-	if (pos < end)
-	{
-		CopyPlain(walk, pos, end - pos);
-		walk->to += end - pos;
-		pos = end;
-	}
-	if (walk->blocks != NULL)
-		NoteBlock(&walk->blocks[base / ENCODING_BLOCK], kept, before);
-	walk->pos = end;
-	return pos - end;
-}
-
-/*
- * Writes the shadow of a text from the walk's place on, where no character is
- * cut; the shadow is never longer than the text.
- */
-static void
-WriteShadow(PlainWalk *walk)
+static bool
+NextSpecials(SpecialWalk *walk)
 {
 	const Encoding *encoding = EncodingOf();
-	size_t		skip = 0;
 
-	while (walk->pos < walk->len)
+	if (walk->len - walk->next >= ENCODING_BATCH + SPECIAL_AHEAD)
+		encoding->batch(walk);
+	else
+		walk->count = 0;
+	while (walk->count == 0 && walk->next < walk->len)
 	{
-		uint64_t	special = skip == 0 ? encoding->plain(walk) : 0;
+		unsigned char copy[ENCODING_BLOCK + SPECIAL_AHEAD];
+		const unsigned char *block = walk->text +walk->next;
+		size_t		left = walk->len - walk->next;
 
-		if (special == 0)
-			special = SpecialInBlock(walk);
-		skip = WriteBlock(walk, special, skip);
+		if (left < sizeof(copy))
+		{
+			memset(copy, 0, sizeof(copy));
+			block = memcpy(copy, block, left);
+		}
+		walk->pos = walk->next;
+		walk->next += left < ENCODING_BLOCK ? left : ENCODING_BLOCK;
+		ListBits(walk, encoding->special(block), 0);
 	}
+	return walk->count > 0;
+}
+
+/* Walks to the first batch with something special; false if there is none. */
+static bool
+FirstSpecials(SpecialWalk *walk)
+{
+	size_t		n;
+
+	while (NextSpecials(walk))
+		for (size_t i = 0; i < walk->count; i++)
+			if (ReadSpecial(walk->text, walk->len, walk->pos + walk->list[i],
+							&n) != SHADOW_KEEP)
+				return true;
+	return false;
+}
+
+#define SPAN 128
+#define SPAN_STEP 64
+
+/*
+ * Copies n bytes of a text, of which left are there.  Most pieces are short,
+ * and what follows overwrites the rest: the shadow has room for it, since it
+ * is never ahead of the text.
+ */
+static inline void
+CopySpan(unsigned char *to, const unsigned char *from, size_t n, size_t left)
+{
+	if (left - n < SPAN || n > 4 * SPAN)
+		memcpy(to, from, n);
+	else
+	{
+		memcpy(to, from, SPAN);
+		for (size_t i = SPAN; i < n; i += SPAN_STEP)
+			memcpy(to + i, from + i, SPAN_STEP);
+	}
+}
+
+/*
+ * Notes that of n bytes of a text at pos (16 at most) the first alone is in
+ * the shadow, or none.
+ */
+static inline void
+DropBytes(uint64_t *kept, size_t pos, size_t n, bool none)
+{
+	uint64_t	bits = (UINT64_C(1) << n) - (none ? 1 : 2);
+	unsigned	at = pos % 64;
+
+	kept[pos / 64] &= ~(bits << at);
+	kept[pos / 64 + 1] &= ~(bits >> 1 >> (63 - at));
+}
+
+/*
+ * Writes the shadow of a text into out (at most its length), whose first
+ * special characters a walk has come to; returns the shadow's length.  Bits of
+ * kept, all set before, stay so for the bytes of the text that have one in
+ * the shadow; NULL if nobody wants to know.
+ */
+static size_t
+WriteShadow(SpecialWalk *walk, unsigned char *out, uint64_t *kept)
+{
+	const unsigned char *text = walk->text;
+	size_t		len = walk->len;
+	size_t		pos = 0;
+	size_t		to = 0;
+
+	do
+		for (size_t i = 0; i < walk->count; i++)
+		{
+			size_t		at = walk->pos + walk->list[i];
+			size_t		n;
+			int			becomes = ReadSpecial(text, len, at, &n);
+			bool		none = becomes == SHADOW_DROP;
+
+			/* none begins within another: what goes on has no sign, no lead */
+			if (becomes == SHADOW_KEEP)
+				continue;
+			CopySpan(out + to, text +pos, at - pos, len - pos);
+			to += at - pos;
+			out[to] = (unsigned char) becomes;
+			to += !none;
+			if (kept != NULL)
+				DropBytes(kept, at, n, none);
+			pos = at + n;
+		}
+	while (NextSpecials(walk));
+	memcpy(out + to, text +pos, len - pos);
+	return to + len - pos;
 }
 
 size_t
 ShadowInto(const unsigned char *text, size_t len, unsigned char *out)
 {
-	PlainWalk	walk = {.len = len,.out = out};
+	SpecialWalk walk;
 
 	walk.text = text;
 
-	WriteShadow(&walk);
-	return walk.to;
-}
-
-/* Walks to the first block that differs in the shadow; false if none does. */
-static bool
-FindSpecial(PlainWalk *walk)
-{
-	const Encoding *encoding = EncodingOf();
-
-	while (walk->pos < walk->len)
-	{
-		uint64_t	special = encoding->plain(walk);
-
-		if (special == 0)
-			special = SpecialInBlock(walk);
-		for (; special != 0; special &= special - 1)
-		{
-			size_t		n;
-
-			if (ReadSpecial(walk->text, walk->len, walk->pos +
-							(size_t) __builtin_ctzll(special),
-							&n) != SHADOW_KEEP)
-				return true;
-		}
-		if (walk->len - walk->pos <= ENCODING_BLOCK)
-			break;
-		walk->pos += ENCODING_BLOCK;
-	}
-	return false;
-}
-
-/*
- * Makes the shadow of a text.  False only if memory is out; ShadowFree()
- * gives back what was allocated in either case.
- */
-bool
-ShadowMake(const MaskOptions *options, const char *chars, size_t len,
-		   Shadow *shadow)
-{
-	const unsigned char *text = (const unsigned char *) chars;
-	PlainWalk	walk = {.len = len};
-	size_t		blocks = len / ENCODING_BLOCK + 2;
-
-	memset(shadow, 0, sizeof(*shadow));
-	walk.text = shadow->text = text;
-
-	shadow->len = len;
-	if (!FindSpecial(&walk))
-		return true;
-	shadow->blocks = MaskAlloc(options, blocks * sizeof(ShadowBlock) + len);
-	if (shadow->blocks == NULL)
-		return false;
-	shadow->owned = (unsigned char *) (shadow->blocks + blocks);
-	for (size_t i = 0; i < walk.pos / ENCODING_BLOCK; i++)
-		NoteBlock(&shadow->blocks[i], UINT64_MAX, i * ENCODING_BLOCK);
-	memcpy(shadow->owned, text, walk.pos);
-	walk.blocks = shadow->blocks;
-	walk.out = shadow->owned;
-	walk.to = walk.pos;
-	WriteShadow(&walk);
-	/* all that is behind the end is behind any place that is sought */
-	for (size_t i = (len + ENCODING_BLOCK - 1) / ENCODING_BLOCK; i < blocks; i++)
-		NoteBlock(&shadow->blocks[i], UINT64_MAX, SIZE_MAX);
-	shadow->text = shadow->owned;
-	shadow->len = walk.to;
-	return true;
-}
-
-void
-ShadowFree(const MaskOptions *options, Shadow *shadow)
-{
-	MaskRelease(options, shadow->blocks);
-	memset(shadow, 0, sizeof(*shadow));
+	walk.len = len;
+	walk.next = walk.count = 0;
+	return WriteShadow(&walk, out, NULL);
 }
 
 #define HIGH_BITS (0x80 * EACH_BYTE)
@@ -479,6 +442,50 @@ CountBits(uint64_t bits)
 	bits -= bits >> 1 & 0x55 * EACH_BYTE;
 	bits = (bits & 0x33 * EACH_BYTE) + (bits >> 2 & 0x33 * EACH_BYTE);
 	return ((bits + (bits >> 4)) & 0x0F * EACH_BYTE) * EACH_BYTE;
+}
+
+/*
+ * Makes the shadow of a text.  False only if memory is out; ShadowFree()
+ * gives back what was allocated in either case.
+ */
+bool
+ShadowMake(const MaskOptions *options, const char *chars, size_t len,
+		   Shadow *shadow)
+{
+	const unsigned char *text = (const unsigned char *) chars;
+	SpecialWalk walk;
+	size_t		words = len / 64 + 2;	/* one at least beyond the text */
+	size_t		before = 0;
+
+	memset(shadow, 0, sizeof(*shadow));
+	walk.text = shadow->text = text;
+
+	walk.len = shadow->len = len;
+	walk.next = 0;
+	if (!FirstSpecials(&walk))
+		return true;
+	shadow->kept = MaskAlloc(options, words * (sizeof(uint64_t) +
+											   sizeof(size_t)) + len);
+	if (shadow->kept == NULL)
+		return false;
+	memset(shadow->kept, 0xFF, words * sizeof(uint64_t));
+	shadow->before = (size_t *) (shadow->kept + words);
+	shadow->owned = (unsigned char *) (shadow->before + words);
+	shadow->text = shadow->owned;
+	shadow->len = WriteShadow(&walk, shadow->owned, shadow->kept);
+	for (size_t i = 0; i < words; i++)
+	{
+		shadow->before[i] = i * 64 < len ? before : SIZE_MAX;
+		before += CountBits(shadow->kept[i]) >> 56;
+	}
+	return true;
+}
+
+void
+ShadowFree(const MaskOptions *options, Shadow *shadow)
+{
+	MaskRelease(options, shadow->kept);
+	memset(shadow, 0, sizeof(*shadow));
 }
 
 /*
@@ -512,20 +519,19 @@ FindBit(uint64_t bits, size_t n)
 }
 
 /*
- * The text's position of a shadow position.  *block is that of an earlier one,
+ * The text's position of a shadow position.  *word is that of an earlier one,
  * and from there to this one most texts have few special characters.
  */
 static inline size_t
-OriginOf(const ShadowBlock *blocks, size_t *block, size_t target)
+OriginOf(const Shadow *shadow, size_t *word, size_t target)
 {
-	size_t		at = (target + *block * ENCODING_BLOCK -
-					  blocks[*block].before) / ENCODING_BLOCK;
+	const size_t *before = shadow->before;
+	size_t		at = (target + *word * 64 - before[*word]) / 64;
 
-	while (target >= blocks[at + 1].before)
+	while (target >= before[at + 1])
 		at++;
-	*block = at;
-	return at * ENCODING_BLOCK + FindBit(blocks[at].kept,
-										 target - blocks[at].before);
+	*word = at;
+	return at * 64 + FindBit(shadow->kept[at], target - before[at]);
 }
 
 /* The end of the character, or of the escape, at pos of the text. */
@@ -547,14 +553,13 @@ CharEnd(const unsigned char *text, size_t len, size_t pos)
  * one behind them; false if they are too many to see that at once.
  */
 static inline bool
-IsAllKept(const ShadowBlock *blocks, size_t pos, size_t n)
+IsAllKept(const uint64_t *kept, size_t pos, size_t n)
 {
-	size_t		block = pos / ENCODING_BLOCK;
-	unsigned	at = pos % ENCODING_BLOCK;
-	uint64_t	gone = ~blocks[block].kept >> at |
-	~blocks[block + 1].kept << 1 << (ENCODING_BLOCK - 1 - at);
+	unsigned	at = pos % 64;
+	uint64_t	gone = ~kept[pos / 64] >> at |
+	~kept[pos / 64 + 1] << 1 << (63 - at);
 
-	return n < ENCODING_BLOCK && (gone << (ENCODING_BLOCK - 1 - n)) == 0;
+	return n < 64 && (gone << (63 - n)) == 0;
 }
 
 /* Turns shadow positions of ordered hits into positions of the text. */
@@ -563,7 +568,7 @@ ShadowMapHits(const Shadow *shadow, const char *chars, size_t len,
 			  MaskHit *hits, size_t count)
 {
 	const unsigned char *text = (const unsigned char *) chars;
-	size_t		block = 0;
+	size_t		word = 0;
 
 	if (shadow->owned == NULL)
 		return;
@@ -572,12 +577,11 @@ ShadowMapHits(const Shadow *shadow, const char *chars, size_t len,
 		size_t		n = hits[i].end - hits[i].start;
 		size_t		last = hits[i].end - 1;
 
-		hits[i].start = OriginOf(shadow->blocks, &block, hits[i].start);
+		hits[i].start = OriginOf(shadow, &word, hits[i].start);
 		hits[i].end = hits[i].start + n;
 		/* where nothing is special, only a character may be cut */
-		if (!IsAllKept(shadow->blocks, hits[i].start, n))
-			hits[i].end = CharEnd(text, len, OriginOf(shadow->blocks, &block,
-													  last));
+		if (!IsAllKept(shadow->kept, hits[i].start, n))
+			hits[i].end = CharEnd(text, len, OriginOf(shadow, &word, last));
 		else
 			while (hits[i].end < len && (text[hits[i].end] & 0xC0) == 0x80)
 				hits[i].end++;

@@ -543,8 +543,7 @@ SameShadow(const Shadow *a, const Shadow *b, size_t len)
 	a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
 
 	for (size_t i = 0; i * 64 < len && same && a->owned != NULL; i++)
-		same = a->blocks[i].kept == b->blocks[i].kept &&
-			a->blocks[i].before == b->blocks[i].before;
+		same = a->kept[i] == b->kept[i] && a->before[i] == b->before[i];
 	return same;
 }
 
@@ -594,7 +593,7 @@ SameShadowOf(MaskSimd simd, const char *text, size_t len)
 {
 	Shadow		portable;
 	Shadow		shadow;
-	unsigned char *into = malloc(len + 1);
+	unsigned char *into = malloc(len);
 	bool		same = EncodingSetSimd(MASK_SIMD_SCALAR) &&
 	ShadowMake(&plain, text, len, &portable) && EncodingSetSimd(simd) &&
 	ShadowMake(&plain, text, len, &shadow) &&
@@ -689,7 +688,7 @@ KeepsBits(void)
 			return false;
 		for (size_t i = 0; i < len && shadow.owned != NULL; i++)
 		{
-			if (!(shadow.blocks[i / 64].kept >> i % 64 & 1))
+			if (!(shadow.kept[i / 64] >> i % 64 & 1))
 				continue;
 			if (at < shadow.len && shadow.text[at] != (unsigned char) text[i])
 			{
@@ -712,7 +711,7 @@ static size_t
 NthKept(const Shadow *shadow, size_t n)
 {
 	for (size_t pos = 0;; pos++)
-		if ((shadow->blocks[pos / 64].kept >> pos % 64 & 1) && n-- == 0)
+		if ((shadow->kept[pos / 64] >> pos % 64 & 1) && n-- == 0)
 			return pos;
 }
 
@@ -724,7 +723,7 @@ EndAfter(const Shadow *shadow, const char *text, size_t len, size_t pos)
 	for (pos++; pos < len; pos++)
 		if ((text[pos] & 0xC0) !=0x80 &&
 			((text[pos] & 0x80) ||
-			 (shadow->blocks[pos / 64].kept >> pos % 64 & 1)))
+			 (shadow->kept[pos / 64] >> pos % 64 & 1)))
 			break;
 	return pos;
 }
