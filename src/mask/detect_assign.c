@@ -67,7 +67,7 @@ HarmlessSuffix(const char *rest)
 	"index|source|required|enabled|changed|changedat|createdat|"
 	"algorithm|hashalgorithm|header|prefix|format|class|status|position|sused|slimit|"
 	"spersecond|sperminute|spermin|scount|smax|sremaining|susage|stotal|sid|"
-	"sids|";
+	"sids|reseturl|resetlink|encryption|hasher|hashers|minlength|maxlength|";
 	char		framed[24];
 	size_t		len = strlen(rest);
 
@@ -229,8 +229,8 @@ KindOfKey(const unsigned char *key, size_t len)
 	if (end[KEY_PASSWORD] != NULL)
 		return HarmlessSuffix(end[KEY_PASSWORD]) ? KEY_PLAIN : KEY_PASSWORD;
 	if (ENDS(name, n, "pwd") ||
-		(n < 16 && ENDS(name, n, "pass") && !IS(name, n, "bypass") &&
-		 !IS(name, n, "compass")))
+		(ENDS(name, n, "pass") && !ENDS(name, n, "bypass") &&
+		 !ENDS(name, n, "compass")))
 		return KEY_PASSWORD;
 	if (ENDS(name, n, "authorization"))
 		return KEY_AUTHORIZATION;
@@ -401,23 +401,31 @@ LookAt(const MaskScan *scan, const Value *value)
  * Beginnings of values that stand for a value, by their first letter; '$'
  * demands the whole.
  */
-static const char *const placeholders[26][7] =
+static const char *const placeholders[26][9] =
 {
-	['c' - 'a'] = {"config."},
-	['e' - 'a'] = {"example", "env.", "env[", "enter your", "enc["},
+	['a' - 'a'] = {"arn:aws"},
+	['b' - 'a'] = {"bytes$"},
+	['c' - 'a'] = {"config.", "credentials."},
+	['d' - 'a'] = {"data."},
+	['e' - 'a'] = {"example", "env.", "env[", "env(", "enter your", "enc["},
 	['f' - 'a'] = {"false$", "file:"},
 	['g' - 'a'] = {"getenv"},
 	['i' - 'a'] = {"insert"},
-	['n' - 'a'] = {"null$", "none$", "nil$", "not set$"},
-	['o' - 'a'] = {"os.environ", "os.getenv", "optional$", "optional["},
-	['p' - 'a'] = {"placeholder", "process.env", "prompt$"},
-	['r' - 'a'] = {"redacted", "required$", "request."},
-	['s' - 'a'] = {"string$", "str$", "self.", "settings.", "secrets."},
-	['t' - 'a'] = {"true$", "this."},
+	['l' - 'a'] = {"local."},
+	['m' - 'a'] = {"module."},
+	['n' - 'a'] = {"null$", "none$", "nil$", "not set$", "n/a$", "no$"},
+	['o' - 'a'] = {"os.environ", "os.getenv", "optional$", "optional[",
+	"op://"},
+	['p' - 'a'] = {"placeholder", "process.env", "prompt$", "params["},
+	['r' - 'a'] = {"redacted", "required$", "required|", "request.",
+	"replace_me", "replace-me", "replaceme"},
+	['s' - 'a'] = {"string$", "str$", "self.", "settings.", "secrets.",
+	"system.getenv", "secretsmanager:"},
+	['t' - 'a'] = {"true$", "this.", "text$", "todo$"},
 	['u' - 'a'] = {"undefined$"},
-	['v' - 'a'] = {"var."},
+	['v' - 'a'] = {"var.", "vault:"},
 	['x' - 'a'] = {"xxx"},
-	['y' - 'a'] = {"your"},
+	['y' - 'a'] = {"your", "yes$"},
 };
 
 /* True if the folded value begins with (or is) one of them. */
@@ -488,9 +496,26 @@ IsPlaceholder(const MaskScan *scan, const Value *value, const ValueLook *look)
 		(c == '#' && ByteAt(scan, value->start + 1) == '{') ||
 		IsReference(scan, value))
 		return true;
+	/* a bind variable, an anchor, a type */
+	if ((c == '@' || c == ':' || c == '&') && look->digits == 0 &&
+		look->symbols == 1 && look->spaces == 0)
+		return true;
 	if (look->filler >= 8 || (look->filler >= 4 && look->digits == 0))
 		return true;
 	return IsPlaceholderWord(scan, value);
+}
+
+/* The same of a part of the text, for other detectors. */
+bool
+StandsForSecret(const MaskScan *scan, size_t start, size_t end)
+{
+	Value		value = {start, end, 0};
+	ValueLook	look;
+
+	if (end > start + VALUE_ROOM)
+		value.end = start + VALUE_ROOM;
+	look = LookAt(scan, &value);
+	return IsPlaceholder(scan, &value, &look);
 }
 
 /* Whether an unquoted word after a colon is prose rather than a password. */
@@ -499,11 +524,91 @@ IsProse(const MaskScan *scan, const Value *value, const ValueLook *look)
 {
 	unsigned char next = ByteAt(scan, value->end);
 
+	/* another word follows that is no name of a field */
+	if (scan->text[value->start] >= 0x80 && look->digits == 0 &&
+		look->symbols == 0 && next == ' ' &&
+		(ByteAt(scan, value->end + 1) >= 0x80 ||
+		 IsDigit(ByteAt(scan, value->end + 1))))
+		return true;
 	/* host=db password=... dbname=x */
 	if (ByteBefore(scan, value->start) == '=' && next == ' ')
 		return false;
 	return look->digits == 0 && look->symbols == 0 &&
 		(next == ' ' || next == ',') && IsAlpha(ByteAt(scan, value->end + 1));
+}
+
+/* True for a UUID: the key of a row rather than a secret. */
+static bool
+IsUuid(const MaskScan *scan, const Value *value)
+{
+	if (value->end - value->start != 36)
+		return false;
+	for (size_t i = 0; i < 36; i++)
+	{
+		unsigned char c = scan->text[value->start + i];
+
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? c != '-' : !IsHex(c))
+			return false;
+	}
+	return true;
+}
+
+/* True for a long row of letters and digits that is no word or name. */
+static bool
+IsRandom(const MaskScan *scan, const Value *value, const ValueLook *look)
+{
+	size_t		row = 0;
+	size_t		longest = 0;
+
+	if (value->end - value->start < 16 || look->letters < 3 ||
+		(look->digits < 4 && look->turns < 3 &&
+		 (look->digits == 0 || look->turns == 0)) || IsUuid(scan, value))
+		return false;
+	for (size_t i = value->start; i < value->end; i++)
+	{
+		row = IsAlnum(scan->text[i]) ? row + 1 : 0;
+		longest = row > longest ? row : longest;
+	}
+	return longest >= 10 &&
+		TextEntropy((const char *) scan->text +value->start,
+					value->end - value->start) >= 3.0;
+}
+
+/* A title or a hint about passwords: "Forgot your password?". */
+static bool
+IsLabel(const MaskScan *scan, const Value *value, const ValueLook *look)
+{
+	const unsigned char *text = scan->text +value->start;
+
+	return look->digits == 0 && (look->spaces > 0 || text[0] >= 0x80) &&
+		value->end - value->start < 64 &&
+		KindOfKey(text, value->end - value->start) == KEY_PASSWORD;
+}
+
+/*
+ * True for what stands behind the operator in code: the name of a variable
+ * that is compared or assigned, the first key of a block, a type.
+ */
+static bool
+IsCode(const MaskScan *scan, const Value *value, const ValueLook *look)
+{
+	const unsigned char *text = scan->text +value->start;
+	size_t		len = value->end - value->start;
+	unsigned char next = ByteAt(scan, value->end);
+
+	if (look->digits > 0)
+		return false;
+	for (size_t i = 1; i < len && look->symbols < 3; i++)
+		if (text[i] == '[')
+			return true;
+		else if (!IsAlpha(text[i]) && text[i] != '.' && text[i] != '_')
+			break;
+	if (next == ':')
+		return true;
+	if (look->symbols > 0 || value->start < 4 || text[-1] != ' ')
+		return false;
+	return next == ';' || (text[-2] == '=' &&
+						   (text[-3] == '=' || text[-3] == '!'));
 }
 
 /* Whether the value of a key of that kind is to be masked. */
@@ -528,7 +633,10 @@ IsSecretValue(const MaskScan *scan, KeyKind kind, const Value *value)
 	if (kind == KEY_PASSWORD)
 	{
 		if (value->quote)
-			return true;
+			return !IsLabel(scan, value, &look) &&
+				(value->quote != '`' || look.spaces == 0);
+		if (IsCode(scan, value, &look))
+			return false;
 		if (InSet(ByteAt(scan, value->end), SET_OPENING) &&
 			scan->len > value->end)
 			return false;		/* a function's call */
@@ -541,13 +649,13 @@ IsSecretValue(const MaskScan *scan, KeyKind kind, const Value *value)
 		return false;
 	entropy = TextEntropy(text, len);
 	if (kind == KEY_NAMED)
-		return value->quote && len >= 20 && entropy >= 3.5 &&
-			look.digits > 1 && (size_t) (look.digits + look.letters) == len;
+		return len >= 20 && entropy >= 3.0 && look.digits > 1 &&
+			IsRandom(scan, value, &look);
 	if (kind == KEY_VENDOR && len == 17 && text[8] == ':' && value->quote)
 		return true;			/* Sidekiq: two words of eight digits */
 	if (kind == KEY_VENDOR)
 		return len >= 14 && look.digits > 0 && entropy >= 3.0 &&
-			memchr(text, '/', len) == NULL;
+			(memchr(text, '/', len) == NULL || (len == 40 && look.turns > 3));
 	if (look.digits > 0)
 		return len >= 8 && entropy >= (len < 20 ? 2.3 : 2.6);
 	if (value->quote && len >= 12 && look.turns >= 4 && entropy >= 3.0)
@@ -592,6 +700,21 @@ QuotedEnd(const MaskScan *scan, const Value *value, size_t limit)
 	return end;
 }
 
+/* True for '&' that no other assignment follows: it is of the value. */
+static bool
+IsInnerAmpersand(const MaskScan *scan, size_t pos)
+{
+	size_t		at = pos + 1;
+
+	if (scan->text[pos] != '&' || InSet(ByteAt(scan, at), SET_BARE_END) ||
+		at >= scan->len)
+		return false;
+	while (at - pos < 40 && InSet(ByteAt(scan, at), SET_KEY))
+		at++;
+	return ByteAt(scan, at) != '=' && ByteAt(scan, at) != ';' &&
+		ByteAt(scan, at) != '[';
+}
+
 /* The end of another; brackets end it if no brace was in it. */
 static size_t
 BareEnd(const MaskScan *scan, const Value *value, size_t limit)
@@ -599,7 +722,8 @@ BareEnd(const MaskScan *scan, const Value *value, size_t limit)
 	unsigned	ends = SET_BARE_END | SET_BRACKET;
 	size_t		end = value->start;
 
-	for (; end < limit && !InSet(scan->text[end], ends); end++)
+	for (; end < limit && (!InSet(scan->text[end], ends) ||
+						   IsInnerAmpersand(scan, end)); end++)
 		if (scan->text[end] == '{')
 			ends = SET_BARE_END;
 	/* what ends a sentence; behind '=' a password may end so as well */
@@ -627,6 +751,27 @@ ReadValue(const MaskScan *scan, size_t pos)
 	return value;
 }
 
+/*
+ * The end of a value that is longer than was looked at: its quote, if that
+ * comes soon, or what ends a value without quotes.
+ */
+static size_t
+LongEnd(const MaskScan *scan, const Value *value)
+{
+	size_t		end = value->end;
+	size_t		limit = scan->len - end < 4096 ? scan->len : end + 4096;
+
+	while (value->quote && end < limit && scan->text[end] != '\n' &&
+		   scan->text[end] != (unsigned char) value->quote)
+		end++;
+	if (value->quote && ByteAt(scan, end) == (unsigned char) value->quote)
+		return end;
+	end = value->end;
+	while (end < scan->len && !InSet(scan->text[end], SET_BARE_END))
+		end++;
+	return end;
+}
+
 /* Reports a value if it is a secret; a key with a prefix by its own name. */
 static bool
 OfferValue(MaskScan *scan, KeyKind kind, Value value)
@@ -649,8 +794,7 @@ OfferValue(MaskScan *scan, KeyKind kind, Value value)
 	hit.end = value.end;
 	/* what is longer than was looked at */
 	if (value.end - value.start == VALUE_ROOM)
-		while (hit.end < scan->len && !InSet(scan->text[hit.end], SET_BARE_END))
-			hit.end++;
+		hit.end = LongEnd(scan, &value);
 	hit.score = kind == KEY_VENDOR ? 0.6f : 0.8f;
 	hit.validator = "key";
 	MaskAddHit(scan, &hit);
@@ -743,6 +887,23 @@ ValueStart(const MaskScan *scan, size_t pos)
 	return block;
 }
 
+/* Passes over a word that may be a scheme, before what may be a token. */
+static size_t
+OtherScheme(const MaskScan *scan, size_t pos)
+{
+	size_t		at = pos;
+	size_t		end;
+
+	while (at - pos < 20 && IsAlpha(ByteAt(scan, at)))
+		at++;
+	if (at - pos < 3 || (ByteAt(scan, at) != ' ' && ByteAt(scan, at) != '='))
+		return pos;
+	for (end = at + 1; end - at < 16 && (InSet(ByteAt(scan, end), SET_NAME) ||
+										 ByteAt(scan, end) == '.');)
+		end++;
+	return end - at < 16 ? pos : at + 1;
+}
+
 /* Passes over "Bearer " and the like in the value of an Authorization. */
 static size_t
 SkipScheme(const MaskScan *scan, size_t pos)
@@ -763,7 +924,7 @@ SkipScheme(const MaskScan *scan, size_t pos)
 			return pos + n;
 		}
 	}
-	return pos;
+	return OtherScheme(scan, pos);
 }
 
 /* True for the second of two words that are "password" in Kazakh. */
@@ -1037,33 +1198,19 @@ LooseValue(MaskScan *scan, size_t pos, size_t *value)
 	return LOOSE_SPOKEN;
 }
 
-/* True for a UUID: the key of a row rather than a secret. */
-static bool
-IsUuid(const MaskScan *scan, const Value *value)
-{
-	if (value->end - value->start != 36)
-		return false;
-	for (size_t i = 0; i < 36; i++)
-	{
-		unsigned char c = scan->text[value->start + i];
-
-		if (i == 8 || i == 13 || i == 18 || i == 23 ? c != '-' : !IsHex(c))
-			return false;
-	}
-	return true;
-}
-
 /* What follows "password" in texts about passwords: SHA256, 12-character. */
 static bool
 IsTechnicalWord(const MaskScan *scan, const Value *value)
 {
 	static const char *const words[] = {
 		"sha", "md5", "base", "utf", "aes", "pbkdf", "argon", "bcrypt",
-		"scrypt", "hmac", "oauth", "http", "v1", "v2", "rfc", "iso", "nist"
+		"scrypt", "hmac", "oauth", "http", "https", "v1", "v2", "rfc", "iso",
+		"nist"
 	};
+	size_t		len = value->end - value->start;
 
 	/* 12-character, 8 chars, but not 255ISTQka4U */
-	if (IsDigit(scan->text[value->start]))
+	if (IsDigit(scan->text[value->start]) && len < 16)
 	{
 		for (size_t i = value->start; i < value->end; i++)
 			if (IsUpper(scan->text[i]))
@@ -1071,10 +1218,50 @@ IsTechnicalWord(const MaskScan *scan, const Value *value)
 		return true;
 	}
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (FoldMatch(scan->text, value->end, value->start, words[i],
-					  strlen(words[i])) > 0)
-			return true;
+	{
+		size_t		n = FoldMatch(scan->text, value->end, value->start, words[i],
+								  strlen(words[i]));
+
+		/* SHA256 and Base64, but no word that begins so */
+		if (n > 0 && len < 16 &&
+			(value->start + n == value->end ||
+			 !IsAlpha(scan->text[value->start + n])))
+			return words[i][0] != 'v' || len < 5;
+	}
 	return false;
+}
+
+/*
+ * Reads the value at pos, for other detectors: its bounds, and whether it
+ * looks so much like a secret.
+ */
+bool
+SecretAt(const MaskScan *scan, size_t pos, SecretLook how, size_t *start,
+		 size_t *end)
+{
+	Value		value = ReadValue(scan, pos);
+	size_t		len = value.end - value.start;
+	ValueLook	look;
+
+	*start = value.start;
+	*end = value.end;
+	if (len < (how == LOOKS_NAMED ? 3 : 6))
+		return false;
+	look = LookAt(scan, &value);
+	if (look.spaces > 0 || IsPlaceholder(scan, &value, &look))
+		return false;
+	if (how == LOOKS_NAMED)
+		return look.digits > 0 ||
+			KindOfKey(scan->text +*start, len) != KEY_PASSWORD;
+	if (how == LOOKS_RANDOM)
+		return IsRandom(scan, &value, &look);
+	if (look.digits == 0 || look.letters < 2 || IsTechnicalWord(scan, &value))
+		return false;
+	if (IsUuid(scan, &value))
+		return false;
+	return how == LOOKS_LIKELY ||
+		(len >= 8 && (look.turns > 0 || look.symbols > 0 ||
+					  (len >= 12 && look.digits > 3)));
 }
 
 /*
@@ -1109,6 +1296,10 @@ LooseFits(const MaskScan *scan, LooseForm form, KeyKind kind,
 			!IsTechnicalWord(scan, value);
 	if (form == LOOSE_BARE)
 		return false;
+	if (kind > KEY_VENDOR && form == LOOSE_SPOKEN && len >= 8 &&
+		look.digits > 0 && (look.turns > 0 || look.symbols > 0) &&
+		!IsTechnicalWord(scan, value))
+		return true;
 	return len >= 16 && look.digits > 1 && !IsUuid(scan, value) &&
 		TextEntropy((const char *) scan->text +value->start, len) >= 3.0;
 }
@@ -1140,113 +1331,20 @@ DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 
 	(void) self;
 	form = LooseValue(scan, pos, &at);
-	if (form == LOOSE_NONE || at < scan->sign_done || at >= scan->len)
-		return false;
-	value = ReadValue(scan, at);
-	if (form == LOOSE_BARE && !HasDigit(scan, &value))
-		return false;			/* as most that is said of tokens */
 	start = NameStart(scan, scan->word_start);
 	kind = KindOfKeyAt(scan, start, NameTail(scan, pos));
 	if (kind == KEY_PLAIN && scan->text[scan->word_start] >= 0x80 &&
 		FoldMatch(scan->text, pos, scan->word_start, LEX_SECRET_WORD,
 				  strlen(LEX_SECRET_WORD)) > 0)
 		kind = KEY_PASSWORD;
-	if (kind < KEY_VENDOR || (kind == KEY_VENDOR && form != LOOSE_FLAG &&
-							  form != LOOSE_SPOKEN))
+	if (kind < KEY_VENDOR)
 		return false;
-	if (!LooseFits(scan, form, kind, &value))
-		return false;
-	return OfferValue(scan, kind, value);
-}
-
-/*
- * The places of 64 bytes where an option of curl may begin, or the next curl;
- * one byte more is read.  Without a branch for each.
- */
-static uint64_t
-OptionPlaces(const unsigned char *text)
-{
-	unsigned char maybe[64];
-	uint64_t	places = 0;
-
-	for (int i = 0; i < 64; i++)
-		maybe[i] = ((text[i] == ' ') &(text[i + 1] == '-')) |
-			((text[i] == 'c') &(text[i + 1] == 'u'));
-	for (int i = 0; i < 64; i += 8)
-		places |= FlagBits(maybe + i) << i;
-	return places;
-}
-
-/*
- * The place before the name of the option for a user, between pos and limit
- * and before the next curl, which has an event of its own; limit if there is
- * none.
- */
-static size_t
-CurlOption(const MaskScan *scan, size_t pos, size_t limit)
-{
-	while (pos + 3 < limit)
-	{
-		uint64_t	places = 1;
-		size_t		block = pos;
-
-		/* near the end of the text one at a time */
-		pos++;
-		if (scan->len - block > 64)
-		{
-			places = OptionPlaces(scan->text +block);
-			pos = block + 64;
-		}
-		for (; places != 0; places &= places - 1)
-		{
-			size_t		at = block + (size_t) __builtin_ctzll(places);
-			const unsigned char *p = scan->text +at;
-
-			if (at + 3 >= limit || memcmp(p, "curl", 4) == 0)
-				return limit;
-			if (memcmp(p, " -u", 3) == 0)
-				return at;
-			if (at + 8 < limit && memcmp(p, " --user", 7) == 0)
-				return at + 4;
-		}
-	}
-	return limit;
-}
-
-/* curl -u user:password. */
-bool
-DetectCurlUser(MaskScan *scan, const MaskDetector *self, size_t pos)
-{
-	size_t		limit = pos + 400 < scan->len ? pos + 400 : scan->len;
-	Value		value;
-	const char *colon;
-
-	pos = CurlOption(scan, pos, limit);
-	if (pos + 3 >= limit)
-		return false;
-	for (pos += 3; IsSpace(ByteAt(scan, pos)) || ByteAt(scan, pos) == '=';)
-		pos++;
-	value = ReadValue(scan, pos);
-	if (value.end <= value.start)
-		return false;
-	colon = memchr(scan->text +value.start, ':', value.end - value.start);
-	if (colon == NULL || strchr("${<", colon[1]) != NULL ||
-		scan->text[value.start] == '$' || colon[1] == '\0')
-		return false;
-	if (colon > (const char *) scan->text +value.start &&
-		strncmp(colon + 1, (const char *) scan->text +value.start,
-				(size_t) (colon - (const char *) scan->text) -value.start)
-		== 0)
-		return false;			/* test:test */
-	{
-		MaskHit		hit = {0};
-
-		hit.entity = self->entity;
-		hit.start = value.start;
-		hit.end = value.end;
-		hit.score = 0.8f;
-		hit.validator = "curl";
-		MaskAddHit(scan, &hit);
-	}
-	return true;
+	if (form == LOOSE_NONE || at < scan->sign_done || at >= scan->len)
+		return OfferSpoken(scan, pos, kind);
+	value = ReadValue(scan, at);
+	if ((form != LOOSE_BARE || HasDigit(scan, &value)) &&
+		(kind != KEY_VENDOR || form == LOOSE_FLAG || form == LOOSE_SPOKEN) &&
+		LooseFits(scan, form, kind, &value) && OfferValue(scan, kind, value))
+		return true;
+	return OfferSpoken(scan, pos, kind);
 }

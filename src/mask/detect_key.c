@@ -159,6 +159,21 @@ IsWords(const MaskScan *scan, size_t start, size_t end)
 }
 
 /*
+ * True for a word of letters behind a name of one letter and a dot: the
+ * member of an object, s.AcceptanceTimeoutSeconds.
+ */
+static bool
+IsMember(const MaskScan *scan, size_t start, size_t end)
+{
+	if (scan->text[start - 1] != '.' || start != scan->word_start + 2)
+		return false;
+	for (size_t i = start; i < end; i++)
+		if (!IsAlpha(scan->text[i]))
+			return false;
+	return true;
+}
+
+/*
  * False if fewer characters of a class than the least are there for sure: by
  * those in the middle and at the end of it, as most prefixes begin no key.
  */
@@ -197,7 +212,7 @@ DetectPrefixedKey(MaskScan *scan, const MaskDetector *self, size_t pos)
 	len = end - pos;
 	if (len < (size_t) self->min_len)
 		return false;
-	if (IsWords(scan, pos, end) ||
+	if (IsWords(scan, pos, end) || IsMember(scan, pos, end) ||
 		TextEntropy((const char *) scan->text +pos, len) <
 		(double) self->min_entropy)
 	{
@@ -221,14 +236,14 @@ DetectAwsKey(MaskScan *scan, const MaskDetector *self, size_t pos)
 		TextEntropy((const char *) scan->text +pos, end - pos) < 2.0)
 		return false;
 	HitKey(scan, self->entity, start, end, 4);
-	for (next = end; next < end + 8; next++)
-		if (InCharset(ByteAt(scan, next), 'b') && ByteAt(scan, next) != '=')
+	for (next = end + 1; next < end + 8; next++)
+		if (SpanEnd(scan, next, 'b', 64) == next + 40 &&
+			(!InCharset(ByteBefore(scan, next), 'b') ||
+			 strchr("=/-", ByteBefore(scan, next)) != NULL))
 			break;
-	start = next;
-	next = SpanEnd(scan, start, 'b', 64);
-	if (next - start == 40 && start > end &&
-		TextEntropy((const char *) scan->text +start, 40) > 3.5)
-		HitKey(scan, MASK_SECRET, start, next, 0);
+	if (next < end + 8 &&
+		TextEntropy((const char *) scan->text +next, 40) > 3.5)
+		HitKey(scan, MASK_SECRET, next, next + 40, 0);
 	return true;
 }
 
@@ -268,45 +283,91 @@ DetectJwt(MaskScan *scan, const MaskDetector *self, size_t pos)
 	return HitKey(scan, self->entity, start, end, 0);
 }
 
-/* PRIVATE_KEY: -----BEGIN ... PRIVATE KEY----- to its end, or what is there. */
+/* The name of what is between BEGIN and the dashes: its end, 0 if no key. */
+static size_t
+PemNameEnd(const MaskScan *scan, size_t pos)
+{
+	static const char *const names[] = {"PRIVATE KEY BLOCK", "PRIVATE KEY"};
+	size_t		end = SpanEnd(scan, pos, 'L', 40);
+	size_t		name = end;
+
+	while (name > pos && scan->text[name - 1] == ' ')
+		name--;
+	for (int i = 0; i < 2; i++)
+	{
+		size_t		len = strlen(names[i]);
+
+		if (name - pos >= len &&
+			memcmp(scan->text +name - len, names[i], len) == 0)
+			return i == 1 && memcmp(scan->text +pos, "PGP", 3) == 0 ? 0 : end;
+	}
+	return 0;
+}
+
+/*
+ * PRIVATE_KEY: -----BEGIN ... PRIVATE KEY----- to its end, or what is there;
+ * also "---- BEGIN SSH2 ... PRIVATE KEY ----".
+ */
 bool
 DetectPem(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	size_t		start = scan->word_start;
 	size_t		end;
 
-	if (start < 5 || memcmp(scan->text +start - 5, "-----", 5) != 0)
+	if (start < 5 || memcmp(scan->text +start - 5, "----", 4) != 0 ||
+		(scan->text[start - 1] != '-' && scan->text[start - 1] != ' '))
 		return false;
-	end = SpanEnd(scan, pos, 'L', 40);
-	if (end - pos < 11 || memcmp(scan->text +pos, "PGP", 3) == 0)
-	{
-		if (end - pos < 21 ||
-			memcmp(scan->text +end - 17, "PRIVATE KEY BLOCK", 17) != 0)
-			return false;
-	}
-	else if (memcmp(scan->text +end - 11, "PRIVATE KEY", 11) != 0)
+	end = PemNameEnd(scan, pos);
+	if (end == 0)
 		return false;
 	while (end < scan->len)
 	{
 		unsigned char c = scan->text[end];
 
 		if (c == '-' && scan->len - end >= 9 &&
-			memcmp(scan->text +end, "-----END ", 9) == 0)
+			(memcmp(scan->text +end, "-----END ", 9) == 0 ||
+			 memcmp(scan->text +end, "---- END ", 9) == 0))
 		{
 			end += 9;
 			while (end < scan->len && (IsUpper(scan->text[end]) ||
+									   IsDigit(scan->text[end]) ||
 									   scan->text[end] == ' '))
 				end++;
 			while (end < scan->len && scan->text[end] == '-')
 				end++;
 			break;
 		}
-		if (!InCharset(c, 'b') && !IsSpace(c) && c != '\\' && c != ':' &&
-			c != ',' && c != '.' && c != '"' && c != '(' && c != ')')
+		if (!InCharset(c, 'b') && !IsSpace(c) &&
+			(c == 0 || strchr("\\:,.\"'()>|#*@;", c) == NULL))
 			break;
 		end++;
 	}
 	return HitKey(scan, self->entity, start - 5, end, 0);
+}
+
+/* PRIVATE_KEY of PuTTY: "Private-Lines: 3" and so many lines of base64. */
+bool
+DetectPutty(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		end = pos;
+	int			lines = 0;
+
+	while (ByteAt(scan, end) == ' ' || ByteAt(scan, end) == ':')
+		end++;
+	while (lines < 100 && IsDigit(ByteAt(scan, end)))
+		lines = lines * 10 + scan->text[end++] - '0';
+	for (int line = 0; line <= lines && end < scan->len; line++)
+	{
+		size_t		start = end;
+
+		while (IsSpace(ByteAt(scan, end)))
+			end++;
+		if (line < lines)
+			end = SpanEnd(scan, end, 'b', 100);
+		if (end == start)
+			break;
+	}
+	return lines > 0 && HitKey(scan, self->entity, scan->word_start, end, 0);
 }
 
 /* Discord: three parts of base64url, the first a number in disguise. */
@@ -338,7 +399,8 @@ DetectDiscord(MaskScan *scan, const MaskDetector *self, size_t pos)
 
 /*
  * Tokens that are known by length and first or following characters:
- * ClickHouse (4b1d and 38 more), HashiCorp (14, ".atlasv1." and 60 more).
+ * ClickHouse (4b1d and 38 more), New Relic (36 and "NRAL"), RapidAPI (50, with "msh" and "jsn" within),
+ * Azure DevOps (84, with "AZDO" before the last four).
  */
 bool
 DetectFixedToken(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -350,14 +412,29 @@ DetectFixedToken(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (end - start == 42 && memcmp(scan->text +start, "4b1d", 4) == 0 &&
 		TextEntropy((const char *) scan->text +start, 42) >= 3.0)
 		return HitKey(scan, self->entity, start, end, 4);
-	if (end - start == 14 && end + 9 < scan->len &&
-		memcmp(scan->text +end, ".atlasv1.", 9) == 0)
-	{
-		end = SpanEnd(scan, end + 9, '-', 80);
-		return end - start >= 14 + 9 + 60 &&
-			HitKey(scan, self->entity, start, end, 0);
-	}
-	return false;
+	if (end - start == 40 && memcmp(scan->text +end - 4, "NRAL", 4) == 0)
+		return HitKey(scan, self->entity, start, end, 0);
+	if (end - start >= 49 && end - start <= 52 &&
+		memcmp(scan->text +start + 10, "msh", 3) == 0 &&
+		(memcmp(scan->text +start + 35, "jsn", 3) == 0 ||
+		 memcmp(scan->text +start + 36, "jsn", 3) == 0))
+		return HitKey(scan, self->entity, start, end, 0);
+	return end - start == 84 && memcmp(scan->text +start + 76, "AZDO", 4) == 0 &&
+		HitKey(scan, self->entity, start, end, 0);
+}
+
+/* HashiCorp's Terraform: 14 characters, ".atlasv1." and 60 more. */
+bool
+DetectTerraform(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = scan->word_start - 15;
+	size_t		end = SpanEnd(scan, pos, '-', 80);
+
+	if (scan->word_start < 15 || scan->text[scan->word_start - 1] != '.' ||
+		IsAlnum(ByteBefore(scan, start)) || end - pos < 60 ||
+		SpanEnd(scan, start, 'w', 14) != start + 14)
+		return false;
+	return HitKey(scan, self->entity, start, end, 0);
 }
 
 /* Facebook: an application's number, a bar, 27 to 40 characters. */
@@ -392,6 +469,23 @@ DetectTelegram(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (end - pos < 35 || end - pos > 37)
 		return false;
 	return HitKey(scan, self->entity, start, end, 0);
+}
+
+/* Azure: 76 characters of base64, '+' and a name, six more and "==". */
+bool
+DetectAzureKey(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		mark = scan->word_start;
+	size_t		end = pos + 8;
+
+	if (ByteBefore(scan, mark) != '+' || ByteAt(scan, end - 1) != '=' ||
+		ByteAt(scan, end - 2) != '=' || mark < 77 ||
+		IsAlnum(ByteAt(scan, end)))
+		return false;
+	for (size_t i = mark; i-- > mark - 77;)
+		if (!InCharset(scan->text[i], 'b') || scan->text[i] == '=')
+			return false;
+	return HitKey(scan, self->entity, mark - 77, end, 0);
 }
 
 /* MaxMind: six characters, '_', 29 characters, "_mmk". */
@@ -461,7 +555,8 @@ DetectBearer(MaskScan *scan, const MaskDetector *self, size_t pos)
 	size_t		end;
 	bool		digit = false;
 
-	while (ByteAt(scan, start) == ' ' && start - pos < 4)
+	while ((ByteAt(scan, start) == ' ' || ByteAt(scan, start) == ',') &&
+		   start - pos < 4)
 		start++;
 	if (start == pos || start < scan->key_done)
 		return false;

@@ -789,6 +789,22 @@ IsPlaceholderStart(unsigned char c)
 		c == '*';
 }
 
+/* What ends a host, but may be in a password that nobody has encoded. */
+static inline bool
+IsSoftEnd(unsigned char c)
+{
+	return c == '#' || c == '?';
+}
+
+/* True if only digits are between. */
+static bool
+IsPort(const MaskScan *scan, size_t start, size_t end)
+{
+	while (start < end && IsDigit(scan->text[start]))
+		start++;
+	return start == end;
+}
+
 /* URL_CREDENTIALS: user:password or a token before the host of a URL. */
 bool
 DetectUrlCredentials(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -804,7 +820,9 @@ DetectUrlCredentials(MaskScan *scan, const MaskDetector *self, size_t pos)
 	{
 		unsigned char c = scan->text[i];
 
-		if (InSet(c, SET_URL_END))
+		if (InSet(c, SET_URL_END) &&
+			!(IsSoftEnd(c) && colon > 0 && (at == 0 || i == at + 1) &&
+			  !IsPort(scan, colon + 1, i)))
 			break;
 		if (c == ':' && colon == 0)
 			colon = i;
@@ -823,4 +841,42 @@ DetectUrlCredentials(MaskScan *scan, const MaskDetector *self, size_t pos)
 	else if (colon + 1 >= at || IsPlaceholderStart(scan->text[colon + 1]))
 		return false;
 	return HitSpan(scan, self->entity, start, at, 0.95f);
+}
+
+/* URL_CREDENTIALS before a host without scheme: user:password@tcp(host). */
+bool
+DetectDsn(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		low = pos > 128 ? pos - 128 : 0;
+	size_t		start = pos;
+	size_t		colon = 0;
+
+	if (pos + 5 > scan->len || (memcmp(scan->text +pos, "@tcp(", 5) != 0 &&
+								memcmp(scan->text +pos, "@unix", 5) != 0))
+		return false;
+	while (start > low && !IsSpace(scan->text[start - 1]) &&
+		   strchr("\"'`=<>", scan->text[start - 1]) == NULL)
+		if (scan->text[--start] == ':')
+			colon = start;
+	if (colon <= start || colon + 1 >= pos ||
+		IsPlaceholderStart(scan->text[colon + 1]))
+		return false;
+	return HitSpan(scan, self->entity, start, pos, 0.9f);
+}
+
+/* The same of Oracle: jdbc:oracle:thin:user/password@host. */
+bool
+DetectThin(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		at = pos;
+	size_t		slash = 0;
+
+	for (; at - pos < 100 && at < scan->len && scan->text[at] != '@' &&
+		 !IsSpace(scan->text[at]) && scan->text[at] != '"'; at++)
+		if (scan->text[at] == '/' && slash == 0)
+			slash = at;
+	if (slash <= pos || slash + 1 >= at || ByteAt(scan, at) != '@' ||
+		IsPlaceholderStart(scan->text[slash + 1]))
+		return false;
+	return HitSpan(scan, self->entity, pos, at, 0.9f);
 }

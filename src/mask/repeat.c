@@ -120,11 +120,14 @@ TakeState(const MaskScan *scan, const BlockCarry *carry, size_t offset,
 		repeat->hits[i] = scan->hits[settled + i];
 }
 
-/* True if a position is too far behind to matter. */
+/*
+ * True if a position is too far behind to matter, or is none (SIZE_MAX, to
+ * which nothing can be added).
+ */
 static inline bool
 IsPast(size_t value, size_t offset)
 {
-	return value + REPEAT_BACK <= offset;
+	return value == SIZE_MAX || value + REPEAT_BACK <= offset;
 }
 
 /* True if two positions are the same as seen from two offsets. */
@@ -200,6 +203,11 @@ SameState(const MaskScan *scan, const BlockCarry *carry, size_t offset,
 		SamePlace(before->digits_done, from, scan->digits_done, offset) &&
 		SamePlace(before->key_done, from, scan->key_done, offset) &&
 		SamePlace(before->sign_done, from, scan->sign_done, offset) &&
+		SamePlace(before->due, from, scan->due, offset) &&
+		(scan->due == SIZE_MAX ||
+		 (before->due_end - before->due == scan->due_end - scan->due &&
+		  before->due_kind == scan->due_kind &&
+		  before->due_command == scan->due_command)) &&
 		SamePlace(before->run.chain_end, from, scan->run.chain_end, offset) &&
 		SameHits(scan, repeat, offset, SettledHits(scan, offset)) &&
 		SameNear(scan, carry, offset, repeat);
@@ -223,6 +231,8 @@ MoveState(MaskScan *scan, size_t offset, size_t distance)
 	Move(&scan->digits_done, offset, distance);
 	Move(&scan->key_done, offset, distance);
 	Move(&scan->sign_done, offset, distance);
+	Move(&scan->due, offset, distance);
+	Move(&scan->due_end, offset, distance);
 	Move(&scan->context_last, offset, distance);
 	for (int i = 0; i < CTX_COUNT; i++)
 		Move(&scan->context_end[i], offset, distance);

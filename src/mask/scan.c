@@ -349,7 +349,8 @@ AddToken(int number, enum TokenLead lead, enum TokenDigits digits)
 	for (int len = 0; len < TOKEN_SIZES; len++)
 		for (int j = 0; j < JOINS; j++)
 			if ((detector->lengths == 0 ||
-				 (len < TOKEN_SIZES - 1 && (detector->lengths >> len & 1))) &&
+				 (len < TOKEN_SIZES - 1 && (detector->lengths >> len & 1)) ||
+				 (len == TOKEN_SIZES - 1 && (detector->lengths & TOKEN_LONG))) &&
 				JoinFits(detector, joins[j]))
 				AddToList(asked_token[digits][lead][len][j], number);
 }
@@ -870,6 +871,8 @@ ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
 		int			i = __builtin_ctzll(events);
 
 		events &= events - 1;
+		while (offset + (size_t) i >= scan->due)
+			ReportDue(scan);
 		if (DispatchEvent(scan, offset + (size_t) i, block + i, ways[i]) &&
 			scan->context_end[CTX_BIRTH] != birth)
 		{
@@ -877,6 +880,8 @@ ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
 			idle = 0;
 		}
 	}
+	while (offset + 64 > scan->due)
+		ReportDue(scan);
 }
 
 /* The whole shadow; its end is read from a padded copy. */
@@ -976,6 +981,7 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	memset(&scan, 0, offsetof(MaskScan, run));
 	scan.run.groups = scan.run.chain_count = 0;
 	scan.run.chain_end = scan.run.right_of = 0;
+	scan.due = SIZE_MAX;
 	scan.text = shadow.text;
 	scan.len = shadow.len;
 	scan.options = options;

@@ -138,6 +138,15 @@ typedef struct MaskScan
 	size_t		head_start;		/* and one that was read to its beginning */
 	size_t		head_end;
 	uint8_t		key_len[KEY_MEMOS]; /* of keys[], in bytes; 0: none yet */
+	size_t		due;			/* where a value begins that something far
+								 * before announced, or SIZE_MAX */
+	size_t		due_end;
+	uint8_t		due_kind;		/* KeyKind */
+	uint8_t		due_command;	/* of detect_command.c */
+	size_t		spare_from;		/* from here to spare_to no long token begins */
+	size_t		spare_to;
+	size_t		clause_from;	/* and here no name is followed by its value */
+	size_t		clause_to;
 	bool		offering;		/* within OfferWord */
 	int			dear_checks;	/* expensive validations still allowed */
 	MaskHit    *hits;
@@ -158,6 +167,9 @@ typedef enum MaskTrigger
 	TRIGGER_AT,					/* pos: '@' */
 	TRIGGER_WORD				/* pos: one of the detector's words */
 } MaskTrigger;
+
+/* For lengths: a token of 64 characters or more. */
+#define TOKEN_LONG UINT64_C(1)
 
 typedef struct MaskDetector MaskDetector;
 typedef bool (*MaskDetect) (MaskScan *scan, const MaskDetector *self,
@@ -184,7 +196,7 @@ struct MaskDetector
 
 	/*
 	 * TRIGGER_NUMBER: bit set of the first group's possible lengths;
-	 * TRIGGER_TOKEN: of the token's, 0 for any
+	 * TRIGGER_TOKEN: of the token's, 0 for any, and TOKEN_LONG
 	 */
 	uint64_t	lengths;
 
@@ -628,13 +640,6 @@ EightBytes(const unsigned char *text)
 	return v;
 }
 
-/* Eight bytes that are 0 or 1 as bits, the first in the lowest. */
-static inline uint64_t
-FlagBits(const unsigned char *flags)
-{
-	return (EightBytes(flags) * UINT64_C(0x0102040810204080)) >> 56;
-}
-
 /* The highest bit of each of eight bytes that is a letter of ASCII. */
 static inline uint64_t
 LetterBytes(uint64_t v)
@@ -754,9 +759,17 @@ extern bool DetectPrefixedKey(MaskScan *scan, const MaskDetector *self,
 							  size_t pos);
 extern bool DetectJwt(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectPem(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectPutty(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectJwk(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectDsn(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectThin(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectAwsKey(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectDiscord(MaskScan *scan, const MaskDetector *self,
 						  size_t pos);
+extern bool DetectTerraform(MaskScan *scan, const MaskDetector *self,
+							size_t pos);
+extern bool DetectAzureKey(MaskScan *scan, const MaskDetector *self,
+						   size_t pos);
 extern bool DetectMaxmind(MaskScan *scan, const MaskDetector *self,
 						  size_t pos);
 extern bool DetectAzureSecret(MaskScan *scan, const MaskDetector *self,
@@ -775,7 +788,28 @@ extern bool DetectAssignment(MaskScan *scan, const MaskDetector *self,
 extern bool DetectLooseAssignment(MaskScan *scan, const MaskDetector *self,
 								  size_t pos);
 extern bool DetectPin(MaskScan *scan, const MaskDetector *self, size_t pos);
-extern bool DetectCurlUser(MaskScan *scan, const MaskDetector *self,
-						   size_t pos);
+extern bool StandsForSecret(const MaskScan *scan, size_t start, size_t end);
+
+/* How much a value looks like a secret. */
+typedef enum SecretLook
+{
+	LOOKS_NAMED,				/* is no placeholder, and has no blank */
+	LOOKS_LIKELY,				/* has letters and digits */
+	LOOKS_MIXED,				/* in no order that a name has */
+	LOOKS_RANDOM				/* is long, too, and no word or name */
+} SecretLook;
+
+extern bool SecretAt(const MaskScan *scan, size_t pos, SecretLook look,
+					 size_t *start, size_t *end);
+extern bool OfferSpoken(MaskScan *scan, size_t pos, KeyKind kind);
+extern bool DetectShortName(MaskScan *scan, const MaskDetector *self,
+							size_t pos);
+extern bool DetectPair(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern bool DetectCall(MaskScan *scan, const MaskDetector *self, size_t pos);
+extern void NoteJwk(MaskScan *scan, size_t pos);
+extern bool NoteDue(MaskScan *scan, KeyKind kind, size_t start, size_t end);
+extern bool DetectCommand(MaskScan *scan, const MaskDetector *self,
+						  size_t pos);
+extern void ReportDue(MaskScan *scan);
 
 #endif

@@ -86,14 +86,15 @@ const MaskDetector DetectorTable[] =
 	ON_TOKEN(MASK_NATIONAL_ID, DetectMbi, BITS(4, 4), "-"),
 	ON_TOKEN(MASK_ACCESS_TOKEN, DetectAzureSecret, 0, "~"),
 	ON_TOKEN(MASK_ACCESS_TOKEN, DetectMailchimp, BITS(32, 32), "-"),
-	ON_TOKEN(MASK_ACCESS_TOKEN, DetectFixedToken, BITS(14, 14) | BITS(42, 42),
-			 NULL),
+	ON_TOKEN(MASK_ACCESS_TOKEN, DetectFixedToken, BITS(40, 40) | BITS(42, 42) |
+			 BITS(49, 52) | TOKEN_LONG, NULL),
 	ON_TOKEN(MASK_NATIONAL_ID, DetectDocumentToken, BITS(6, 7) | BITS(9, 19),
 			 "0 ./()*~"),
 	ON_TOKEN(MASK_NATIONAL_ID, DetectDocumentToken, BITS(8, 8), "0 -./()*~"),
 
 	/* signs */
 	ON(MASK_EMAIL_ADDRESS, TRIGGER_AT, DetectEmail),
+	ON(MASK_URL_CREDENTIALS, TRIGGER_AT, DetectDsn),
 	ON_COLON(MASK_URL_CREDENTIALS, DetectUrlCredentials, "/"),
 	ON_COLON(MASK_ACCESS_TOKEN, DetectTelegram, "A"),
 	ON_COLON(MASK_IP_ADDRESS, DetectColonAddress, ":0123456789ABCDEFabcdef"),
@@ -112,11 +113,39 @@ const MaskDetector DetectorTable[] =
 	ON_WORD(MASK_PERSON, DetectPerson, "name$|customer$|client$|" LEX_NAME,
 			false, "2"),
 	ON_WORD(MASK_SECRET, DetectLooseAssignment,
-			"token|secret|password|passwd|passphrase|api key|apikey|auth key|"
+			"token|secret|password|passwd|pass$|pwd$|passphrase|api key|apikey|auth key|"
 			"access key|private key|secret key|key$|credential|" LEX_PASSWORD "|"
 			LEX_PASSWORD_SPACED "|" LEX_SECRET, false, NULL),
+	ON_WORD(MASK_PASSWORD, DetectShortName,
+			"pw$|psw$|pwd$|passcode|wifi key|wi-fi key|access code|"
+			"security answer|secret answer|requirepass$|masterauth$|bindpw$|"
+			"authtok$|psk$|" LEX_CODE_WORD, false, NULL),
+	ON_WORD(MASK_PASSWORD, DetectPair,
+			"creds$|credentials$|login/password|user/password|"
+			"username/password|wifi$|wi-fi$|" LEX_ACCOUNTS, false, NULL),
+	ON_WORD(MASK_PASSWORD, DetectCall,
+			"networkcredential$|pscredential$|httpbasicauth$|setbasicauth$|"
+			"basicawscredentials$|directoryentry$|mysqli_connect$|"
+			"mysql_connect$|pdo$|getconnection$|usernamepasswordauth|auth$|"
+			"login$|identified by|identified with|convertto-securestring$|"
+			"jwt.sign|jwt.encode|jwt.verify|jwt.decode", false, NULL),
 	ON_WORD(MASK_AUTHORIZATION, DetectBearer, "bearer$|basic$", false, NULL),
-	ON_WORD(MASK_PASSWORD, DetectCurlUser, "curl$", false, NULL),
+	ON_WORD(MASK_PASSWORD, DetectCommand,
+			"arangosh$|az$|bcp$|buildah$|cargo$|cqlsh$|crackmapexec$|crane$|"
+			"curl$|cypher-shell$|docker$|echo$|etcdctl$|evil-winrm$|"
+			"expdp$|flyctl$|helm$|htpasswd$|hydra$|impdp$|influx$|"
+			"ipmitool$|jarsigner$|keytool$|ldapadd$|ldapdelete$|"
+			"ldapmodify$|ldappasswd$|ldapsearch$|ldapwhoami$|lftp$|"
+			"mariadb$|mariadb-dump$|mongo$|mongodump$|mongoexport$|"
+			"mongoimport$|mongorestore$|mongosh$|mysql$|mysqladmin$|"
+			"mysqlbinlog$|mysqlcheck$|mysqldump$|mysqlimport$|mysqlsh$|"
+			"mysqlshow$|nerdctl$|net$|netexec$|nxc$|oc$|openssl$|oras$|"
+			"plink$|podman$|pscp$|psexec$|psftp$|putty$|rabbitmqctl$|"
+			"rar$|rclone$|rdesktop$|redis-cli$|rpcclient$|skopeo$|"
+			"smbclient$|smbmap$|snmpget$|snmpwalk$|sqlcmd$|sqlldr$|"
+			"sqlplus$|sshpass$|ssh-keygen$|tctl$|tsql$|twine$|unrar$|"
+			"unzip$|vault$|wfreerdp$|wpa_passphrase$|xfreerdp$|zip$|"
+			"sudo -s$|psexec.exe$|PsExec$|PSEXEC$", true, NULL),
 	ON_WORD(MASK_SECRET, DetectPin,
 			"cvv|cvc|pin$|pin code|pincode$|pin number|otp$|"
 			"security code|verification code|confirmation code|"
@@ -132,8 +161,14 @@ const MaskDetector DetectorTable[] =
 	ON_WORD(MASK_CRYPTO, DetectBech32, "bc1|tb1|ltc1|cosmos1", false, NULL),
 	ON_WORD(MASK_JWT, DetectJwt, "ey|ewog|ew0K|ZXlK", true, NULL),
 	ON_WORD(MASK_PRIVATE_KEY, DetectPem, "BEGIN ", true, NULL),
+	ON_WORD(MASK_PRIVATE_KEY, DetectPutty, "Private-Lines$", true, NULL),
+	ON_WORD(MASK_PRIVATE_KEY, DetectJwk, "kty$", true, NULL),
+	ON_WORD(MASK_URL_CREDENTIALS, DetectThin, "thin:", false, NULL),
 	ON_WORD(MASK_API_KEY, DetectAwsKey, "AKIA|ASIA|ABIA|ACCA|A3T", true, NULL),
 	ON_WORD(MASK_ACCESS_TOKEN, DetectMaxmind, "mmk$", true, NULL),
+	ON_WORD(MASK_ACCESS_TOKEN, DetectTerraform, "atlasv1.", true, NULL),
+	ON_WORD(MASK_ACCESS_TOKEN, DetectAzureKey, "ASt|ABa|ARm|AEh|ASb|AMC", true,
+			NULL),
 	ON_WORD(MASK_ACCESS_TOKEN, DetectDiscord,
 			"MT|MD|Mj|Mz|ND|NT|Nj|Nz|OD|OT", true, NULL),
 
@@ -144,7 +179,15 @@ const MaskDetector DetectorTable[] =
 	API("sk-lf-|pk-lf-", "-", 20, 64),
 	API("sk-", "-", 16, 300),
 	API("xai-|gsk_|pplx-|csk-|nvapi-|tgp_v1_|pcsk_|tvly-|jina_|r8_|fw_|"
-		"lsv2_pt_|lsv2_sk_|voyage-key-|together_", "-", 20, 200),
+		"lsv2_pt_|lsv2_sk_|voyage-key-|together_|llx-|ark-", "-", 20, 200),
+	API("pa-", "-", 43, 43),
+	API("sess-", "w", 40, 40),
+	API("wandb_v1_", "-", 60, 100),
+	API("e2b_|sk_", "h", 40, 48),
+	API("fc-", "h", 32, 32),
+	API("mdb_sa_sk_", "-", 36, 48),
+	API("apk_user_|apk_", "-", 60, 300),
+	API("cog_", "w", 40, 80),
 	API("hf_|api_org_", "w", 30, 64),
 	API("AIza", "-", 35, 39),
 	API("ABSK", "b", 90, 300),
@@ -152,36 +195,50 @@ const MaskDetector DetectorTable[] =
 
 	/* tokens of services */
 	TOKEN("github_pat_", "-", 60, 100),
+	TOKEN("ghs_", ".", 100, 1200),
 	TOKEN("ghp_|gho_|ghu_|ghs_|ghr_", "w", 30, 255),
 	TOKEN("glpat-|gldt-|glrt-|glcbt-|glft-|glimt-|glagent-|glsoat-|glffct-|"
-		  "glwt-", ".", 18, 300),
+		  "glwt-|glrtr-", ".", 18, 300),
 	TOKEN("glptt-", "h", 40, 40),
 	TOKEN("gloas-", "-", 64, 64),
 	KEY(MASK_ACCESS_TOKEN, "GR1348941", "-", 20, 20, 2.9f),
 	TOKEN("gitlab_session=", "w", 32, 64),
-	TOKEN("xoxb-|xoxp-|xoxs-|xoxo-|xoxe.|xoxe-|xapp-|xwfp-", ".", 12, 400),
+	TOKEN("xoxe.|xoxe-", "a", 12, 400),
+	TOKEN("xoxb-|xoxp-|xoxs-|xoxo-|xapp-|xwfp-", ".", 12, 400),
 	KEY(MASK_ACCESS_TOKEN, "xoxa-|xoxr-", "-", 8, 400, 1.0f),
 	TOKEN("hooks.slack.com/services/|hooks.slack.com/workflows/|"
-		  "hooks.slack.com/triggers/", "b", 40, 60),
+		  "hooks.slack.com/triggers/", "b", 40, 100),
+	TOKEN("hooks.zapier.com/hooks/catch/|open.feishu.cn/open-apis/bot/v2/hook/|"
+		  "open.larksuite.com/open-apis/bot/v2/hook/|webhook.site/|"
+		  "hook.eu1.make.com/|hook.eu2.make.com/|hook.us1.make.com/|"
+		  "hook.integromat.com/", "@", 16, 100),
 	TOKEN("discord.com/api/webhooks/|discordapp.com/api/webhooks/", "b", 60,
 		  120),
 	TOKEN("sk_live_|sk_test_|sk_prod_|rk_live_|rk_test_|rk_prod_|pk_live_|"
-		  "pk_test_|whsec_", "w", 10, 200),
+		  "pk_test_|ak_live_|ak_test_", "w", 10, 200),
+	TOKEN("whsec_", "b", 10, 200),
 	TOKEN("npm_", "w", 36, 40),
 	TOKEN("pypi-AgE", "-", 50, 1000),
 	TOKEN("SG.", ".", 50, 80),
 	TOKEN("ya29.|1//0", "-", 20, 400),
 	TOKEN("GOCSPX-", "-", 24, 40),
 	TOKEN("EAAA|EAAC|EAAM", "-", 20, 300),
+	TOKEN("EAA", "w", 90, 500),
 	TOKEN("sq0atp-|sq0csp-", "-", 22, 60),
-	TOKEN("shpat_|shpca_|shppa_|shpss_", "h", 32, 32),
+	TOKEN("shpat_|shpca_|shppa_|shpss_", "w", 32, 64),
 	KEY(MASK_ACCESS_TOKEN, "AGE-SECRET-KEY-1", "u", 58, 58, 0),
 	TOKEN("eyJrIjoi", "b", 60, 400),
 	TOKEN("ATATT3|ATCTT3|ATBB", "-", 28, 240),
 	TOKEN("AKCp", "w", 60, 80),
 	TOKEN("cmVmd", "w", 59, 59),
-	TOKEN("LTAI", "w", 12, 30),
-	TOKEN("dapi", "-", 32, 34),
+	TOKEN("LTAI|STS.", "w", 12, 30),
+	TOKEN("AKID|cio", "w", 32, 32),
+	TOKEN("PLAK", "h", 32, 32),
+	KEY(MASK_ACCESS_TOKEN, "b_", "-", 44, 46, 3.5f),
+	TOKEN("y0_|y1_|y2_|y3_", "-", 50, 64),
+	TOKEN("rzp_live_|rzp_test_", "w", 14, 20),
+	TOKEN("pat-na1-|pat-eu1-|pat-na2-", "-", 36, 36),
+	TOKEN("dapi", "h", 32, 32),
 	TOKEN("authress_|scauth_|ext_|sc_", "a", 60, 160),
 	TOKEN("sk_|pk_|rk_|ak_", "w", 24, 120),
 	TOKEN("dop_v1_|doo_v1_|dor_v1_", "h", 64, 64),
@@ -196,10 +253,28 @@ const MaskDetector DetectorTable[] =
 	TOKEN("HRKU-", "-", 36, 70),
 	TOKEN("ico-", "w", 32, 32),
 	TOKEN("lin_api_|lin_oauth_", "w", 40, 64),
-	TOKEN("NRAK-|NRII-|NRJS-|NRAA-", "-", 19, 40),
+	TOKEN("NRAK-|NRII-|NRJS-|NRAA-|NRBR-", "-", 19, 40),
 	TOKEN("ntn_", "w", 40, 60),
 	TOKEN("PMAK-", "-", 50, 70),
-	TOKEN("pnu_", "w", 36, 36),
+	TOKEN("PMAT-", "u", 26, 26),
+	TOKEN("CFPAT-", "-", 40, 64),
+	TOKEN("SWMTKN-1-|SWMKEY-1-", "-", 40, 90),
+	TOKEN("CCDB1_", "-", 40, 80),
+	TOKEN("AIK_SECRET_|AIK_CLIENT_", "w", 24, 120),
+	TOKEN("vcp_|vci_|vca_|vcr_|vck_", "w", 24, 64),
+	TOKEN("key_|tok_", "h", 64, 64),
+	TOKEN("slk_", "h", 64, 64),
+	TOKEN("cosmo_", "h", 32, 32),
+	TOKEN("sb_secret_", "-", 22, 60),
+	TOKEN("re_", "-", 33, 40),
+	TOKEN("IGQV", "-", 100, 300),
+	/* seeds of NATS */
+	TOKEN("SUA|SAA|SOA|SNA|SCA", "u", 55, 55),
+	TOKEN("TlRMTVNTUA", "b", 40, 2000),
+	TOKEN("BBFF-", "w", 30, 36),
+	TOKEN("NF-|scp-live-|scp-test-|pri_", "h", 32, 32),
+	TOKEN("VF.DM.|VF.WS.|tkn.v1_", ".", 36, 100),
+	TOKEN("pnu_|pnb_", "w", 36, 36),
 	TOKEN("pul-", "h", 40, 40),
 	TOKEN("pscale_tkn_|pscale_pw_|pscale_oauth_", ".", 30, 70),
 	TOKEN("rdme_", "w", 70, 70),
@@ -208,9 +283,10 @@ const MaskDetector DetectorTable[] =
 	TOKEN("sntrys_", "b", 60, 400),
 	TOKEN("sntryu_", "h", 64, 64),
 	TOKEN("shippo_live_|shippo_test_", "h", 40, 40),
-	TOKEN("tfp_", ".", 59, 60),
+	TOKEN("tfp_", ".", 40, 60),
 	TOKEN("tk-us-", "-", 48, 48),
-	TOKEN("hvs.|hvb.", "-", 24, 300),
+	TOKEN("hvs.|hvb.|hvr.", "-", 24, 300),
+	KEY(MASK_ACCESS_TOKEN, "s.|b.", "-", 90, 300, 4.0f),
 	TOKEN("xkeysib-|xsmtpsib-", "-", 60, 100),
 	TOKEN("CLOJARS_", "w", 60, 60),
 	TOKEN("dnkey-", "-", 70, 90),
@@ -226,7 +302,7 @@ const MaskDetector DetectorTable[] =
 	TOKEN("figd_|figo_", "-", 36, 60),
 	TOKEN("AQVN", "-", 35, 40),
 	KEY(MASK_ACCESS_TOKEN, "YC", "-", 38, 38, 3.0f),
-	TOKEN("pubkey-|key-", "h", 32, 32),
+	TOKEN("pubkey-|key-", "h", 32, 64),
 	TOKEN("SK|AC", "h", 32, 32),
 	TOKEN("secret_", "w", 43, 43),
 	TOKEN("patl|pat1|PAT1", ".", 70, 90),
@@ -251,7 +327,8 @@ const MaskDetector DetectorTable[] =
 	TOKEN("NRIQ-|NRRA-|NRAL-", "-", 32, 42),
 	TOKEN("px-api-|px-dep-", "-", 36, 36),
 	TOKEN("apify_api_", "-", 30, 40),
-	TOKEN("rootly_|sbp_|sbs_", "h", 40, 64),
+	TOKEN("rootly_|sbs_|sbp_v0_", "h", 40, 64),
+	TOKEN("sbp_", "w", 40, 40),
 	TOKEN("pat", ".", 77, 80),
 	TOKEN("amzn.mws.|amzn1.oa2-cs.v1.", "-", 36, 80),
 	TOKEN("cfk_|cfut_|cfat_", "w", 40, 60),
@@ -261,12 +338,13 @@ const MaskDetector DetectorTable[] =
 	TOKEN("pgar_|pganalyze_", "w", 27, 40),
 	TOKEN("napi_|nfp_|nfc_|nfo_|nfu_", "w", 36, 64),
 	TOKEN("rnd_", "w", 28, 32),
-	TOKEN("phc_|phx_|phs_", "w", 36, 50),
+	TOKEN("phc_|phx_|phs_|phr_|pha_", "-", 36, 64),
 	TOKEN("dt0s01.|dt0s08.|dt0s16.|dt0e01.", ".", 80, 120),
 	TOKEN("sq0atb-|sq0idb-|sandbox-sq0atb-", "-", 22, 60),
 	TOKEN("rpa_|rps_", "w", 36, 46),
-	TOKEN("tskey-auth-|tskey-api-|tskey-client-|tskey-webhook-", "-", 20, 60),
-	TOKEN("bkua_|bkct_|bkaj_", "h", 40, 40),
+	TOKEN("tskey-auth-|tskey-api-|tskey-client-|tskey-webhook-|tskey-scim-",
+		  "-", 20, 60),
+	TOKEN("bkua_|bkct_|bkaj_", "w", 40, 40),
 	TOKEN("shpua_|shptka_", "h", 32, 32),
 	TOKEN("waka_", "-", 36, 36),
 	TOKEN("xoxd-", "b", 60, 400),

@@ -594,7 +594,29 @@ my @keys = (
 	[ 'phx_', $word, 43, 43 ], [ 'bkua_', $hex, 40, 40 ],
 	[ 'NRIQ-', "$word-_", 32, 32 ], [ 'sq0atb-', "$word-_", 22, 22 ],
 	[ 'LS0tLS1CRUdJTiBSU0EgUFJJVk', "$word+/", 900, 1200 ],
-	[ 'AGE-SECRET-KEY-1', 'QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L', 58, 58 ]);
+	[ 'AGE-SECRET-KEY-1', 'QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L', 58, 58 ],
+	[ 'pa-', "$word-_", 43, 43 ], [ 'wandb_v1_', $word, 77, 77 ],
+	[ 'e2b_', $hex, 40, 40 ], [ 'fc-', $hex, 32, 32 ],
+	[ 'sess-', $word, 40, 40 ], [ 'whsec_', "$word+/", 32, 32 ],
+	[ 'xoxe.xoxp-1-', "$word-+/", 160, 160 ], [ 'AKID', $word, 32, 32 ],
+	[ 'cio', $word, 32, 32 ], [ 'y0_', "$word-_", 56, 56 ],
+	[ 'EAA', $word, 160, 200 ], [ 'vcp_', $word, 24, 56 ],
+	[ 'ghs_1234_eyJ', "$word-_", 100, 200, '.eyJ', "$word", 90 ],
+	[ 'llx-', "$word-_", 48, 48 ], [ 'PMAT-', $upper . '0123456789', 26, 26 ],
+	[ 'sb_secret_', "$word-_", 31, 31 ], [ 'PLAK', $hex, 32, 32 ],
+	[ 'SUA', $upper . '234567', 55, 55 ], [ 'hvr.', "$word-_", 90, 100 ],
+	[ 'apk_user_', $word, 80, 90 ], [ 'CCDB1_', $word, 22, 22, '_', $word, 40 ],
+	[ 'SWMTKN-1-', $lower . '0123456789', 50, 50, '-', $lower, 25 ],
+	[ 'pat-na1-', $hex, 8, 8, '-' . chars($hex, 4) . '-4abc-9def-', $hex, 12 ],
+	[ 'hooks.slack.com/workflows/T01', $upper, 8, 8, '/A01', $word, 40 ]);
+
+# Those that are known by what is within.
+my @formed = (
+	sub { return chars($word, 76) . 'AZDO' . chars($word, 4) },
+	sub { return chars("$word/", 76) . '+ASt' . chars($word, 6) . '==' },
+	sub { return 'Z' . chars($word, 13) . '.atlasv1.' . chars("$word-_", 66) . 'a' },
+	sub { return chars($hex, 9) . '1msh' . chars($hex, 15) . 'p1' . chars($hex, 6)
+		  . 'jsn' . chars($hex, 12) });
 
 sub key_value
 {
@@ -621,7 +643,13 @@ sub key_cases
 		push @rows, row('prefixed keys', pick(@plain, @said), key_value($key), 1)
 		  for 1 .. 8;
 	}
+	for my $make (@formed)
+	{
+		push @rows, row('prefixed keys', pick(@plain, @said), $make->(), 1)
+		  for 1 .. 8;
+	}
 	push @rows, row('prefixed keys', pick(@plain[0 .. 13]), $_, 0) for (
+		's.AcceptanceTimeoutSeconds', 'dapiDataGetTopLongShortPositionRatio',
 		'sk-xxxxxxxxxxxxxxxxxxxxxxxx', 'ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx',
 		'sk-...', 'AIza', 'sk-learn', 'hf_hub_download', 'npm_config_registry',
 		'glpat-', 'xoxb-', 'sk-************', 'key-value', 'pk_index',
@@ -798,6 +826,166 @@ sub password_cases
 	return @rows;
 }
 
+# Passwords that are given to commands.
+my @commands = (
+	'mysql -u root -p% app', "mysqldump -h db -uroot -p'%' app > x.sql",
+	'sshpass -p % ssh app@db', "sshpass -p'%' scp f app\@db:/tmp",
+	'redis-cli -h db -p 6379 -a % ping', 'docker login -u ci -p % r.example.org',
+	'mongosh -u admin -p % --authenticationDatabase admin',
+	'ldapsearch -x -D cn=admin,dc=x -w % -b dc=x', 'sqlcmd -S db -U sa -P "%"',
+	'sqlplus app/%@db:1521/XE', 'htpasswd -b .htpasswd app %',
+	'lftp -u app,% ftp.example.org',
+	'openssl rsa -in k.pem -passin pass:%', 'keytool -list -storepass % -v',
+	'unzip -P % a.zip', 'plink -ssh app@db -pw % ls', 'net user app % /add',
+	'rabbitmqctl add_user app %', 'xfreerdp /u:app /p:% /v:db',
+	'echo % | sudo -S apt update', 'echo "app:%" | sudo chpasswd',
+	"echo '%' | docker login -u ci --password-stdin", 'wpa_passphrase Home %',
+	'curl -H "X-Id: 7" -u app:% https://x.example',
+	'curl --proxy-user app:% -x proxy:3128 https://x.example',
+	'evil-winrm -i db -u app -p %', 'snmpwalk -v3 -u app -A % db',
+	'docker exec db bash -c "mysql -uroot -p%"', '["mysql", "-u", "root", "-p%"]',
+	'run sshpass -p % ssh db, then', '$ psexec \\\\db -u app -p % cmd',
+	"mysql \\\n  -u root \\\n  -p%\n");
+
+# And options that are something else there.
+my @no_passwords = (
+	'mysql -u root -p app', 'docker run -p 8080:80 nginx', 'ssh -p 2222 app@db',
+	'redis-cli -p 6379 ping', 'curl -u $USER:$PASS https://x.example',
+	'sshpass -p $PASS ssh db', 'mkdir -p /var/lib/app1', 'git add -p file1',
+	'docker run -p 127.0.0.1:80:80 nginx', 'echo build2024 | tee log',
+	'sshpass -e ssh db1', 'curl -u test:test http://localhost',
+	'mysql -p${PASS} app1', 'net user app1', 'helm -n prod1 list',
+	'vault login -method=oidc', 'echo "curl mysql docker1 echo2"');
+
+sub command_cases
+{
+	my @rows;
+
+	for my $frame (@commands)
+	{
+		push @rows, row('PASSWORD', $frame, pick(chars($lower, 5) . digits(3),
+				chars($upper, 1) . chars("$word-_.", 10) . digits(1),
+				chars($lower, 6) . '_' . chars($lower, 5) . digits(2)), 1)
+		  for 1 .. 3;
+	}
+	push @rows, row('PASSWORD', '%', $_, 0) for @no_passwords;
+	# what stands before the value has findings of its own
+	for my $frame ("curl -H 'X-Api-Key: %' -u %", 'mysql -u app -p% && mysql -p% a')
+	{
+		for (1 .. 3)
+		{
+			my ($first, $second) = (chars($word, 24) . '42', 'app:' . chars($word, 9));
+			my $row = row('PASSWORD', $frame, $first, 1);
+			my $more = row('PASSWORD', $row->{text}, $second, 1);
+
+			unshift @{ $more->{expect} }, $row->{expect}[0];
+			push @rows, $more;
+		}
+	}
+	return @rows;
+}
+
+# Secrets as prose, configuration and code name them.  In each frame % is a
+# password, in those of the second list a token.
+my @spoken = (
+	'the password for the router at home is: %', 'password (prod): %',
+	'I use % as my password', 'my pwd is %', 'Wi-Fi key: %', 'pw: %',
+	'Here are the creds: admin / %', 'credentials - root/%', 'Wi-Fi: Guest / %',
+	'security answer: %', '<b>Password:</b> %', 'password for root = %',
+	'the secret is %', 'our token is %', 'Пароль от почты: %',
+	'пароль от вайфая %', 'пароль для базы %', 'пароль к серверу db1.local: %',
+	'пароль администратора: %', 'пароль у меня такой: %', 'пароль root: %',
+	'кодовое слово: %', 'мой пасс %', 'учётка admin / %', 'доступы: admin:%',
+	'Логин/пароль: admin/%', 'секретное слово - %', 'кілт сөз: %',
+	'құпия код: %', 'bindpw %', 'requirepass %', 'REGISTRY_DEFAULT_PASS=%',
+	"- name: DB_PASSWORD\n  value: %", "env:\n  - name: API_SECRET\n    value: \"%\"",
+	'{"adminPassword": {"value": "%"}}', "variable \"password\" {\n  default = \"%\"\n}",
+	'<property name="db.password">%</property>', '<entry key="api.secret">%</entry>',
+	"<key>password</key>\n<string>%</string>", '<Password Type="x">%</Password>',
+	'new NetworkCredential("app", "%")', 'HTTPBasicAuth("app", "%")',
+	"mysqli_connect('db', 'app', '%', 'app')", "new PDO('mysql:host=db', 'app', '%')",
+	'DriverManager.getConnection(url, "app", "%")', 'auth=("app", "%")',
+	'server.login("app@example.org", "%")', "CREATE USER app IDENTIFIED BY '%'",
+	'ConvertTo-SecureString "%" -AsPlainText', 'jwt.sign(claims, "%", options)',
+	'password: str = "%"', 'PASSWORD: Optional[str] = "%"', 'secret = b"%"',
+	'api_key: str = Field("%")', 'JwtSecret: []byte("%")', '.password("%")',
+	'os.environ.get("DB_PASS") or "%"', 'const pass = process.env.PASS || "%"',
+	'find("#password").send_keys("%")', 'get("[name=password]").type("%")',
+	'-Password % -Force', 'app:%@tcp(db:3306)/app', 'jdbc:oracle:thin:app/%@db:1521:XE',
+	'postgres://app:%#?@db/app', 'password=%&x-y', "SET PASSWORD FOR app = '%'");
+my @spoken_tokens = (
+	'use this key % for the API', 'api-key %', "Here's my API key (%)",
+	'access token %', 'ключ API: %', 'мой ключ от API %', 'ключ доступа: %',
+	'токен авторизации: %', 'API кілті: %', 'менің токенім %',
+	'apilayer_key = %', 'mailjet-token %', '<secret>{app AQAB %}</secret>',
+	'x-functions-key: %', 'Authorization: GenieKey %', 'authorization: OAuth %',
+	'aws configure set aws_secret_access_key %', 'vault operator unseal key %',
+	'{"kty":"oct","k":"%"}', 'Sec-WebSocket-Protocol: bearer, %');
+
+# What is said of passwords and tokens, and what stands for one.
+my @unspoken = (
+	'the password for the exam is given on the day', 'reset your password here',
+	'пароль от почты забыл', 'пароль: минимум 8 символов', 'token limit: 4096',
+	'the secret to success is hard work', 'password (required)', 'creds: see wiki',
+	'credentials - ask Ivan', 'доступ к API через VPN', 'учетные данные: в сейфе',
+	'access code review', 'login("Enter name", "Submit form")',
+	'password: Mapped[str] = column(String(255))', 'return password == hash;',
+	'this.password = password;', 'if password != confirm_password:',
+	'(using password: YES)', "password:\n  type: string\n  format: password",
+	'"password": "Пароль"', '"forgotPassword": "Forgot your password?"',
+	'password_reset_url: https://example.org/reset', 'password = N/A',
+	'password: op://vault/item/password', 'fn login(password: &str)',
+	'password: str = None', 'token: Optional[str] = None',
+	'password = getpass("Password: ")', '<label for="password">Password</label>',
+	'public key ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJx1', 'set password @password',
+	'idempotency key 8f14e45f-ceea-467f-a0e6-1c2d3b4a5f60',
+	'max_tokens=4096 request_id=4bf92f3577b34da6a3ce929d0e0e4736');
+
+sub spoken_cases
+{
+	my @rows;
+
+	for my $frame (@spoken)
+	{
+		push @rows, row('PASSWORD', $frame, pick(
+				chars($lower, 3) . chars($upper, 2) . chars($lower, 3) . digits(2),
+				chars($upper, 1) . chars($lower, 1) . chars("$upper", 2) .
+				  chars("$word-_.", 8) . digits(1)), 1) for 1 .. 3;
+	}
+	for my $frame (@spoken_tokens)
+	{
+		push @rows, row('PASSWORD', $frame, pick(chars($hex, 30) . '7a',
+				'Q7' . chars($word, 38) . '42'), 1) for 1 .. 3;
+	}
+	push @rows, row('PASSWORD', '%', $_, 0) for @unspoken;
+	return @rows;
+}
+
+# Private keys as they are quoted, and a long passphrase.
+sub private_cases
+{
+	my @rows;
+	my $dash = '-' x 5;
+
+	for my $type ('RSA PRIVATE KEY', 'OPENSSH PRIVATE KEY', 'PGP PRIVATE KEY BLOCK')
+	{
+		for my $nl ("\n", "\n> ", '\\n', "\\n\" +\n  \"", "\n# ")
+		{
+			my $body = join $nl, map { chars("$word+/", 64) } 1 .. 6;
+
+			push @rows, row('PASSWORD',
+				"${dash}BEGIN $type$dash$nl%$nl${dash}END $type$dash", $body, 1);
+		}
+	}
+	push @rows, row('PASSWORD', "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n%\n"
+		  . '---- END SSH2 ENCRYPTED PRIVATE KEY ----', chars("$word+/", 64), 1);
+	push @rows, row('PASSWORD', "Private-Lines: 2\n%\nPrivate-MAC: ab",
+		chars("$word+/", 64) . "\n" . chars("$word+/", 40), 1);
+	push @rows, row('PASSWORD', 'passphrase = "%"',
+		join(' ', map { chars($word, 9) } 1 .. 80), 1);
+	return @rows;
+}
+
 sub OwnCases
 {
 	my ($seed) = @_;
@@ -805,7 +993,8 @@ sub OwnCases
 	srand($seed);
 	return (card_cases(), iban_cases(), iin_cases(), ssn_cases(), phone_cases(),
 		email_cases(), ip_cases(), key_cases(), mac_cases(), crypto_cases(),
-		birth_cases(), document_cases(), password_cases());
+		birth_cases(), document_cases(), password_cases(), command_cases(),
+		spoken_cases(), private_cases());
 }
 
 1;

@@ -1,0 +1,682 @@
+/*
+ * detect_spoken.c
+ *	  Secrets that prose, configuration and code name in their own way: "the
+ *	  password for the router is X", "creds: admin / X", NetworkCredential("u",
+ *	  "X").
+ *
+ * What stands between the name and the value can hold findings of its own;
+ * so a note is left where the value begins (NoteDue).
+ */
+#include "mask/lexicon.h"
+#include "mask/scan.h"
+
+#include <string.h>
+
+#define SAID_ROOM 56			/* between a name and its value */
+#define LONG_TOKEN 16
+
+/* Sets of characters, by bit. */
+#define SAID_CLAUSE 1			/* within one clause; '.' and '(' perhaps */
+#define SAID_BLANK 2			/* white space and quotes */
+#define SAID_TYPE 4				/* names of types and functions */
+#define SAID_TOKEN 8			/* tokens: letters, digits, "_-" of ASCII */
+static uint8_t said[256];
+
+/* Fills the sets, once per process. */
+static void
+PrepareSaid(void)
+{
+	for (int c = 1; c < 256; c++)
+	{
+		bool		alnum = IsAlnum((unsigned char) c);
+
+		if (alnum || c >= 0x80 || strchr(" -_/@()*`\"'>#.", c) != NULL)
+			said[c] |= SAID_CLAUSE;
+		if (strchr(" \t\r\n\"'\\`", c) != NULL)
+			said[c] |= SAID_BLANK;
+		if (alnum || strchr("_.[]|?&", c) != NULL)
+			said[c] |= SAID_TYPE;
+		if (alnum || c == '_' || c == '-')
+			said[c] |= SAID_TOKEN;
+	}
+}
+
+/* True for what may stand between a name and its value, in one clause. */
+static bool
+IsInClause(const MaskScan *scan, size_t at)
+{
+	unsigned char c = scan->text[at];
+
+	if (c == '.')
+		return !IsSpace(ByteAt(scan, at + 1));
+	if (c == '(' && IsAlnum(ByteBefore(scan, at)))
+		return false;			/* a call */
+	return (said[c] & SAID_CLAUSE) != 0;
+}
+
+/* Passes over blanks, quotes of Markdown and one line's end. */
+static size_t
+SkipBlanks(const MaskScan *scan, size_t at)
+{
+	size_t		from = at;
+
+	while (at - from < 16 && at < scan->len &&
+		   (IsSpace(scan->text[at]) || scan->text[at] == '*'))
+		at++;
+	return at;
+}
+
+/* The end of a word that says "is" at pos; 0 if none does. */
+static size_t
+IsWord(const MaskScan *scan, size_t pos)
+{
+	static const char *const words[] = {"is", "was"};
+	static const char such[] = LEX_SUCH;
+	unsigned char first = ByteAt(scan, pos) | 0x20;
+
+	if (first != 'i' && first != 'w' && first < 0x80)
+		return 0;
+
+	for (int i = 0; i < 2; i++)
+	{
+		size_t		len = strlen(words[i]);
+
+		if (FoldMatch(scan->text, scan->len, pos, words[i], len) > 0 &&
+			(IsSpace(ByteAt(scan, pos + len)) ||
+			 ByteAt(scan, pos + len) == ':'))
+			return pos + len;
+	}
+	for (const char *word = such; *word;)
+	{
+		size_t		len = strcspn(word, "|");
+		size_t		n = ByteAt(scan, pos) < 0x80 ? 0 :
+		FoldMatch(scan->text, scan->len, pos, word, len);
+
+		if (n > 0)
+			return pos + n;
+		word += len + (word[len] == '|');
+	}
+	return 0;
+}
+
+/*
+ * What a name in prose is followed by: what it is of, and then ':', '=', a
+ * dash or "is".  The place of the value; 0 if it is not so.  What was read of
+ * a clause without finding one is not read again.
+ */
+static size_t
+DescribedValue(MaskScan *scan, size_t pos)
+{
+	size_t		limit = pos + SAID_ROOM < scan->len ? pos + SAID_ROOM : scan->len;
+	size_t		value = 0;
+	size_t		at = pos;
+
+	if (pos >= scan->clause_from && pos < scan->clause_to)
+		at = scan->clause_to;
+	else
+		scan->clause_from = pos;
+	for (; at < limit && value == 0; at++)
+	{
+		unsigned char c = scan->text[at];
+		size_t		end;
+
+		if ((c == ':' && !IsAlnum(ByteAt(scan, at + 1))) || c == '=' ||
+			(c == '-' && ByteBefore(scan, at) == ' ' &&
+			 ByteAt(scan, at + 1) == ' '))
+			value = SkipBlanks(scan, at + 1);
+		else if (!IsInClause(scan, at))
+			break;
+		else if (c == ' ')
+		{
+			end = IsWord(scan, at + 1);
+			if (end > 0)
+				value = SkipBlanks(scan, end + (ByteAt(scan, end) == ':'));
+		}
+		if (value > 0)
+			break;
+	}
+	scan->clause_to = at;
+	return value;
+}
+
+/*
+ * After "of", "for" and the like in Russian, and up to three words: the place
+ * of what may be a value; 0 if there is none.
+ */
+static size_t
+PossessedValue(const MaskScan *scan, size_t pos)
+{
+	static const char prepositions[] = LEX_FOR;
+	size_t		at = pos;
+	size_t		n = 0;
+
+	if (ByteAt(scan, at++) != ' ' || ByteAt(scan, at) < 0x80)
+		return 0;
+	for (const char *word = prepositions; *word && n == 0;)
+	{
+		size_t		len = strcspn(word, "|");
+
+		n = FoldMatch(scan->text, scan->len, at, word, len);
+		word += len + (word[len] == '|');
+	}
+	at += n;
+	for (int words = 0; n > 0 && words < 3 && at < pos + SAID_ROOM; words++)
+	{
+		size_t		start = at;
+
+		while (ByteAt(scan, at) >= 0x80 || IsAlpha(ByteAt(scan, at)) ||
+			   ByteAt(scan, at) == '-')
+			at++;
+		if (ByteAt(scan, at) != ' ')
+			return ByteAt(scan, at) == 0 ||
+				strchr(",.;:!?\n", ByteAt(scan, at)) != NULL ? 0 : start;
+		at++;
+	}
+	return n > 0 ? at : 0;
+}
+
+/* "X as my password": the value before those words; false if it is not so. */
+static bool
+ValueBefore(const MaskScan *scan, size_t word, size_t *start, size_t *end)
+{
+	static const char *const links[] = {" as my ", " as the ", " as a ", " as "};
+	size_t		low = word > 64 ? word - 64 : 0;
+
+	for (int i = 0; i < 4; i++)
+	{
+		size_t		len = strlen(links[i]);
+
+		if (word < len + 8 || memcmp(scan->text +word - len, links[i], len) != 0)
+			continue;
+		*end = *start = word - len;
+		while (*start > low && !IsSpace(scan->text[*start - 1]))
+			(*start)--;
+		return SecretAt(scan, *start, LOOKS_LIKELY, start, end);
+	}
+	return false;
+}
+
+/*
+ * The first token of LONG_TOKEN characters that begins between pos and
+ * limit; limit if there is none.  What was searched is not searched again.
+ */
+static size_t
+LongToken(MaskScan *scan, size_t pos, size_t limit)
+{
+	size_t		at = pos;
+
+	if (pos >= scan->spare_from && pos < scan->spare_to)
+		at = scan->spare_to;
+	else
+		scan->spare_from = pos;
+	while (at < limit)
+	{
+		size_t		end = at;
+
+		while (end < scan->len && end - at < LONG_TOKEN &&
+			   (said[scan->text[end]] & SAID_TOKEN))
+			end++;
+		if (end - at >= LONG_TOKEN)
+			break;
+		at = end + 1;
+	}
+	scan->spare_to = at;
+	return at < limit ? at : limit;
+}
+
+/*
+ * True if nothing ends the clause, or begins another assignment, between a
+ * name and a token.
+ */
+static bool
+IsOneClause(const MaskScan *scan, size_t pos, size_t token)
+{
+	int			signs = 0;
+	int			lines = 0;
+
+	for (size_t at = pos; at < token; at++)
+	{
+		unsigned char c = scan->text[at];
+
+		if (c == ':' || c == '=')
+			signs += ByteBefore(scan, at) != ':';
+		else if (c == '\n')
+			lines++;
+		else if (!IsInClause(scan, at) && !IsSpace(c) && c != '{' &&
+				 c != '$' && c != '<' && c != '+')
+			return false;
+	}
+	return signs <= 1 && lines <= 2;
+}
+
+/* "public key ..." and the like is no secret. */
+static bool
+IsPublic(const MaskScan *scan, size_t word)
+{
+	static const char *const words[] = {"public", "primary", "host", "foreign"};
+	size_t		from = word > 8 ? word - 8 : 0;
+
+	for (size_t at = from; at < word; at++)
+		for (int i = 0; i < 4; i++)
+			if ((scan->text[at] | 0x20) == words[i][0] &&
+				FoldMatch(scan->text, word, at, words[i],
+						  strlen(words[i])) > 0)
+				return true;
+	return false;
+}
+
+/* A long token of letters and digits soon after the name of a secret. */
+static bool
+NoteToken(MaskScan *scan, size_t pos, KeyKind kind)
+{
+	size_t		limit = pos + SAID_ROOM < scan->len ? pos + SAID_ROOM : scan->len;
+	size_t		start = LongToken(scan, pos, limit);
+	size_t		end;
+
+	if (start >= limit)
+		return false;
+	/* what is before the first sign that it has is of it */
+	while (start > pos && !IsSpace(scan->text[start - 1]) &&
+		   scan->text[start - 1] != 0 &&
+		   strchr("\"'`<>=:(,{$", scan->text[start - 1]) == NULL)
+		start--;
+	return IsOneClause(scan, pos, start) &&
+		!IsPublic(scan, scan->word_start) &&
+		SecretAt(scan, start, LOOKS_RANDOM, &start, &end) &&
+		NoteDue(scan, kind, start, end);
+}
+
+/*
+ * Passes over what a pattern says: ' ' white space or none, 'N' the name of a
+ * type or a function, 'A' the attributes of an element, 'Q' quotes or none,
+ * 'L' up to two letters before a quote, all else itself.  The place behind;
+ * 0 if the text is different.
+ */
+static size_t
+PassPattern(const MaskScan *scan, size_t at, const char *pattern)
+{
+	for (; *pattern; pattern++)
+	{
+		size_t		start = at;
+
+		switch (*pattern)
+		{
+			case ' ':
+				while (at - start < 40 && IsSpace(ByteAt(scan, at)))
+					at++;
+				break;
+			case 'Q':
+				while (at - start < 4 && ByteAt(scan, at) != 0 &&
+					   strchr("\"'\\`", scan->text[at]) != NULL)
+					at++;
+				break;
+			case 'N':
+				while (at - start < 40 &&
+					   ((said[ByteAt(scan, at)] & SAID_TYPE) ||
+						(ByteAt(scan, at) == ' ' &&
+						 (ByteAt(scan, at + 1) == '|' ||
+						  ByteBefore(scan, at) == '|'))))
+					at++;
+				if (at == start)
+					return 0;
+				break;
+			case 'A':
+				if (ByteAt(scan, at) != ' ')
+					return 0;
+				while (at - start < 60 && ByteAt(scan, at) != 0 &&
+					   strchr("<>\n", scan->text[at]) == NULL)
+					at++;
+				break;
+			case 'L':
+				while (at - start < 2 && IsAlpha(ByteAt(scan, at)))
+					at++;
+				if (at == start || (ByteAt(scan, at) != '"' &&
+									ByteAt(scan, at) != '\''))
+					return 0;
+				break;
+			default:
+				if (ByteAt(scan, at) != (unsigned char) *pattern)
+					return 0;
+				at++;
+		}
+	}
+	return at;
+}
+
+/* What the value is in, behind a pattern. */
+typedef enum ValueForm
+{
+	IN_QUOTES = 0,
+	IN_ELEMENT,					/* with the beginning of its end tag behind */
+	IN_CALL,					/* in quotes, if it looks like a secret */
+	IN_LINE						/* to the line's end */
+} ValueForm;
+
+/*
+ * What may stand between a name and its value in code and configuration, and
+ * which characters it begins with.
+ */
+static const struct
+{
+	const char *first;
+	const char *pattern;
+	ValueForm	form;
+}			structures[] =
+
+{
+	{":", " : N = ", IN_QUOTES},	/* password: Optional[str] = "X" */
+	{":", " : N = L", IN_QUOTES},
+	{"=", " = L", IN_QUOTES},	/* password = b"X" */
+	{":", " : L", IN_QUOTES},
+	{"=", " = N(", IN_CALL},	/* secret = SecretStr("X") */
+	{":", " : N(", IN_CALL},
+	{":", " : N = N(", IN_CALL},
+	{"=", " = N || ", IN_QUOTES},	/* = process.env.PASSWORD || "X" */
+	{"=", " = N ?? ", IN_QUOTES},
+	{")", "Q ) || ", IN_QUOTES},
+	{")", "Q ) or ", IN_QUOTES},	/* getenv("PASSWORD") or "X" */
+	{"|", " || ", IN_QUOTES},
+	{"?", " ?? ", IN_QUOTES},
+	{"]", "Q]Q).N(", IN_QUOTES},	/* get("[name=password]").type("X") */
+	{")", "Q).N(", IN_QUOTES},
+	{"(", "(", IN_CALL},		/* .password("X") */
+	{"{", "Q { default = ", IN_QUOTES}, /* variable "password" { default = "X"
+										 * } */
+	{":", "Q : { Qvalue" "Q : ", IN_QUOTES},	/* "password": {"value": "X"} */
+	{">", "Q > ", IN_ELEMENT},	/* <entry key="password">X</entry> */
+	{"A", "QA> ", IN_ELEMENT},	/* <Password Type="x">X</Password> */
+	{"<", "</N> <N> ", IN_ELEMENT}, /* <key>password</key><string>X</string> */
+	{":", " : </N> ", IN_LINE}, /* <b>Password:</b> X */
+	{"v", "Q\n value: ", IN_LINE},	/* - name: PASSWORD, value: X */
+};
+
+#define STRUCTURES (sizeof(structures) / sizeof(structures[0]))
+
+/* By the first character that is no blank or quote, those that may follow. */
+static uint32_t structures_for[256];
+
+/* Fills the table, once per process. */
+static void
+PrepareStructures(void)
+{
+	for (size_t i = 0; i < STRUCTURES; i++)
+		for (int c = 1; c < 256; c++)
+			if (structures[i].first[0] == 'A' ? IsAlpha((unsigned char) c) :
+				structures[i].first[0] == c)
+				structures_for[c] |= UINT32_C(1) << i;
+}
+
+/* True if a value ends as its form demands, and looks as it should. */
+static bool
+IsStructured(const MaskScan *scan, ValueForm form, KeyKind kind, size_t at,
+			 size_t *start, size_t *end)
+{
+	bool		quoted = ByteAt(scan, at) == '"' || ByteAt(scan, at) == '\'' ||
+	ByteAt(scan, at) == '`';
+	SecretLook	look = kind == KEY_PASSWORD && form != IN_CALL ? LOOKS_NAMED :
+	LOOKS_LIKELY;
+
+	if (quoted != (form == IN_QUOTES || form == IN_CALL) && form != IN_LINE)
+		return false;
+	if (!SecretAt(scan, at, look, start, end))
+		return false;
+	return form != IN_ELEMENT || (ByteAt(scan, *end) == '<' &&
+								  ByteAt(scan, *end + 1) == '/');
+}
+
+/* A value that code or configuration assigns in a way of its own. */
+static bool
+NoteStructured(MaskScan *scan, size_t pos, KeyKind kind, unsigned char sign)
+{
+	size_t		start;
+	size_t		end;
+
+	if (structures_for['('] == 0)
+		PrepareStructures();
+	/* only within an element do attributes follow */
+	if (IsAlpha(sign) && sign != 'v' &&
+		strchr("<:\"", ByteBefore(scan, scan->word_start)) == NULL)
+		return false;
+	for (uint32_t set = structures_for[sign]; set != 0; set &= set - 1)
+	{
+		int			i = __builtin_ctz(set);
+		size_t		at = PassPattern(scan, pos, structures[i].pattern);
+
+		if (at > 0 && IsStructured(scan, structures[i].form, kind, at, &start,
+								   &end))
+			return NoteDue(scan, kind, start, end);
+	}
+	return false;
+}
+
+/*
+ * The first character behind a name that is no blank or quote, or that begins
+ * a name: of those that NoteStructured() knows.  '=' and ':' before what
+ * DetectAssignment reads are 0.
+ */
+static unsigned char
+SignAfter(const MaskScan *scan, size_t pos)
+{
+	size_t		at = pos;
+	size_t		next;
+
+	while (at - pos < 40 && (said[ByteAt(scan, at)] & SAID_BLANK))
+		at++;
+	next = at + 1;
+	if (ByteAt(scan, at) != '=' && ByteAt(scan, at) != ':')
+		return ByteAt(scan, at);
+	while (ByteAt(scan, next) == ' ' && next - at < 4)
+		next++;
+	return (said[ByteAt(scan, next)] & SAID_TYPE) || ByteAt(scan, next) == '{' ||
+		ByteAt(scan, next) == '<' ? scan->text[at] : 0;
+}
+
+/* Where the word goes on after its stem, it ends. */
+static size_t
+WordEnd(const MaskScan *scan, size_t pos)
+{
+	size_t		at = pos;
+
+	while (at - pos < 32 && InSet(ByteAt(scan, at), SET_NAME))
+		at++;
+	return at;
+}
+
+/* PASSWORD, SECRET: a value that is described: the password of the router is X. */
+static bool
+NoteDescribed(MaskScan *scan, size_t pos, KeyKind kind)
+{
+	size_t		start;
+	size_t		end;
+	size_t		value = DescribedValue(scan, pos);
+
+	if (value == 0 && kind == KEY_PASSWORD)
+		value = PossessedValue(scan, pos);
+	return value > 0 &&
+		SecretAt(scan, value, kind == KEY_PASSWORD ? LOOKS_LIKELY : LOOKS_MIXED,
+				 &start, &end) &&
+		NoteDue(scan, kind, start, end);
+}
+
+/*
+ * PASSWORD, SECRET: what a name of one is followed by when no '=', ':' or
+ * blank alone joins them.  pos is in the name.
+ */
+bool
+OfferSpoken(MaskScan *scan, size_t pos, KeyKind kind)
+{
+	size_t		at = WordEnd(scan, pos);
+	unsigned char sign = ByteAt(scan, at);
+	MaskHit		hit = {0};
+
+	if (scan->due != SIZE_MAX || InSet(sign, SET_NAME))
+		return false;
+	if (said['a'] == 0)
+		PrepareSaid();
+	if (kind > KEY_VENDOR && sign != ',' &&
+		NoteStructured(scan, at, kind, SignAfter(scan, at)))
+		return false;
+	if (sign == '=')
+		return false;
+	if (kind > KEY_VENDOR && sign != ':' && NoteDescribed(scan, at, kind))
+		return false;
+	if (kind == KEY_PASSWORD &&
+		ValueBefore(scan, scan->word_start, &hit.start, &hit.end))
+	{
+		hit.entity = MASK_PASSWORD;
+		hit.score = 0.7f;
+		hit.validator = "context";
+		MaskAddHit(scan, &hit);
+	}
+	else
+		NoteToken(scan, at, kind);
+	return false;
+}
+
+/* PASSWORD: names of passwords that are too short to be found as keys. */
+bool
+DetectShortName(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		at = WordEnd(scan, pos);
+	size_t		start;
+	size_t		end;
+	bool		sign = false;
+
+	(void) self;
+	if (IsAlnum(ByteBefore(scan, scan->word_start)) || at - pos > 8)
+		return false;
+	while (at - pos < 24 && at < scan->len)
+	{
+		unsigned char c = scan->text[at];
+
+		end = c == ' ' ? IsWord(scan, at + 1) : 0;
+		if (end > 0)
+		{
+			at = end;
+			sign = true;
+		}
+		else if (c == ':' || c == '=' || c == '-')
+			sign = true;
+		else if (c != ' ' && c != '*' && c != '\t')
+			break;
+		at++;
+	}
+	return at > pos && SecretAt(scan, at, LOOKS_LIKELY, &start, &end) &&
+		(sign || end - start >= 7) &&
+		NoteDue(scan, KEY_PASSWORD, start, end) && false;
+}
+
+/*
+ * PASSWORD: "creds: admin / X", "Wi-Fi: Home / X".  What is before the sign
+ * between the two is a name; behind a blank alone more is asked of the value.
+ */
+bool
+DetectPair(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		at = pos;
+	size_t		name;
+	size_t		start;
+	size_t		end;
+
+	(void) self;
+	while (at - pos < 12 && at < scan->len &&
+		   strchr(" :=-*\"'\n", scan->text[at]) != NULL)
+		at++;
+	if (at == pos)
+		return false;
+	name = at;
+	while (at - name < 40 && (InSet(ByteAt(scan, at), SET_NAME) ||
+							  (ByteAt(scan, at) == '.' &&
+							   IsAlnum(ByteAt(scan, at + 1))) ||
+							  ByteAt(scan, at) == '@'))
+		at++;
+	if (at < name + 2 || !(IsAlpha(scan->text[name]) || scan->text[name] >= 0x80))
+		return false;
+	name = at;
+	while (at - name < 4 && at < scan->len &&
+		   strchr(" /:|", scan->text[at]) != NULL)
+		at++;
+	return at > name && SecretAt(scan, at, LOOKS_LIKELY, &start, &end) &&
+		NoteDue(scan, KEY_PASSWORD, start, end) && false;
+}
+
+/* Calls, by the first letters of their names, and which of their texts it is. */
+static const struct
+{
+	const char *name;
+	int			number;
+}			calls[] =
+
+{
+	{"networkcredential", 2}, {"pscredential", 2}, {"httpbasicauth", 2},
+	{"setbasicauth", 2}, {"basicawscredentials", 2}, {"directoryentry", 3},
+	{"mysqli_connect", 3}, {"mysql_connect", 3}, {"pdo", 3},
+	{"getconnection", 0}, {"usernamepasswordauth", 2}, {"auth", 2},
+	{"login", 2}, {"identified", 1}, {"convertto", 1}, {"jwt", 1},
+};
+
+/* True if only what may stand before a call's arguments is there. */
+static bool
+IsCallOpening(const MaskScan *scan, size_t pos, int number, size_t *open)
+{
+	size_t		at = pos;
+
+	/* "IDENTIFIED BY", "ConvertTo-SecureString", "jwt.sign(" */
+	while (at - pos < 48 && at < scan->len && number == 1 &&
+		   (InSet(scan->text[at], SET_NAME) || scan->text[at] == ' ' ||
+			scan->text[at] == '.' || scan->text[at] == '\\'))
+		at++;
+	while (number != 1 && at - pos < 24 &&
+		   (IsAlpha(ByteAt(scan, at)) || ByteAt(scan, at) == '=' ||
+			ByteAt(scan, at) == ' '))
+		at++;
+	*open = at;
+	return ByteAt(scan, at) == '(' ||
+		(number == 1 && strchr("\"'", ByteAt(scan, at)) != NULL);
+}
+
+/*
+ * PASSWORD: the text in quotes that is a call's password.  Of number 0 it is
+ * the last; others have to follow a comma, but for the first.
+ */
+bool
+DetectCall(MaskScan *scan, const MaskDetector *self, size_t pos)
+{
+	size_t		start = 0;
+	size_t		end = 0;
+	size_t		at;
+	size_t		limit;
+	int			number = -1;
+	int			texts = 0;
+
+	(void) self;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (FoldMatch(scan->text, scan->len, scan->word_start, calls[i].name,
+					  strlen(calls[i].name)) > 0)
+			number = calls[i].number;
+	if (number < 0)
+		return false;
+	if (!IsCallOpening(scan, pos, number, &at))
+		return number == 1 && ByteAt(scan, pos) == ' ' &&
+			FoldMatch(scan->text, pos, scan->word_start, "identified by", 13) > 0 &&
+			SecretAt(scan, pos + 1, LOOKS_LIKELY, &start, &end) &&
+			NoteDue(scan, KEY_PASSWORD, start, end) && false;
+	limit = at + 240 < scan->len ? at + 240 : scan->len;
+	for (; at < limit && strchr(");", scan->text[at]) == NULL; at++)
+	{
+		const unsigned char *quote;
+
+		if (scan->text[at] != '"' && scan->text[at] != '\'')
+			continue;
+		quote = memchr(scan->text +at + 1, scan->text[at], limit - at - 1);
+		if (quote == NULL)
+			return false;
+		start = at;
+		at = (size_t) (quote - scan->text);
+		if (++texts == number)
+			break;
+	}
+	return texts > (number == 0) && texts >= number &&
+		SecretAt(scan, start, LOOKS_NAMED, &start, &end) &&
+		NoteDue(scan, KEY_PASSWORD, start, end) && false;
+}
