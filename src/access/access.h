@@ -308,8 +308,6 @@ typedef enum LoginField
 
 #define FIELDS_MAX LOG_FIELD_COUNT
 
-/* A field goes as its length and its bytes; a NULL as the length -1. */
-extern void PackField(StringInfo buf, const char *value);
 extern void PackFields(StringInfo buf, char *const *values, int count);
 extern const char *UnpackField(const char *at, const char *end,
 							   char **value);

@@ -35,7 +35,8 @@
 
 /* ---------------- packing ---------------- */
 
-void
+/* A field goes as its length and its bytes; a NULL as the length -1. */
+static void
 PackField(StringInfo buf, const char *value)
 {
 	int32		length = value == NULL ? -1 : (int32) strlen(value);

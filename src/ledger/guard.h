@@ -43,22 +43,6 @@ typedef enum GuardAction
 	GUARD_RUN
 } GuardAction;
 
-/*
- * What is refused.  Names only, never values: object_type and name make the
- * message, target is what the event names (NULL: the same).
- */
-typedef struct Refusal
-{
-	GuardAction action;
-	const char *object_type;
-	const char *name;
-	const char *target;
-	const char *detail;
-	const char *hint;			/* NULL: the one of the action */
-} Refusal;
-
-extern void RefusalRaise(const Refusal *refusal) pg_attribute_noreturn();
-
 /* Refuses an action on an object that is not a relation. */
 extern void RefuseObject(GuardAction action, const char *object_type,
 						 const char *name) pg_attribute_noreturn();
@@ -194,10 +178,6 @@ extern bool GuardKeyIsImplied(Oid table, const AttrNumber *attnums, int n);
 extern void GuardCheckIndexCopies(Oid table, HeapTuple index);
 extern void GuardCheckStatisticsObject(Oid object);
 extern void GuardCheckStatisticsTarget(Oid table, const AlterTableCmd *cmd);
-
-/* The trigger's definition is exactly one of ours. */
-struct FormData_pg_trigger;
-extern bool GuardTriggerIsOurs(HeapTuple trigger);
 
 /* The trigger calls one of our functions, however it is defined. */
 extern bool GuardTriggerCallsUs(Oid function);

@@ -88,7 +88,8 @@ GuardTriggerCallsUs(Oid function)
 	return GuardOwnObject(ProcedureRelationId, function);
 }
 
-bool
+/* The trigger's definition is exactly one of ours. */
+static bool
 GuardTriggerIsOurs(HeapTuple trigger)
 {
 	Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(trigger);

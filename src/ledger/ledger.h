@@ -286,14 +286,6 @@ extern bool RowPreimage(EncodeBuffer *buf, const Segment *seg,
 						const RowPosition *pos, const Datum *values,
 						const bool *nulls, const char **why);
 
-/*
- * RowMatchesHash: true if the row's own hash is that of its values, which may
- * be compressed or TOASTed, and its place; an error if its salt or erased is
- * impossible.
- */
-extern bool RowMatchesHash(const Segment *seg, const Datum *values,
-						   const bool *nulls);
-
 /* RowRequireHash: an error that names a row which does not match its hash. */
 extern void RowRequireHash(const Segment *seg, const Datum *values,
 						   const bool *nulls);

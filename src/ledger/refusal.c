@@ -30,6 +30,20 @@ PGDLLEXPORT void llm_audit_refusal_main(Datum arg);
 
 #define WORKER_INTERVAL_MS	1000
 
+/*
+ * What is refused.  Names only, never values: object_type and name make the
+ * message, target is what the event names (NULL: the same).
+ */
+typedef struct Refusal
+{
+	GuardAction action;
+	const char *object_type;
+	const char *name;
+	const char *target;
+	const char *detail;
+	const char *hint;			/* NULL: the one of the action */
+} Refusal;
+
 /* What the worker needs, small enough for bgw_extra. */
 typedef struct RefusalRecord
 {
@@ -156,7 +170,10 @@ StartRecorder(GuardAction action, const char *target)
 	(void) RegisterDynamicBackgroundWorker(&worker, NULL);
 }
 
-void
+static void RefusalRaise(const Refusal *refusal) pg_attribute_noreturn();
+
+/* Raises what was refused, after its record was asked for. */
+static void
 RefusalRaise(const Refusal *refusal)
 {
 	const char *verb = actions[refusal->action].verb;

@@ -304,7 +304,11 @@ HashFromDatum(Datum value, bool isnull, uint8 *out)
 	return true;
 }
 
-bool
+/*
+ * True if the row's own hash is that of its values, which may be compressed or
+ * TOASTed, and its place; an error if its salt or erased is impossible.
+ */
+static bool
 RowMatchesHash(const Segment *seg, const Datum *values, const bool *nulls)
 {
 	const LedgerAttrs *attrs = &seg->attrs;

@@ -221,7 +221,8 @@ FindingsAny(const PolicyFindings *findings)
 	return any != 0;
 }
 
-void
+/* Adds the findings of more to findings. */
+static void
 FindingsMerge(PolicyFindings *findings, const PolicyFindings *more)
 {
 	ListCell   *lc;

@@ -60,7 +60,8 @@ typedef struct PlanBuild
 	TimestampTz changed;
 } PlanBuild;
 
-bool
+/* The action of that name; false if there is none. */
+static bool
 FieldActionByName(const char *name, FieldAction *action)
 {
 	for (int i = 0; i < lengthof(action_names); i++)

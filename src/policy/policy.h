@@ -58,10 +58,6 @@ typedef struct FoundToken
 /* True if anything was found. */
 extern bool FindingsAny(const PolicyFindings *findings);
 
-/* Adds the findings of more to findings. */
-extern void FindingsMerge(PolicyFindings *findings,
-						  const PolicyFindings *more);
-
 /* Notes it of the field that is being looked at. */
 extern void FindingsNote(PolicyFindings *findings, int what, uint32 count);
 

@@ -308,7 +308,4 @@ typedef struct LedgerPlan
  */
 extern LedgerPlan *PlanFor(const Segment *seg);
 
-/* The action of that name; false if there is none. */
-extern bool FieldActionByName(const char *name, FieldAction *action);
-
 #endif

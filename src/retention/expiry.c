@@ -180,7 +180,8 @@ RuleSpan(const RetentionRule *rule, TimestampTz recorded_at)
 	return longest;
 }
 
-bool
+/* When a row expires by a rule alone; false: never. */
+static bool
 RetentionRuleExpiry(RetentionRule *rule, TimestampTz recorded_at,
 					TimestampTz *until)
 {

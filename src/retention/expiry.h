@@ -41,10 +41,6 @@ extern int	RetentionClassOfValue(Datum value);
 extern int	RetentionClassOf(const Segment *seg, const Datum *values,
 							 const bool *nulls);
 
-/* RetentionRuleExpiry: the same by a rule alone. */
-extern bool RetentionRuleExpiry(RetentionRule *rule, TimestampTz recorded_at,
-								TimestampTz *until);
-
 /*
  * RetentionExpiry: when a row recorded then expires by the policy of now;
  * false if it is kept for ever.
