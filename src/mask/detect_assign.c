@@ -913,10 +913,12 @@ SkipScheme(const MaskScan *scan, size_t pos)
 
 	for (int i = 0; i < 7; i++)
 	{
-		size_t		len = strlen(schemes[i]);
-		size_t		n = FoldMatch(scan->text, scan->len, pos, schemes[i],
-								  len - 1);
+		size_t		n;
 
+		if ((ByteAt(scan, pos) | 0x20) != (unsigned char) schemes[i][0])
+			continue;
+		n = FoldMatch(scan->text, scan->len, pos, schemes[i],
+					  strlen(schemes[i]) - 1);
 		if (n > 0 && ByteAt(scan, pos + n) == ' ')
 		{
 			while (ByteAt(scan, pos + n) == ' ' && n < 16)
