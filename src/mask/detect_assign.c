@@ -1247,7 +1247,8 @@ SecretAt(const MaskScan *scan, size_t pos, SecretLook how, size_t *start,
 
 	*start = value.start;
 	*end = value.end;
-	if (len < (how == LOOKS_NAMED ? 3 : 6))
+	if (len < (how == LOOKS_NAMED ? 3 : 6) ||
+		(value.quote && memchr(scan->text +*start, ' ', len) != NULL))
 		return false;
 	look = LookAt(scan, &value);
 	if (look.spaces > 0 || IsPlaceholder(scan, &value, &look))

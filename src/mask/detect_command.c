@@ -137,6 +137,15 @@ static const struct Command
 static uint8_t first_command[256];
 static uint8_t command_len[COMMANDS];
 
+/* Whether a command takes more than what follows an option. */
+static bool command_takes_all[COMMANDS];
+
+/* Sets of characters, by bit. */
+#define ARG_END 1				/* of an argument */
+#define ARG_ODD 2				/* quotes, backslashes, commas */
+#define ARG_BEHIND 4			/* a quote that closes */
+static uint8_t arg_chars[256];
+
 /* One argument of a command, quotes and all. */
 typedef struct Argument
 {
@@ -150,9 +159,19 @@ PrepareCommands(void)
 {
 	for (int i = COMMANDS - 1; i >= 0; i--)
 	{
+		const char *form = commands[i].values;
+
 		first_command[(unsigned char) commands[i].name[0]] = (uint8_t) (i + 1);
 		command_len[i] = (uint8_t) strlen(commands[i].name);
+		/* all of an option's forms are one sign, and a dash */
+		for (; *form; form += strcspn(form, " "), form += *form == ' ')
+			command_takes_all[i] |= form[1] != '-';
 	}
+	for (int c = 0; c < 256; c++)
+		arg_chars[c] = (uint8_t)
+			((c > 0 && strchr(" \t\r\n|;&)`<>", c) ? ARG_END : 0) |
+			 (c > 0 && strchr("\"'\\,", c) ? ARG_ODD : 0) |
+			 (c == 0 || strchr(" \t\r\n,;)]}", c) ? ARG_BEHIND : 0));
 }
 
 /* The command of this name, in small letters or capitals; -1 if it is none. */
@@ -190,10 +209,9 @@ static bool
 IsClosingQuote(const MaskScan *scan, size_t pos)
 {
 	unsigned char c = scan->text[pos];
-	unsigned char next = ByteAt(scan, pos + 1);
 
 	return (c == '"' || c == '\'') &&
-		(next == 0 || strchr(" \t\r\n,;)]}", next) != NULL);
+		(arg_chars[ByteAt(scan, pos + 1)] & ARG_BEHIND);
 }
 
 /*
@@ -216,10 +234,15 @@ NextArgument(const MaskScan *scan, size_t *pos, size_t limit, Argument *arg)
 			break;
 	}
 	arg->start = at;
-	while (at < limit && strchr(" \t\r\n|;&)`<>", scan->text[at]) == NULL)
+	while (at < limit && !(arg_chars[scan->text[at]] & ARG_END))
 	{
 		size_t		end = at;
 
+		if (!(arg_chars[scan->text[at]] & ARG_ODD))
+		{
+			at++;
+			continue;
+		}
 		if (IsClosingQuote(scan, at))
 			break;
 		if (scan->text[at] == '"' || scan->text[at] == '\'')
@@ -492,6 +515,8 @@ NoteValue(MaskScan *scan, Walk *walk)
 			Unquote(scan, &arg);
 		if (scan->text[arg.start] != '-' && CommandOf(scan, arg) >= 0)
 			return;				/* has an event of its own */
+		if (scan->text[arg.start] != '-' && !command_takes_all[walk->command])
+			continue;
 		if (ArgumentValue(scan, walk, &arg, &value))
 		{
 			if (NoteDue(scan, KEY_PASSWORD, value.start, value.end))

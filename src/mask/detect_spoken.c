@@ -20,6 +20,7 @@
 #define SAID_BLANK 2			/* white space and quotes */
 #define SAID_TYPE 4				/* names of types and functions */
 #define SAID_TOKEN 8			/* tokens: letters, digits, "_-" of ASCII */
+#define SAID_PLAIN 16			/* of SAID_CLAUSE, what means nothing else */
 static uint8_t said[256];
 
 /* Fills the sets, once per process. */
@@ -32,6 +33,8 @@ PrepareSaid(void)
 
 		if (alnum || c >= 0x80 || strchr(" -_/@()*`\"'>#.", c) != NULL)
 			said[c] |= SAID_CLAUSE;
+		if ((said[c] & SAID_CLAUSE) && strchr(" -(.", c) == NULL)
+			said[c] |= SAID_PLAIN;
 		if (strchr(" \t\r\n\"'\\`", c) != NULL)
 			said[c] |= SAID_BLANK;
 		if (alnum || strchr("_.[]|?&", c) != NULL)
@@ -120,6 +123,8 @@ DescribedValue(MaskScan *scan, size_t pos)
 		unsigned char c = scan->text[at];
 		size_t		end;
 
+		if (said[c] & SAID_PLAIN)
+			continue;
 		if ((c == ':' && !IsAlnum(ByteAt(scan, at + 1))) || c == '=' ||
 			(c == '-' && ByteBefore(scan, at) == ' ' &&
 			 ByteAt(scan, at + 1) == ' '))
@@ -211,14 +216,20 @@ LongToken(MaskScan *scan, size_t pos, size_t limit)
 		scan->spare_from = pos;
 	while (at < limit)
 	{
-		size_t		end = at;
+		size_t		last = at + LONG_TOKEN - 1;
+		size_t		begin = last;
 
-		while (end < scan->len && end - at < LONG_TOKEN &&
-			   (said[scan->text[end]] & SAID_TOKEN))
-			end++;
-		if (end - at >= LONG_TOKEN)
-			break;
-		at = end + 1;
+		/* from its last character back: most places are seen to be none */
+		if (last >= scan->len)
+			at = limit;
+		else
+		{
+			while (begin >= at && (said[scan->text[begin]] & SAID_TOKEN))
+				begin--;
+			if (begin < at)
+				break;
+			at = begin + 1;
+		}
 	}
 	scan->spare_to = at;
 	return at < limit ? at : limit;
@@ -395,15 +406,28 @@ static const struct
 /* By the first character that is no blank or quote, those that may follow. */
 static uint32_t structures_for[256];
 
-/* Fills the table, once per process. */
+/* Those that begin with the name of a type, all and by what is behind it. */
+static uint32_t typed_structures;
+static uint32_t typed_for[256];
+
+/* Fills the tables, once per process. */
 static void
 PrepareStructures(void)
 {
 	for (size_t i = 0; i < STRUCTURES; i++)
+	{
+		const char *pattern = structures[i].pattern;
+		uint32_t	bit = UINT32_C(1) << i;
+
 		for (int c = 1; c < 256; c++)
 			if (structures[i].first[0] == 'A' ? IsAlpha((unsigned char) c) :
 				structures[i].first[0] == c)
-				structures_for[c] |= UINT32_C(1) << i;
+				structures_for[c] |= bit;
+		if (strncmp(pattern, " : N", 4) != 0 && strncmp(pattern, " = N", 4) != 0)
+			continue;
+		typed_structures |= bit;
+		typed_for[(unsigned char) pattern[4 + (pattern[4] == ' ')]] |= bit;
+	}
 }
 
 /* True if a value ends as its form demands, and looks as it should. */
@@ -428,6 +452,7 @@ IsStructured(const MaskScan *scan, ValueForm form, KeyKind kind, size_t at,
 static bool
 NoteStructured(MaskScan *scan, size_t pos, KeyKind kind, unsigned char sign)
 {
+	uint32_t	set;
 	size_t		start;
 	size_t		end;
 
@@ -437,7 +462,15 @@ NoteStructured(MaskScan *scan, size_t pos, KeyKind kind, unsigned char sign)
 	if (IsAlpha(sign) && sign != 'v' &&
 		strchr("<:\"", ByteBefore(scan, scan->word_start)) == NULL)
 		return false;
-	for (uint32_t set = structures_for[sign]; set != 0; set &= set - 1)
+	set = structures_for[sign];
+	if (set & typed_structures)
+	{
+		/* most of them are told apart by what follows the type */
+		size_t		type = PassPattern(scan, pos, sign == ':' ? " : N " : " = N ");
+
+		set &= ~typed_structures | (type > 0 ? typed_for[ByteAt(scan, type)] : 0);
+	}
+	for (; set != 0; set &= set - 1)
 	{
 		int			i = __builtin_ctz(set);
 		size_t		at = PassPattern(scan, pos, structures[i].pattern);
