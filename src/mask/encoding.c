@@ -203,19 +203,16 @@ SpecialScalar(const unsigned char *block)
 	return special;
 }
 
-/* Walks to the next batch in which something special may be. */
+/* Walks to the next places where something special may be. */
 static void
 BatchScalar(SpecialWalk *walk)
 {
 	walk->count = 0;
-	while (walk->len - walk->next >= ENCODING_BATCH + SPECIAL_AHEAD &&
-		   walk->count == 0)
-	{
-		walk->pos = walk->next;
-		walk->next += ENCODING_BATCH;
-		for (unsigned i = 0; i < ENCODING_BATCH; i += ENCODING_BLOCK)
-			ListBits(walk, SpecialScalar(walk->text +walk->pos + i), i);
-	}
+	for (; walk->len - walk->next >= ENCODING_BATCH + SPECIAL_AHEAD &&
+		 walk->count < SPECIAL_ENOUGH; walk->next += ENCODING_BATCH)
+		for (size_t i = 0; i < ENCODING_BATCH; i += ENCODING_BLOCK)
+			ListBits(walk, SpecialScalar(walk->text +walk->next + i),
+					 walk->next + i);
 }
 
 static const Encoding scalar = {Utf8Scalar, SpecialScalar, BatchScalar};

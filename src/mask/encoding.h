@@ -20,15 +20,18 @@
 #define ENCODING_BATCH (4 * ENCODING_BLOCK)
 #define SPECIAL_AHEAD 2
 
+/* As many places are listed at once, so that a list mostly has many. */
+#define SPECIAL_ENOUGH 16
+
 /* A walk over what may be special in a text, that is, not so in its shadow. */
 typedef struct SpecialWalk
 {
 	const unsigned char *text;
 	size_t		len;
 	size_t		next;			/* all before was looked at */
-	size_t		pos;			/* what list[] counts from */
 	size_t		count;
-	uint8_t		list[ENCODING_BATCH + 4];	/* in order; see ListBits() */
+	size_t		list[SPECIAL_ENOUGH + ENCODING_BATCH + 2];	/* in order; see
+															 * ListBits() */
 } SpecialWalk;
 
 typedef struct Encoding
@@ -47,9 +50,8 @@ typedef struct Encoding
 	uint64_t	(*special) (const unsigned char *block);
 
 	/*
-	 * Walks to the next batch in which something special may be, and lists
-	 * what; or as far as whole batches go and what is read behind them, and
-	 * then the list is empty.
+	 * Walks over whole batches with what is read behind them, and lists where
+	 * in them something special may begin, until it is enough.
 	 */
 	void		(*batch) (SpecialWalk *walk);
 } Encoding;
@@ -61,15 +63,14 @@ typedef struct Encoding
  */
 static inline __attribute__((always_inline))
 void
-ListBits(SpecialWalk *walk, uint64_t bits, unsigned base)
+ListBits(SpecialWalk *walk, uint64_t bits, size_t base)
 {
-	uint8_t    *list = walk->list + walk->count;
+	size_t	   *list = walk->list + walk->count;
 
 	walk->count += (size_t) __builtin_popcountll(bits);
 	do
 		for (int i = 0; i < 2; i++, bits &= bits - 1)
-			*list++ = (uint8_t) (base +
-								 (unsigned) __builtin_ctzll(bits | UINT64_C(1) << 63));
+			*list++ = base + (size_t) __builtin_ctzll(bits | UINT64_C(1) << 63);
 	while (bits != 0);
 }
 

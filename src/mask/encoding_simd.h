@@ -156,20 +156,20 @@ VARIANT(Special) (const unsigned char *block)
 
 /* Lists what may be special in a batch, with signs in it or not. */
 TARGET static inline void
-VARIANT(ListBatch) (SpecialWalk *walk, bool signs)
+VARIANT(ListBatch) (SpecialWalk *walk, size_t pos, bool signs)
 {
 	uint64_t	bits[4];
 
 	for (int i = 0; i < 4; i++)
-		bits[i] = VARIANT(SpecialBits) (walk->text +walk->pos +
-										i * ENCODING_BLOCK, signs);
+		bits[i] = VARIANT(SpecialBits) (walk->text +pos + i * ENCODING_BLOCK,
+										signs);
 	if ((bits[0] | bits[1] | bits[2] | bits[3]) == 0)
 		return;
-	for (unsigned i = 0; i < 4; i++)
-		ListBits(walk, bits[i], i * ENCODING_BLOCK);
+	for (size_t i = 0; i < 4; i++)
+		ListBits(walk, bits[i], pos + i * ENCODING_BLOCK);
 }
 
-/* Walks to the next batch in which something special may be. */
+/* Walks to the next places where something special may be. */
 TARGET static void
 VARIANT(Batch) (SpecialWalk *walk)
 {
@@ -177,7 +177,7 @@ VARIANT(Batch) (SpecialWalk *walk)
 
 	walk->count = 0;
 	for (; walk->len - pos >= ENCODING_BATCH + SPECIAL_AHEAD &&
-		 walk->count == 0; pos += ENCODING_BATCH)
+		 walk->count < SPECIAL_ENOUGH; pos += ENCODING_BATCH)
 	{
 		VEC			any = VEC_ALL(0);
 		VEC			signs = VEC_ALL(0);
@@ -191,11 +191,10 @@ VARIANT(Batch) (SpecialWalk *walk)
 		}
 		if (!VEC_HAS_HIGH(VEC_OR(any, signs)))
 			continue;
-		walk->pos = pos;
 		if (VEC_HAS_HIGH(signs))
-			VARIANT(ListBatch) (walk, true);
+			VARIANT(ListBatch) (walk, pos, true);
 		else
-			VARIANT(ListBatch) (walk, false);
+			VARIANT(ListBatch) (walk, pos, false);
 	}
 	walk->next = pos;
 }

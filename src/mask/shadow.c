@@ -327,9 +327,8 @@ NextSpecials(SpecialWalk *walk)
 			memset(copy, 0, sizeof(copy));
 			block = memcpy(copy, block, left);
 		}
-		walk->pos = walk->next;
+		ListBits(walk, encoding->special(block), walk->next);
 		walk->next += left < ENCODING_BLOCK ? left : ENCODING_BLOCK;
-		ListBits(walk, encoding->special(block), 0);
 	}
 	return walk->count > 0;
 }
@@ -342,13 +341,13 @@ FirstSpecials(SpecialWalk *walk)
 
 	while (NextSpecials(walk))
 		for (size_t i = 0; i < walk->count; i++)
-			if (ReadSpecial(walk->text, walk->len, walk->pos + walk->list[i],
+			if (ReadSpecial(walk->text, walk->len, walk->list[i],
 							&n) != SHADOW_KEEP)
 				return true;
 	return false;
 }
 
-#define SPAN 128
+#define SPAN 192
 #define SPAN_STEP 64
 
 /*
@@ -400,7 +399,7 @@ WriteShadow(SpecialWalk *walk, unsigned char *out, uint64_t *kept)
 	do
 		for (size_t i = 0; i < walk->count; i++)
 		{
-			size_t		at = walk->pos + walk->list[i];
+			size_t		at = walk->list[i];
 			size_t		n;
 			int			becomes = ReadSpecial(text, len, at, &n);
 			bool		none = becomes == SHADOW_DROP;
