@@ -67,7 +67,9 @@ HarmlessSuffix(const char *rest)
 	"index|source|required|enabled|changed|changedat|createdat|"
 	"algorithm|hashalgorithm|header|prefix|format|class|status|position|sused|slimit|"
 	"spersecond|sperminute|spermin|scount|smax|sremaining|susage|stotal|sid|"
-	"sids|reseturl|resetlink|encryption|hasher|hashers|minlength|maxlength|";
+	"sids|reseturl|resetlink|encryption|hasher|hashers|minlength|maxlength|"
+	"timeout|resettimeout|maxage|maxattempts|attempts|days|minutes|seconds|"
+	"managerproject|project|";
 	char		framed[24];
 	size_t		len = strlen(rest);
 
@@ -228,7 +230,7 @@ KindOfKey(const unsigned char *key, size_t len)
 	FindKeyWords(name, n, end);
 	if (end[KEY_PASSWORD] != NULL)
 		return HarmlessSuffix(end[KEY_PASSWORD]) ? KEY_PLAIN : KEY_PASSWORD;
-	if (ENDS(name, n, "pwd") ||
+	if (ENDS(name, n, "pwd") || (n > 3 && ENDS(name, n, "pw") && !IsDigit((unsigned char) name[n - 3])) ||
 		(ENDS(name, n, "pass") && !ENDS(name, n, "bypass") &&
 		 !ENDS(name, n, "compass")))
 		return KEY_PASSWORD;
@@ -243,7 +245,7 @@ KindOfKey(const unsigned char *key, size_t len)
 			return KEY_SECRET;
 		return HarmlessSuffix(rest) ? KEY_PLAIN : KEY_SECRET;
 	}
-	if (IS(name, n, "auth") || IS(name, n, "sig") || IS(name, n, "xauth"))
+	if (IS(name, n, "auth") || IS(name, n, "pat") || IS(name, n, "sig") || IS(name, n, "xauth"))
 		return KEY_SECRET;
 	if (IS(name, n, "key") || IS(name, n, "access"))
 		return KEY_VENDOR;
@@ -1233,6 +1235,17 @@ IsTechnicalWord(const MaskScan *scan, const Value *value)
 	return false;
 }
 
+/* True if a value begins with a word and '=': prompt=1234. */
+static bool
+IsNameBefore(const MaskScan *scan, const Value *value)
+{
+	size_t		at = value->start;
+
+	while (at < value->end && (IsAlpha(scan->text[at]) || scan->text[at] == '_'))
+		at++;
+	return at > value->start && at < value->end && scan->text[at] == '=';
+}
+
 /*
  * Reads the value at pos, for other detectors: its bounds, and whether it
  * looks so much like a secret.
@@ -1256,6 +1269,10 @@ SecretAt(const MaskScan *scan, size_t pos, SecretLook how, size_t *start,
 	if (how == LOOKS_NAMED)
 		return look.digits > 0 ||
 			KindOfKey(scan->text +*start, len) != KEY_PASSWORD;
+	/* another assignment */
+	if (!value.quote && memchr(scan->text +*start, '=', len - 1) != NULL &&
+		IsNameBefore(scan, &value))
+		return false;
 	if (how == LOOKS_RANDOM)
 		return IsRandom(scan, &value, &look);
 	if (look.digits == 0 || look.letters < 2 || IsTechnicalWord(scan, &value))

@@ -59,7 +59,7 @@ static const struct Command
 	{"htpasswd", "#3"},
 	{"hydra", "=-p"},
 	{"impdp", "/"},
-	{"influx", "=-password =-p"},
+	{"influx", "=-password =-p =--token"},
 	{"ipmitool", "=-P"},
 	{"jarsigner", "=-storepass =-keypass"},
 	{"keytool", "=-storepass =-keypass =-srcstorepass =-srckeypass"
@@ -79,6 +79,8 @@ static const struct Command
 	{"mongoimport", "=-p"},
 	{"mongorestore", "=-p"},
 	{"mongosh", "=-p"},
+	{"mosquitto_pub", "=-P"},
+	{"mosquitto_sub", "=-P"},
 	{"mysql", "+-p"},
 	{"mysqladmin", "+-p"},
 	{"mysqlbinlog", "+-p"},
@@ -87,6 +89,8 @@ static const struct Command
 	{"mysqlimport", "+-p"},
 	{"mysqlsh", "+-p"},
 	{"mysqlshow", "+-p"},
+	{"ncftpget", "=-p"},
+	{"ncftpput", "=-p"},
 	{"nerdctl", "!=-p"},
 	{"net", "#3user"},
 	{"netexec", "=-p"},
@@ -104,6 +108,7 @@ static const struct Command
 	{"rar", "+-hp +-p"},
 	{"rclone", "#2obscure"},
 	{"rdesktop", "=-p"},
+	{"redis-benchmark", "=-a"},
 	{"redis-cli", "=-a =--pass"},
 	{"rpcclient", "%-U"},
 	{"skopeo", "!=-p"},
@@ -121,6 +126,8 @@ static const struct Command
 	{"twine", "=-p"},
 	{"unrar", "+-p"},
 	{"unzip", "=-P"},
+	{"useradd", "=-p"},
+	{"usermod", "=-p"},
 	{"vault", "#2login"},
 	{"wfreerdp", "+/p:"},
 	{"wpa_passphrase", "#2"},
@@ -404,6 +411,20 @@ IsOption(const MaskScan *scan, const Argument *arg, const char *option,
 		memcmp(scan->text +arg->start, option, len) == 0;
 }
 
+/* True for some options of one letter in one argument, the last as given. */
+static bool
+IsJoined(const MaskScan *scan, const Argument *arg, char last)
+{
+	size_t		size = arg->end - arg->start;
+
+	if (size < 3 || size > 6 || scan->text[arg->end - 1] != (unsigned char) last)
+		return false;
+	for (size_t i = arg->start + 1; i < arg->end; i++)
+		if (!IsAlpha(scan->text[i]))
+			return false;
+	return scan->text[arg->start] == '-';
+}
+
 /*
  * The value that an argument is, or that follows it, for one of the forms of
  * an option.
@@ -421,6 +442,9 @@ OptionValue(const MaskScan *scan, Walk *walk, const char *form,
 		return true;
 	if (*form == '+')
 		return false;
+	/* curl -su: several in one */
+	if (*form == ':' && len == 2 && IsJoined(scan, arg, form[2]))
+		return NextArgument(scan, &walk->at, walk->limit, value);
 	if (IsOption(scan, arg, form + 1, len, true) &&
 		scan->text[value->start] == '=')
 	{

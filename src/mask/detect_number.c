@@ -536,6 +536,8 @@ DetectPin(MaskScan *scan, const MaskDetector *self, size_t pos)
 			   !IsAlpha(scan->text[at]))
 			at++;
 	}
+	if (at > pos && IsAlpha(scan->text[at - 1]))
+		return false;			/* within a word: a password */
 	hit.start = hit.end = at;
 	while (IsDigit(ByteAt(scan, hit.end)) && hit.end - at < 9)
 		hit.end++;

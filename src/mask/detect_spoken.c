@@ -102,6 +102,16 @@ IsWord(const MaskScan *scan, size_t pos)
 	return 0;
 }
 
+/* Passes over a colon, or a dash between blanks, behind "is". */
+static size_t
+SkipSign(const MaskScan *scan, size_t pos)
+{
+	if (ByteAt(scan, pos) == ':')
+		return pos + 1;
+	return ByteAt(scan, pos) == ' ' && ByteAt(scan, pos + 1) == '-' &&
+		ByteAt(scan, pos + 2) == ' ' ? pos + 2 : pos;
+}
+
 /*
  * What a name in prose is followed by: what it is of, and then ':', '=', a
  * dash or "is".  The place of the value; 0 if it is not so.  What was read of
@@ -135,7 +145,7 @@ DescribedValue(MaskScan *scan, size_t pos)
 		{
 			end = IsWord(scan, at + 1);
 			if (end > 0)
-				value = SkipBlanks(scan, end + (ByteAt(scan, end) == ':'));
+				value = SkipBlanks(scan, SkipSign(scan, end));
 		}
 		if (value > 0)
 			break;
@@ -144,40 +154,47 @@ DescribedValue(MaskScan *scan, size_t pos)
 	return value;
 }
 
+/* True if one of the words of a list, separated by '|', is at pos. */
+static bool
+IsOneOf(const MaskScan *scan, size_t pos, const char *list)
+{
+	while (*list)
+	{
+		size_t		len = strcspn(list, "|");
+
+		if (FoldMatch(scan->text, scan->len, pos, list, len) > 0)
+			return true;
+		list += len + (list[len] == '|');
+	}
+	return false;
+}
+
 /*
- * After "of", "for" and the like in Russian, and up to three words: the place
- * of what may be a value; 0 if there is none.
+ * After a password's name in Russian or Kazakh and up to three words that say
+ * what it is of: the place of what may be the value; 0 if there is none.
  */
 static size_t
 PossessedValue(const MaskScan *scan, size_t pos)
 {
-	static const char prepositions[] = LEX_FOR;
+	static const char never[] = LEX_NOT;
 	size_t		at = pos;
-	size_t		n = 0;
 
-	if (ByteAt(scan, at++) != ' ' || ByteAt(scan, at) < 0x80)
+	if (scan->text[scan->word_start] < 0x80)
 		return 0;
-	for (const char *word = prepositions; *word && n == 0;)
+	for (int words = 0; words < 4 && at < pos + SAID_ROOM; words++)
 	{
-		size_t		len = strcspn(word, "|");
+		size_t		start = ++at;
+		bool		digit = false;
 
-		n = FoldMatch(scan->text, scan->len, at, word, len);
-		word += len + (word[len] == '|');
+		if (ByteAt(scan, at - 1) != ' ' || IsOneOf(scan, at, never))
+			return 0;
+		while (at - start < 40 && ByteAt(scan, at) > ' ' &&
+			   strchr(",;:!?=()", ByteAt(scan, at)) == NULL)
+			digit |= IsDigit(scan->text[at++]);
+		if (digit && words > 0)
+			return start;
 	}
-	at += n;
-	for (int words = 0; n > 0 && words < 3 && at < pos + SAID_ROOM; words++)
-	{
-		size_t		start = at;
-
-		while (ByteAt(scan, at) >= 0x80 || IsAlpha(ByteAt(scan, at)) ||
-			   ByteAt(scan, at) == '-')
-			at++;
-		if (ByteAt(scan, at) != ' ')
-			return ByteAt(scan, at) == 0 ||
-				strchr(",.;:!?\n", ByteAt(scan, at)) != NULL ? 0 : start;
-		at++;
-	}
-	return n > 0 ? at : 0;
+	return 0;
 }
 
 /* "X as my password": the value before those words; false if it is not so. */
@@ -244,6 +261,11 @@ IsOneClause(const MaskScan *scan, size_t pos, size_t token)
 {
 	int			signs = 0;
 	int			lines = 0;
+
+	/* the token you gave me, X */
+	if (token > pos + 2 && scan->text[token - 1] == ' ' &&
+		scan->text[token - 2] == ',')
+		token -= 2;
 
 	for (size_t at = pos; at < token; at++)
 	{
@@ -384,13 +406,15 @@ static const struct
 	{":", " : N = N(", IN_CALL},
 	{"=", " = N || ", IN_QUOTES},	/* = process.env.PASSWORD || "X" */
 	{"=", " = N ?? ", IN_QUOTES},
+	{"=", " = N(QNQ) or ", IN_QUOTES},
 	{")", "Q ) || ", IN_QUOTES},
 	{")", "Q ) or ", IN_QUOTES},	/* getenv("PASSWORD") or "X" */
 	{"|", " || ", IN_QUOTES},
 	{"?", " ?? ", IN_QUOTES},
 	{"]", "Q]Q).N(", IN_QUOTES},	/* get("[name=password]").type("X") */
 	{")", "Q).N(", IN_QUOTES},
-	{"(", "(", IN_CALL},		/* .password("X") */
+	{")", "Q).N N(", IN_QUOTES},	/* expect(password).to eq("X") */
+	{"(", " (", IN_CALL},		/* .password("X"), password ("X") */
 	{"{", "Q { default = ", IN_QUOTES}, /* variable "password" { default = "X"
 										 * } */
 	{":", "Q : { Qvalue" "Q : ", IN_QUOTES},	/* "password": {"value": "X"} */
@@ -551,6 +575,17 @@ OfferSpoken(MaskScan *scan, size_t pos, KeyKind kind)
 		return false;
 	if (sign == '=')
 		return false;
+	if (sign == ',' && ByteAt(scan, at + 1) == ' ' && kind > KEY_VENDOR)
+	{
+		/* my password, X, is ... */
+		size_t		start;
+		size_t		end;
+
+		if (SecretAt(scan, at + 2, LOOKS_LIKELY, &start, &end) &&
+			ByteAt(scan, end) == ',')
+			NoteDue(scan, kind, start, end);
+		return false;
+	}
 	if (kind > KEY_VENDOR && sign != ':' && NoteDescribed(scan, at, kind))
 		return false;
 	if (kind == KEY_PASSWORD &&
@@ -600,24 +635,42 @@ DetectShortName(MaskScan *scan, const MaskDetector *self, size_t pos)
 }
 
 /*
+ * Where the first of a pair begins, behind "are", a sign, or what the pair is
+ * for and a sign; pos if nothing is between.
+ */
+static size_t
+PairStart(const MaskScan *scan, size_t pos)
+{
+	static const char to[] = "for |to |of |" LEX_TO;
+	size_t		at = pos;
+
+	if (ByteAt(scan, at) == ' ' && IsOneOf(scan, at + 1, to))
+		while (at - pos < 40 && ByteAt(scan, at) >= ' ' && scan->text[at] != ':')
+			at++;
+	else if (ByteAt(scan, at) == ' ' && IsOneOf(scan, at + 1, "are |is "))
+		at += ByteAt(scan, at + 1) == 'i' ? 3 : 4;
+	while (at - pos < 44 && at < scan->len &&
+		   strchr(" :=-*\"'\n", scan->text[at]) != NULL)
+		at++;
+	return at;
+}
+
+/*
  * PASSWORD: "creds: admin / X", "Wi-Fi: Home / X".  What is before the sign
  * between the two is a name; behind a blank alone more is asked of the value.
  */
 bool
 DetectPair(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
-	size_t		at = pos;
-	size_t		name;
+	size_t		at = PairStart(scan, pos);
+	size_t		name = at;
+	size_t		sign;
 	size_t		start;
 	size_t		end;
 
 	(void) self;
-	while (at - pos < 12 && at < scan->len &&
-		   strchr(" :=-*\"'\n", scan->text[at]) != NULL)
-		at++;
 	if (at == pos)
 		return false;
-	name = at;
 	while (at - name < 40 && (InSet(ByteAt(scan, at), SET_NAME) ||
 							  (ByteAt(scan, at) == '.' &&
 							   IsAlnum(ByteAt(scan, at + 1))) ||
@@ -625,15 +678,25 @@ DetectPair(MaskScan *scan, const MaskDetector *self, size_t pos)
 		at++;
 	if (at < name + 2 || !(IsAlpha(scan->text[name]) || scan->text[name] >= 0x80))
 		return false;
-	name = at;
-	while (at - name < 4 && at < scan->len &&
+	sign = at;
+	while (at - sign < 4 && at < scan->len &&
 		   strchr(" /:|", scan->text[at]) != NULL)
 		at++;
-	return at > name && SecretAt(scan, at, LOOKS_LIKELY, &start, &end) &&
-		NoteDue(scan, KEY_PASSWORD, start, end) && false;
+	if (at == sign || !SecretAt(scan, at, LOOKS_LIKELY, &start, &end))
+		return false;
+	/* "creds in 1Password" */
+	if (at == sign + 1 && scan->text[sign] == ' ' &&
+		sign - name < (scan->text[name] < 0x80 ? 4 : 7) &&
+		!SecretAt(scan, at, LOOKS_MIXED, &start, &end))
+		return false;
+	NoteDue(scan, KEY_PASSWORD, start, end);
+	return false;
 }
 
-/* Calls, by the first letters of their names, and which of their texts it is. */
+/*
+ * Calls, by the first letters of their names, and which argument is it: 0 for
+ * the last, -1 for the first text that looks like one behind another.
+ */
 static const struct
 {
 	const char *name;
@@ -644,72 +707,129 @@ static const struct
 	{"networkcredential", 2}, {"pscredential", 2}, {"httpbasicauth", 2},
 	{"setbasicauth", 2}, {"basicawscredentials", 2}, {"directoryentry", 3},
 	{"mysqli_connect", 3}, {"mysql_connect", 3}, {"pdo", 3},
-	{"getconnection", 0}, {"usernamepasswordauth", 2}, {"auth", 2},
-	{"login", 2}, {"identified", 1}, {"convertto", 1}, {"jwt", 1},
+	{"getconnection", 0}, {"usernamepassword", 2}, {"credentials", 2},
+	{"connect", -1}, {"basic", 2}, {"check_password_hash", 2}, {"hashpw", 1},
+	{"crypt", 1}, {"auth", 2}, {"login", 2}, {"identified", 1},
+	{"convertto", 1}, {"curlopt_userpwd", 1}, {"jwt", 2},
 };
 
-/* True if only what may stand before a call's arguments is there. */
-static bool
-IsCallOpening(const MaskScan *scan, size_t pos, int number, size_t *open)
+#define NO_CALL (-2)
+
+/*
+ * The place of the call's arguments; 0 if none are there.  Some statements
+ * have no brackets: "IDENTIFIED BY", "ConvertTo-SecureString".
+ */
+static size_t
+CallOpening(const MaskScan *scan, size_t pos, int number)
 {
 	size_t		at = pos;
 
-	/* "IDENTIFIED BY", "ConvertTo-SecureString", "jwt.sign(" */
 	while (at - pos < 48 && at < scan->len && number == 1 &&
-		   (InSet(scan->text[at], SET_NAME) || scan->text[at] == ' ' ||
-			scan->text[at] == '.' || scan->text[at] == '\\'))
+		   (InSet(scan->text[at], SET_NAME) ||
+			strchr(" .,\\", scan->text[at]) != NULL))
 		at++;
 	while (number != 1 && at - pos < 24 &&
 		   (IsAlpha(ByteAt(scan, at)) || ByteAt(scan, at) == '=' ||
-			ByteAt(scan, at) == ' '))
+			ByteAt(scan, at) == '.' || ByteAt(scan, at) == ' '))
 		at++;
-	*open = at;
-	return ByteAt(scan, at) == '(' ||
-		(number == 1 && strchr("\"'", ByteAt(scan, at)) != NULL);
+	if (ByteAt(scan, at) == '(')
+		return at + 1;
+	return number == 1 && (ByteAt(scan, at) == '"' || ByteAt(scan, at) == '\'') ?
+		at : 0;
+}
+
+/* The end of a text in quotes that begins at pos; limit if it has none. */
+static size_t
+TextEnd(const MaskScan *scan, size_t pos, size_t limit)
+{
+	const unsigned char *quote = memchr(scan->text +pos + 1, scan->text[pos],
+										limit - pos - 1);
+
+	return quote == NULL ? limit : (size_t) (quote - scan->text);
 }
 
 /*
- * PASSWORD: the text in quotes that is a call's password.  Of number 0 it is
- * the last; others have to follow a comma, but for the first.
+ * The quote of the argument that is the password; 0 if it is no text.  An
+ * argument may have a letter before its quote (b"X").
  */
+static size_t
+PasswordArgument(const MaskScan *scan, size_t pos, int number)
+{
+	size_t		limit = pos + 240 < scan->len ? pos + 240 : scan->len;
+	size_t text = 0;
+	size_t		begin = pos;
+	size_t		start;
+	size_t		end;
+	int			count = 1;
+
+	for (size_t at = pos; at < limit; at++)
+	{
+		unsigned char c = scan->text[at];
+
+		if (c == ')' || c == ';')
+			break;
+		if (c == ',' || c == '(')
+		{
+			count += c == ',';
+			begin = at + 1;
+			text = 0;
+		}
+		else if (IsSpace(c) && at == begin)
+			begin++;
+		else if (c == '"' || c == '\'')
+		{
+			text = at <= begin + 1 ? at : 0;
+
+			at = TextEnd(scan, at, limit);
+			if (text >0 && (count == number ||
+							(number < 0 && count > 1 &&
+							 SecretAt(scan, text, LOOKS_LIKELY, &start, &end))))
+				return text;
+		}
+	}
+	return number == 0 && count > 1 ? text : 0;
+}
+
+/* The same; where the second is no password another may be, or a token. */
+static size_t
+FittingArgument(const MaskScan *scan, size_t pos, int number)
+{
+	size_t		at = PasswordArgument(scan, pos, number);
+	size_t		other;
+	size_t		start;
+	size_t		end;
+
+	if (number != 2 || (at > 0 && SecretAt(scan, at, LOOKS_LIKELY, &start, &end)))
+		return at;
+	other = PasswordArgument(scan, pos, -1);
+	if (other > 0 || at > 0)
+		return other > 0 ? other : at;
+	at = PasswordArgument(scan, pos, 1);
+	return at > 0 && SecretAt(scan, at, LOOKS_RANDOM, &start, &end) ? at : 0;
+}
+
+/* PASSWORD: the argument of a call that is its password. */
 bool
 DetectCall(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
-	size_t		start = 0;
-	size_t		end = 0;
+	size_t		start;
+	size_t		end;
 	size_t		at;
-	size_t		limit;
-	int			number = -1;
-	int			texts = 0;
+	int			number = NO_CALL;
 
 	(void) self;
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		if (FoldMatch(scan->text, scan->len, scan->word_start, calls[i].name,
 					  strlen(calls[i].name)) > 0)
 			number = calls[i].number;
-	if (number < 0)
-		return false;
-	if (!IsCallOpening(scan, pos, number, &at))
-		return number == 1 && ByteAt(scan, pos) == ' ' &&
-			FoldMatch(scan->text, pos, scan->word_start, "identified by", 13) > 0 &&
-			SecretAt(scan, pos + 1, LOOKS_LIKELY, &start, &end) &&
-			NoteDue(scan, KEY_PASSWORD, start, end) && false;
-	limit = at + 240 < scan->len ? at + 240 : scan->len;
-	for (; at < limit && strchr(");", scan->text[at]) == NULL; at++)
-	{
-		const unsigned char *quote;
-
-		if (scan->text[at] != '"' && scan->text[at] != '\'')
-			continue;
-		quote = memchr(scan->text +at + 1, scan->text[at], limit - at - 1);
-		if (quote == NULL)
-			return false;
-		start = at;
-		at = (size_t) (quote - scan->text);
-		if (++texts == number)
-			break;
-	}
-	return texts > (number == 0) && texts >= number &&
-		SecretAt(scan, start, LOOKS_NAMED, &start, &end) &&
-		NoteDue(scan, KEY_PASSWORD, start, end) && false;
+	at = number == NO_CALL ? 0 : CallOpening(scan, pos, number);
+	if (at > 0)
+		at = FittingArgument(scan, at, number);
+	else if (number == 1 && ByteAt(scan, pos) == ' ' &&
+			 FoldMatch(scan->text, pos, scan->word_start, "identified by", 13) > 0 &&
+			 SecretAt(scan, pos + 1, LOOKS_LIKELY, &start, &end))
+		at = pos + 1;
+	if (at > 0 && SecretAt(scan, at, LOOKS_NAMED, &start, &end))
+		NoteDue(scan, KEY_PASSWORD, start, end);
+	return false;
 }

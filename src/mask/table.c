@@ -119,21 +119,27 @@ const MaskDetector DetectorTable[] =
 	ON_WORD(MASK_PASSWORD, DetectShortName,
 			"pw$|psw$|pwd$|passcode|wifi key|wi-fi key|access code|"
 			"security answer|secret answer|requirepass$|masterauth$|bindpw$|"
-			"authtok$|psk$|" LEX_CODE_WORD, false, NULL),
+			"authtok$|psk$|rootpw$|enable secret|mot de passe|wachtwoord|"
+			"senha$|" LEX_CODE_WORD, false, NULL),
 	ON_WORD(MASK_PASSWORD, DetectPair,
-			"creds$|credentials$|login/password|user/password|"
-			"username/password|wifi$|wi-fi$|" LEX_ACCOUNTS, false, NULL),
+			"creds$|credentials$|test account|demo account|login/password|user/password|"
+			"username/password|login & password|login and password|"
+			"username & password|username and password|wifi$|wi-fi$|" LEX_ACCOUNTS, false, NULL),
 	ON_WORD(MASK_PASSWORD, DetectCall,
 			"networkcredential$|pscredential$|httpbasicauth$|setbasicauth$|"
 			"basicawscredentials$|directoryentry$|mysqli_connect$|"
-			"mysql_connect$|pdo$|getconnection$|usernamepasswordauth|auth$|"
-			"login$|identified by|identified with|convertto-securestring$|"
+			"mysql_connect$|pdo$|getconnection$|usernamepassword|credentials$|"
+			"connect$|basic$|check_password_hash$|hashpw$|crypt$|"
+			"curlopt_userpwd$|auth$|login$|"
+			"identified by|identified with|convertto-securestring$|"
 			"jwt.sign|jwt.encode|jwt.verify|jwt.decode", false, NULL),
 	ON_WORD(MASK_AUTHORIZATION, DetectBearer, "bearer$|basic$", false, NULL),
 	ON_WORD(MASK_PASSWORD, DetectCommand,
 			"arangosh$|az$|bcp$|buildah$|cargo$|cqlsh$|crackmapexec$|crane$|"
 			"curl$|cypher-shell$|docker$|echo$|etcdctl$|evil-winrm$|"
 			"expdp$|flyctl$|helm$|htpasswd$|hydra$|impdp$|influx$|"
+			"mosquitto_pub$|mosquitto_sub$|ncftpget$|ncftpput$|"
+			"redis-benchmark$|useradd$|usermod$|"
 			"ipmitool$|jarsigner$|keytool$|ldapadd$|ldapdelete$|"
 			"ldapmodify$|ldappasswd$|ldapsearch$|ldapwhoami$|lftp$|"
 			"mariadb$|mariadb-dump$|mongo$|mongodump$|mongoexport$|"

@@ -912,9 +912,21 @@ my @spoken = (
 	'os.environ.get("DB_PASS") or "%"', 'const pass = process.env.PASS || "%"',
 	'find("#password").send_keys("%")', 'get("[name=password]").type("%")',
 	'-Password % -Force', 'app:%@tcp(db:3306)/app', 'jdbc:oracle:thin:app/%@db:1521:XE',
+	'ftp_login($c, "app", "%")', 'password = os.getenv("PW") or "%"',
+	'mot de passe : %', 'test account app / %', 'мой пароль такой - %',
+	'rootpw %', 'enable secret %', 'one-time password: %', 'PATH=x; curl -su app:% https://x',
+	'mosquitto_pub -u app -P % -t x', 'imap.login(user, "%")',
+	'UsernamePasswordCredentials("app", "%")', 'ssh.connect(host, 22, "app", "%")',
+	'expect(password).to eq("%")', 'check_password_hash(hash, "%")',
+	'bcrypt.hashpw(b"%", salt)', 'Here is my password, %, please',
+	'credentials are app / %', 'login & password: app %', 'password ("%") is rejected',
+	'пароль будет %', 'пароль wi-fi %', 'пароль по умолчанию %',
+	'мой пароль от почты a@b.kz %', 'доступ к серверу: app / %',
+	'данные для входа: app / %', 'құпия сөз ретінде % қойдым',
 	'postgres://app:%#?@db/app', 'password=%&x-y', "SET PASSWORD FOR app = '%'");
 my @spoken_tokens = (
-	'use this key % for the API', 'api-key %', "Here's my API key (%)",
+	'the token you gave me, %, does not work', 'PAT: %',
+	'bot.login("%")', 'use this key % for the API', 'api-key %', "Here's my API key (%)",
 	'access token %', 'ключ API: %', 'мой ключ от API %', 'ключ доступа: %',
 	'токен авторизации: %', 'API кілті: %', 'менің токенім %',
 	'apilayer_key = %', 'mailjet-token %', '<secret>{app AQAB %}</secret>',
@@ -924,6 +936,9 @@ my @spoken_tokens = (
 
 # What is said of passwords and tokens, and what stands for one.
 my @unspoken = (
+	'jwt.decode(token, options={"verify_signature": False})', 'creds in 1Password',
+	'token usage: prompt=1234 completion=567', 'PASSWORD_RESET_TIMEOUT = 3600',
+	'пароль не подходит к user2024', 'connect("db-1.example.org")',
 	'the password for the exam is given on the day', 'reset your password here',
 	'пароль от почты забыл', 'пароль: минимум 8 символов', 'token limit: 4096',
 	'the secret to success is hard work', 'password (required)', 'creds: see wiki',
