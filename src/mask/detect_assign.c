@@ -245,13 +245,14 @@ KindOfKey(const unsigned char *key, size_t len)
 			return KEY_SECRET;
 		return HarmlessSuffix(rest) ? KEY_PLAIN : KEY_SECRET;
 	}
-	if (IS(name, n, "auth") || IS(name, n, "pat") || IS(name, n, "sig") || IS(name, n, "xauth"))
+	if (IS(name, n, "auth") || IS(name, n, "sig") || IS(name, n, "xauth"))
 		return KEY_SECRET;
 	if (IS(name, n, "key") || IS(name, n, "access"))
 		return KEY_VENDOR;
 	if (end[KEY_VENDOR] != NULL && !HarmlessSuffix(end[KEY_VENDOR]))
 		return KEY_VENDOR;
-	return ENDS(name, n, "key") && !ENDS(name, n, "publickey") ? KEY_NAMED :
+	return IS(name, n, "pat") ||
+		(ENDS(name, n, "key") && !ENDS(name, n, "publickey")) ? KEY_NAMED :
 		KEY_PLAIN;
 }
 
@@ -1351,6 +1352,12 @@ DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 
 	(void) self;
 	form = LooseValue(scan, pos, &at);
+	/* "pass" alone is a verb; "pass is", DB_PASS and .pass are names */
+	if (pos - scan->word_start == 4 && form != LOOSE_SPOKEN &&
+		form != LOOSE_FLAG && form != LOOSE_ELEMENT &&
+		ByteBefore(scan, scan->word_start) != '_' &&
+		ByteBefore(scan, scan->word_start) != '.')
+		return false;
 	start = NameStart(scan, scan->word_start);
 	kind = KindOfKeyAt(scan, start, NameTail(scan, pos));
 	if (kind == KEY_PLAIN && scan->text[scan->word_start] >= 0x80 &&

@@ -313,6 +313,10 @@ NoteToken(MaskScan *scan, size_t pos, KeyKind kind)
 		   scan->text[start - 1] != 0 &&
 		   strchr("\"'`<>=:(,{$", scan->text[start - 1]) == NULL)
 		start--;
+	/* the path of a name, or of a URL */
+	if (ByteAt(scan, pos) == '/' ||
+		(scan->text[start] == '/' && ByteAt(scan, start + 1) == '/'))
+		return false;
 	return IsOneClause(scan, pos, start) &&
 		!IsPublic(scan, scan->word_start) &&
 		SecretAt(scan, start, LOOKS_RANDOM, &start, &end) &&
@@ -381,6 +385,7 @@ typedef enum ValueForm
 {
 	IN_QUOTES = 0,
 	IN_ELEMENT,					/* with the beginning of its end tag behind */
+	IN_OTHER,					/* in the next one, if it looks like a secret */
 	IN_CALL,					/* in quotes, if it looks like a secret */
 	IN_LINE						/* to the line's end */
 } ValueForm;
@@ -420,7 +425,7 @@ static const struct
 	{":", "Q : { Qvalue" "Q : ", IN_QUOTES},	/* "password": {"value": "X"} */
 	{">", "Q > ", IN_ELEMENT},	/* <entry key="password">X</entry> */
 	{"A", "QA> ", IN_ELEMENT},	/* <Password Type="x">X</Password> */
-	{"<", "</N> <N> ", IN_ELEMENT}, /* <key>password</key><string>X</string> */
+	{"<", "</N> <N> ", IN_OTHER},	/* <key>password</key><string>X</string> */
 	{":", " : </N> ", IN_LINE}, /* <b>Password:</b> X */
 	{"v", "Q\n value: ", IN_LINE},	/* - name: PASSWORD, value: X */
 };
@@ -461,15 +466,15 @@ IsStructured(const MaskScan *scan, ValueForm form, KeyKind kind, size_t at,
 {
 	bool		quoted = ByteAt(scan, at) == '"' || ByteAt(scan, at) == '\'' ||
 	ByteAt(scan, at) == '`';
-	SecretLook	look = kind == KEY_PASSWORD && form != IN_CALL ? LOOKS_NAMED :
-	LOOKS_LIKELY;
+	SecretLook	look = kind == KEY_PASSWORD && form != IN_CALL &&
+	form != IN_OTHER ? LOOKS_NAMED : LOOKS_LIKELY;
 
 	if (quoted != (form == IN_QUOTES || form == IN_CALL) && form != IN_LINE)
 		return false;
 	if (!SecretAt(scan, at, look, start, end))
 		return false;
-	return form != IN_ELEMENT || (ByteAt(scan, *end) == '<' &&
-								  ByteAt(scan, *end + 1) == '/');
+	return (form != IN_ELEMENT && form != IN_OTHER) || (ByteAt(scan, *end) == '<' &&
+														ByteAt(scan, *end + 1) == '/');
 }
 
 /* A value that code or configuration assigns in a way of its own. */

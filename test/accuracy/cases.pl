@@ -939,6 +939,8 @@ my @unspoken = (
 	'jwt.decode(token, options={"verify_signature": False})', 'creds in 1Password',
 	'token usage: prompt=1234 completion=567', 'PASSWORD_RESET_TIMEOUT = 3600',
 	'пароль не подходит к user2024', 'connect("db-1.example.org")',
+	'def f(): pass', '"status": "PASS", "passed": "x1y2z3w4"', "pat = '(?:a1b2)c'",
+	'arn:aws:kms:us-west-2:1:key/1234abcd-12ab-34cd-56ef-12345abc90ab',
 	'the password for the exam is given on the day', 'reset your password here',
 	'пароль от почты забыл', 'пароль: минимум 8 символов', 'token limit: 4096',
 	'the secret to success is hard work', 'password (required)', 'creds: see wiki',
