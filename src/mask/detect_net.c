@@ -270,13 +270,15 @@ QuadEnd(const MaskScan *scan, size_t pos)
 static bool
 IsPrivate(const MaskScan *scan, size_t pos)
 {
-	static const char *const networks[] = {"10.", "127.", "172.", "192.168."};
+	const char *text = (const char *) scan->text +pos;
 
-	for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++)
-		if (FoldMatch(scan->text, scan->len, pos, networks[i],
-					  strlen(networks[i])) > 0)
-			return true;
-	return false;
+	/* no address is shorter than seven bytes */
+	if (text[0] != '1')
+		return false;
+	return memcmp(text +1, "0.", 2) == 0 || memcmp(text +1, "27.", 3) == 0 ||
+		memcmp(text +1, "72.", 3) == 0 ||
+		(memcmp(text +1, "92.16", 5) == 0 && ByteAt(scan, pos + 6) == '8' &&
+		 ByteAt(scan, pos + 7) == '.');
 }
 
 /* A word of another script before pos that a version's or paragraph's number
@@ -288,13 +290,24 @@ WideWordSaysVersion(const MaskScan *scan, size_t pos)
 	{LEX_VERSION, LEX_PARAGRAPH, LEX_CHAPTER, LEX_CLAUSE};
 	size_t		at = pos;
 
-	while (at > 0 && pos - at < 24 && scan->text[at - 1] >= 0x80)
-		at--;
-	for (size_t i = 0; i < sizeof(stems) / sizeof(stems[0]); i++)
-		if (FoldMatch(scan->text, pos, at, stems[i], strlen(stems[i])) > 0)
+	/* the word itself, or the one before it: the version of the kernel */
+	for (int words = 0; words < 2 && at > 0; words++)
+	{
+		size_t		end = words == 0 ? pos : at - 1;
+
+		at = end;
+		while (at > 0 && end - at < 24 && scan->text[at - 1] >= 0x80)
+			at--;
+		for (size_t i = 0; i < sizeof(stems) / sizeof(stems[0]); i++)
+			if (FoldMatch(scan->text, end, at, stems[i], strlen(stems[i])) > 0)
+				return true;
+		if (words == 0 && FoldMatch(scan->text, pos, at, LEX_CLAUSE_SHORT,
+									pos - at) == pos - at)
 			return true;
-	return FoldMatch(scan->text, pos, at, LEX_CLAUSE_SHORT,
-					 pos - at) == pos - at;
+		if (ByteBefore(scan, at) != ' ')
+			break;
+	}
+	return false;
 }
 
 /*
@@ -305,7 +318,7 @@ static bool
 WordSaysVersion(const MaskScan *scan, size_t pos, bool private)
 {
 	static const char *const ends[] =
-	{"version", "release", "revision", "section", "chapter", "clause",
+	{"version", "versions", "release", "revision", "section", "sections", "chapter", "clause",
 	"appendix", "firmware", "table"};
 	static const char *const whole[] =
 	{"v", "ver", "rev", "build", "oid",
@@ -316,7 +329,7 @@ WordSaysVersion(const MaskScan *scan, size_t pos, bool private)
 
 	if (scan->text[pos - 1] >= 0x80)
 		return WideWordSaysVersion(scan, pos);
-	if (strchr("nexvrdkalom", scan->text[pos - 1] | 0x20) == NULL)
+	if (strchr("nexvrdkaloms", scan->text[pos - 1] | 0x20) == NULL)
 		return false;
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 	{
@@ -376,17 +389,20 @@ IsPackage(const MaskScan *scan, size_t pos)
 	size_t		at = pos;
 	size_t		start;
 
-	bool		private = IsPrivate(scan, pos);
+	bool		private = false;
 
 	if (ByteBefore(scan, at) == '=' && at >= 2 &&
 		strchr("=~<>!", scan->text[at - 2]) != NULL)
 	{
 		at -= 2;
-		private &= scan->text[at] == '=' || scan->text[at] == '!';
+		private = scan->text[at] == '=' || scan->text[at] == '!';
 	}
 	else if (ByteBefore(scan, at) == '-')
+	{
 		at--;
-	if (at == pos || private)
+		private = true;
+	}
+	if (at == pos || (private && IsPrivate(scan, pos)))
 		return false;
 	start = NameStart(scan, at);
 	while (start < at && !IsAlpha(scan->text[start]))
@@ -428,6 +444,33 @@ IsHeading(const MaskScan *scan, size_t pos, size_t end)
 	return true;
 }
 
+/*
+ * The end of the word before an older version and an arrow or "to" that end
+ * at pos (firmware 1.0.5.2 -> 1.0.6.1), or pos.
+ */
+static size_t
+PassOldVersion(const MaskScan *scan, size_t pos)
+{
+	size_t		at = pos;
+
+	if (at > 4 && FoldMatch(scan->text, at, at - 3, " to", 3) > 0)
+		at -= 3;
+	while (at > 0 && pos - at < 24 &&
+		   (scan->text[at - 1] == ' ' || scan->text[at - 1] == '.' ||
+			IsDigit(scan->text[at - 1])))
+		at--;
+	return at < pos && ByteAt(scan, at) == ' ' && IsAlpha(ByteBefore(scan, at)) &&
+		IsDigit(ByteAt(scan, at + 1)) ? at : pos;
+}
+
+/* True for what stands between a word of versions and a version. */
+static inline bool
+JoinsVersion(unsigned char c)
+{
+	return c == ' ' || c == ':' || c == '=' || c == '(' || c == '"' ||
+		c == '\'' || c == '>' || c == '.' || c == '-';
+}
+
 /* A version's or paragraph's number, by what stands directly before it. */
 static bool
 SaysVersion(const MaskScan *scan, size_t pos)
@@ -443,10 +486,14 @@ SaysVersion(const MaskScan *scan, size_t pos)
 			ByteBefore(scan, at) != '.' && ByteBefore(scan, at) != '-';
 	}
 	/* "version": "1.0.0.0", AssemblyVersion("1.0.0.0"), section-1.2.3.4 */
-	while (at > 0 && pos - at < 6 &&
-		   strchr(" :=(\"'>.-", scan->text[at - 1]) != NULL)
+	while (at > 0 && pos - at < 6 && JoinsVersion(scan->text[at - 1]))
 		at--;
-	return at > 0 && WordSaysVersion(scan, at, IsPrivate(scan, pos));
+	if (at > 0 && at < pos && (IsDigit(scan->text[at - 1]) ||
+							   scan->text[at - 1] == 'o'))
+		at = PassOldVersion(scan, at);
+	return at > 0 && IsWordByte(scan->text[at - 1]) &&
+		!IsDigit(scan->text[at - 1]) &&
+		WordSaysVersion(scan, at, IsPrivate(scan, pos));
 }
 
 /* A version with the name of its release: 1.2.3.4-beta, 7.0.12.1-r0. */
@@ -653,7 +700,8 @@ DetectColonAddress(MaskScan *scan, const MaskDetector *self, size_t pos)
 	r = ReadColonRun(scan, start);
 	after = ByteAt(scan, r.end);
 	if (IsAlnum(after) ||
-		(after == '_' && IsWordByte(ByteAt(scan, r.end + 1))) ||
+		(after == '_' && (before != '_' ||
+						  IsWordByte(ByteAt(scan, r.end + 1)))) ||
 		(after == ':' && IsHex(ByteAt(scan, r.end + 1))))
 		return false;
 	if (r.groups == 6 && r.pairs == 6 && !r.gap && !r.quad)

@@ -209,7 +209,9 @@ CardScore(MaskScan *scan, int groups)
 		return 0;				/* a telephone */
 	if (luhn && run->left != EDGE_BAD &&
 		(RightClean(run, groups) || (digits > 14 && UnitFollows(scan, groups))) &&
-		!LooksOtherwise(run, groups, digits))
+		!LooksOtherwise(run, groups, digits) &&
+		(digits > 14 ||
+		 ContextNearest(scan, run->group[0].pos, 16) != CTX_PLAIN))
 	{
 		if (CardPrefixKnown(run->digits, digits))
 			return digits < 15 ? 0.8f : 1.0f;
@@ -478,6 +480,15 @@ DetectInn10(MaskScan *scan, const MaskDetector *self, size_t pos)
 
 /* ---------------- US SSN and ITIN ---------------- */
 
+/* True if the run is that many digits, one by one. */
+static bool
+SpelledGroups(const DigitRun *run, int groups)
+{
+	if (run->groups != groups || run->total != groups)
+		return false;
+	return RunSeparated(run, groups, ' ') || RunSeparated(run, groups, '-');
+}
+
 /* 078-05-1121 by itself; other forms of nine digits with a context word. */
 bool
 DetectSsn(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -489,6 +500,9 @@ DetectSsn(MaskScan *scan, const MaskDetector *self, size_t pos)
 	MaskEntity	entity = self->entity;
 	bool		valid;
 
+	if (run->group[0].len == 1)
+		return SpelledGroups(run, 9) && ContextNear(scan, CTX_SSN, pos, 24) &&
+			HitGroups(scan, entity, 9, 0.7f, "context");
 	if (run->left == EDGE_BAD || ByteBefore(scan, pos) == '+' ||
 		(groups == 2 && !RunShape(run, "3-6") && !RunShape(run, "5-4")))
 		return false;

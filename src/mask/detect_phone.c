@@ -374,6 +374,8 @@ IsSum(const MaskScan *scan, size_t pos)
 		return true;
 	if (decimal && run->group[0].len == 1 && run->right == EDGE_WORD)
 		return true;
+	if (decimal && scan->text[pos + 1] == ' ')
+		return true;
 	if (run->groups > 1)
 		return false;
 	/* no country has a code from +210 to +219 but those five */
@@ -455,6 +457,16 @@ NationalGroups(const MaskScan *scan)
 	return area >= '3' ? groups : 0;
 }
 
+/* True if the run's first group is the end of a time: +05:00 1718000095. */
+static bool
+IsClock(const MaskScan *scan)
+{
+	size_t		pos = scan->run.group[0].pos;
+
+	return pos >= 2 && scan->text[pos - 1] == ':' &&
+		IsDigit(scan->text[pos - 2]);
+}
+
 /* 09-7625400, 07911 123456: national numbers with the trunk's zero. */
 static int
 TrunkGroups(const MaskScan *scan)
@@ -463,7 +475,7 @@ TrunkGroups(const MaskScan *scan)
 
 	/* 00 44 20 7946 0958: from abroad */
 	if (run->groups > 2 && memcmp(run->digits, "00", 2) == 0 &&
-		run->left != EDGE_BAD &&
+		run->left != EDGE_BAD && !IsClock(scan) &&
 		run->digits[2] != '0' && run->group[0].len <= 5 &&
 		!RunSeparated(run, run->groups, '.'))
 	{

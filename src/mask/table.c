@@ -63,6 +63,7 @@ const MaskDetector DetectorTable[] =
 	ON_GROUPS(MASK_US_SSN, DetectSsn, BITS(3, 3), BITS(2, 2) | BITS(6, 6),
 			  NULL),
 	ON_GROUPS(MASK_US_SSN, DetectSsn, BITS(5, 5), BITS(4, 4), NULL),
+	ON_GROUPS(MASK_US_SSN, DetectSsn, BITS(1, 1), BITS(1, 1), " -"),
 	ON_NUMBER(MASK_US_SSN, DetectSsn, BITS(9, 9)),
 	ON_GROUPS(MASK_RU_SNILS, DetectSnils, BITS(3, 3), BITS(3, 3), NULL),
 	ON_NUMBER(MASK_RU_SNILS, DetectSnils, BITS(11, 11)),

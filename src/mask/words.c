@@ -78,6 +78,7 @@ static const struct ContextWords
 	{CTX_PLAIN, "amount|price|total|order|invoice|tracking|zip$|suite|apt$|"
 		"sum$|balance|usd$|eur$|kzt$|version|port$|year|page|sku$|"
 		"ticket|case number|part number|serial|flight|isbn|tid$|stan$|"
+		"barcode|ean$|upc$|gtin$|"
 	LEX_PLAIN},
 	{CTX_NUMBER, "number is|number:|text$|reach|" LEX_NUMBER},
 };

@@ -341,6 +341,8 @@ sub ssn_cases
 		push @rows, row('US_SSN', pick(@said),
 			pick("$area$group$serial", "$area $group $serial"), 1);
 	}
+	push @rows, row('US_SSN', pick('SSN %', 'ssn is: %'),
+		join(' ', split //, '2' . digits(8)), 1) for 1 .. 10;
 	push @rows, row('US_SSN', pick('SSN %', 'ssn: %'),
 		join(' - ', digits(3), '1' . digits(1), '1' . digits(3)), 1) for 1 .. 20;
 	for (1 .. 30)
@@ -459,7 +461,8 @@ sub phone_negatives
 		'now() + 8640' . digits(4), '(+2147' . digits(6) . ')',
 		'C++17 20.19.' . digits(1) . '.7', '2 4 8 16 32 64 128 256 512 1024',
 		'трек-номер ' . digits(14), digits(8) . '-4789-a012-' . digits(7) . 'abc01',
-		'05 12 23 31 48', '8' . digits(3) . '/' . digits(3) . '/' . digits(4)) }
+		'05 12 23 31 48', '12:14:55+05:00 1718' . digits(6),
+		'4e+10 + 123456' . digits(3) . '.0', '8' . digits(3) . '/' . digits(3) . '/' . digits(4)) }
 	  1 .. 60;
 	return @rows;
 }
@@ -541,7 +544,9 @@ sub ip_cases
 				"<version>$four</version>", "upgrade to 3.$other",
 				"section-$other", "§ $other", "п. $other", "раздел $other",
 				"версии $four", "clause $other", "## $other Title",
-				"$four.zip", "Table $other"), 0);
+				"$four.zip", "Table $other", "версия ядра $four",
+				"firmware 3.1.0.$_ -> 3.1.1.$_", "version 2.0.0.$_ to 2.0.1.$_"),
+			0);
 		$four = join '.', 11 + int(rand(200)), map { int(rand(256)) } 1 .. 3;
 		push @rows, row('IP_ADDRESS', pick('src_ip==%', 'peer=/%:5432', '_%_',
 				'%-10.0.0.20', '10.0.0.1-%', 'ip-адрес:%', '%->gate.example',

@@ -27,7 +27,7 @@ static const struct
 {
 	{1, "2d7cd32d02350d24e5547d46c099ebb0653954b363bd4a3dcdcc5f18edf4ed7a"},
 	{2, "075d3060ade31ae4432de900356d99360a7859096403f1be319423b840a41549"},
-	{3, "aad6a350e89ff4e8346714e6c3cc345cd6af4773d3a3115a3e4c0341c30528b2"},
+	{3, "2fefefe568e2f4705a9be1a3122ec79216822f68a1abad4e35782582b58756a7"},
 };
 
 #define VERSIONS ((int) (sizeof(versions) / sizeof(versions[0])))
