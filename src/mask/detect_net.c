@@ -605,9 +605,9 @@ IsIpv6(const MaskScan *scan, const ColonRun *r, size_t start)
 		return r->groups == 8;
 	if (r->groups == 0)
 		return ByteAt(scan, r->end) == '/' && IsDigit(ByteAt(scan, r->end + 1));
-	/* "{0::}": no prefix is that short, without its length */
-	if (r->groups == 1 && r->end - start < 5 && scan->text[r->end - 1] == ':' &&
-		ByteAt(scan, r->end) != '/')
+	/* "{0::}" is a placeholder */
+	if (r->groups == 1 && ByteBefore(scan, start) == '{' &&
+		scan->text[r->end - 1] == ':')
 		return false;
 	return r->groups < 8 &&
 		(r->digit || r->groups >= 3 || r->end - start >= 10);

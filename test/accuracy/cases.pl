@@ -553,7 +553,7 @@ sub ip_cases
 				'Java client %', 'hosts: %'), $four, 1);
 		push @rows, row('IP_ADDRESS', pick('%', 'ping6 %', '**%**'),
 			pick("fe80::$_%br-lan", "fe80::" . chars($hex, 4) . '%3', "::$four",
-				"::ffff:$four", "2001:db8::$four", "2001:db8:1::$_"), 1);
+				"::ffff:$four", "2001:db8::$four", "2001:db8:1::$_", "${_}::"), 1);
 	}
 	return @rows;
 }
