@@ -317,10 +317,15 @@ NoteToken(MaskScan *scan, size_t pos, KeyKind kind)
 	if (ByteAt(scan, pos) == '/' ||
 		(scan->text[start] == '/' && ByteAt(scan, start + 1) == '/'))
 		return false;
-	return IsOneClause(scan, pos, start) &&
-		!IsPublic(scan, scan->word_start) &&
-		SecretAt(scan, start, LOOKS_RANDOM, &start, &end) &&
-		NoteDue(scan, kind, start, end);
+	if (start < scan->token_done || !IsOneClause(scan, pos, start) ||
+		IsPublic(scan, scan->word_start))
+		return false;
+	if (SecretAt(scan, start, LOOKS_RANDOM, &start, &end))
+		return NoteDue(scan, kind, start, end);
+	/* a long one is not read again from each name in it */
+	if (end > start + 64)
+		scan->token_done = end;
+	return false;
 }
 
 /*

@@ -203,6 +203,7 @@ SameState(const MaskScan *scan, const BlockCarry *carry, size_t offset,
 		SamePlace(before->digits_done, from, scan->digits_done, offset) &&
 		SamePlace(before->key_done, from, scan->key_done, offset) &&
 		SamePlace(before->sign_done, from, scan->sign_done, offset) &&
+		SamePlace(before->token_done, from, scan->token_done, offset) &&
 		SamePlace(before->due, from, scan->due, offset) &&
 		(scan->due == SIZE_MAX ||
 		 (before->due_end - before->due == scan->due_end - scan->due &&
@@ -231,6 +232,7 @@ MoveState(MaskScan *scan, size_t offset, size_t distance)
 	Move(&scan->digits_done, offset, distance);
 	Move(&scan->key_done, offset, distance);
 	Move(&scan->sign_done, offset, distance);
+	Move(&scan->token_done, offset, distance);
 	Move(&scan->due, offset, distance);
 	Move(&scan->due_end, offset, distance);
 	Move(&scan->context_last, offset, distance);

@@ -129,6 +129,7 @@ typedef struct MaskScan
 	size_t		digits_done;	/* same, for events of digits */
 	size_t		key_done;		/* same, for prefixes of keys */
 	size_t		sign_done;		/* same, for assignments */
+	size_t		token_done;		/* same, for tokens that a name is far from */
 	size_t		word_start;		/* of the present event of a word */
 	size_t		block;			/* where the present block begins, */
 	uint64_t	alnum;			/* its letters and digits, */
