@@ -1345,6 +1345,7 @@ bool
 DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 {
 	size_t		start;
+	size_t		tail;
 	size_t		at = 0;
 	LooseForm	form;
 	KeyKind		kind;
@@ -1358,8 +1359,11 @@ DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 		ByteBefore(scan, scan->word_start) != '_' &&
 		ByteBefore(scan, scan->word_start) != '.')
 		return false;
+	tail = NameTail(scan, pos);
+	if (form == LOOSE_NONE && tail - pos >= NAME_ROOM)
+		return false;			/* no name goes on so far */
 	start = NameStart(scan, scan->word_start);
-	kind = KindOfKeyAt(scan, start, NameTail(scan, pos));
+	kind = KindOfKeyAt(scan, start, tail);
 	if (kind == KEY_PLAIN && scan->text[scan->word_start] >= 0x80 &&
 		FoldMatch(scan->text, pos, scan->word_start, LEX_SECRET_WORD,
 				  strlen(LEX_SECRET_WORD)) > 0)

@@ -69,12 +69,40 @@ SkipBlanks(const MaskScan *scan, size_t at)
 	return at;
 }
 
+/*
+ * The length of the first word of a list, separated by '|', that is at pos; 0
+ * if none is.  Their first letters tell nearly all of them apart.
+ */
+static size_t
+ListedAt(const MaskScan *scan, size_t pos, const char *list)
+{
+	unsigned char first[2] = {0};
+
+	if (pos < scan->len)
+		FoldCopy(scan->text +pos, scan->len - pos < 2 ? 1 : 2, first);
+	while (list != NULL && *list)
+	{
+		const char *next = strchr(list, '|');
+
+		if ((unsigned char) list[0] == first[0] &&
+			(first[0] < 0x80 || (unsigned char) list[1] == first[1]))
+		{
+			size_t		n = FoldMatch(scan->text, scan->len, pos, list,
+									  next ? (size_t) (next - list) : strlen(list));
+
+			if (n > 0)
+				return n;
+		}
+		list = next ? next + 1 : NULL;
+	}
+	return 0;
+}
+
 /* The end of a word that says "is" at pos; 0 if none does. */
 static size_t
 IsWord(const MaskScan *scan, size_t pos)
 {
 	static const char *const words[] = {"is", "was"};
-	static const char such[] = LEX_SUCH;
 	unsigned char first = ByteAt(scan, pos) | 0x20;
 
 	if (first != 'i' && first != 'w' && first < 0x80)
@@ -89,15 +117,12 @@ IsWord(const MaskScan *scan, size_t pos)
 			 ByteAt(scan, pos + len) == ':'))
 			return pos + len;
 	}
-	for (const char *word = such; *word;)
+	if (ByteAt(scan, pos) >= 0x80)
 	{
-		size_t		len = strcspn(word, "|");
-		size_t		n = ByteAt(scan, pos) < 0x80 ? 0 :
-		FoldMatch(scan->text, scan->len, pos, word, len);
+		size_t		n = ListedAt(scan, pos, LEX_SUCH);
 
 		if (n > 0)
 			return pos + n;
-		word += len + (word[len] == '|');
 	}
 	return 0;
 }
@@ -154,21 +179,6 @@ DescribedValue(MaskScan *scan, size_t pos)
 	return value;
 }
 
-/* True if one of the words of a list, separated by '|', is at pos. */
-static bool
-IsOneOf(const MaskScan *scan, size_t pos, const char *list)
-{
-	while (*list)
-	{
-		size_t		len = strcspn(list, "|");
-
-		if (FoldMatch(scan->text, scan->len, pos, list, len) > 0)
-			return true;
-		list += len + (list[len] == '|');
-	}
-	return false;
-}
-
 /*
  * After a password's name in Russian or Kazakh and up to three words that say
  * what it is of: the place of what may be the value; 0 if there is none.
@@ -176,7 +186,6 @@ IsOneOf(const MaskScan *scan, size_t pos, const char *list)
 static size_t
 PossessedValue(const MaskScan *scan, size_t pos)
 {
-	static const char never[] = LEX_NOT;
 	size_t		at = pos;
 
 	if (scan->text[scan->word_start] < 0x80)
@@ -186,7 +195,7 @@ PossessedValue(const MaskScan *scan, size_t pos)
 		size_t		start = ++at;
 		bool		digit = false;
 
-		if (ByteAt(scan, at - 1) != ' ' || IsOneOf(scan, at, never))
+		if (ByteAt(scan, at - 1) != ' ' || ListedAt(scan, at, LEX_NOT) > 0)
 			return 0;
 		while (at - start < 40 && ByteAt(scan, at) > ' ' &&
 			   strchr(",;:!?=()", ByteAt(scan, at)) == NULL)
@@ -544,7 +553,7 @@ WordEnd(const MaskScan *scan, size_t pos)
 {
 	size_t		at = pos;
 
-	while (at - pos < 32 && InSet(ByteAt(scan, at), SET_NAME))
+	while (at - pos < NAME_ROOM && InSet(ByteAt(scan, at), SET_NAME))
 		at++;
 	return at;
 }
@@ -651,13 +660,12 @@ DetectShortName(MaskScan *scan, const MaskDetector *self, size_t pos)
 static size_t
 PairStart(const MaskScan *scan, size_t pos)
 {
-	static const char to[] = "for |to |of |" LEX_TO;
 	size_t		at = pos;
 
-	if (ByteAt(scan, at) == ' ' && IsOneOf(scan, at + 1, to))
+	if (ByteAt(scan, at) == ' ' && ListedAt(scan, at + 1, "for |to |of |" LEX_TO) > 0)
 		while (at - pos < 40 && ByteAt(scan, at) >= ' ' && scan->text[at] != ':')
 			at++;
-	else if (ByteAt(scan, at) == ' ' && IsOneOf(scan, at + 1, "are |is "))
+	else if (ByteAt(scan, at) == ' ' && ListedAt(scan, at + 1, "are |is ") > 0)
 		at += ByteAt(scan, at + 1) == 'i' ? 3 : 4;
 	while (at - pos < 44 && at < scan->len &&
 		   strchr(" :=-*\"'\n", scan->text[at]) != NULL)

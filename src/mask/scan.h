@@ -791,6 +791,9 @@ extern bool DetectLooseAssignment(MaskScan *scan, const MaskDetector *self,
 extern bool DetectPin(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool StandsForSecret(const MaskScan *scan, size_t start, size_t end);
 
+/* Longer than any name goes on behind a word in it. */
+#define NAME_ROOM 32
+
 /* How much a value looks like a secret. */
 typedef enum SecretLook
 {
