@@ -292,24 +292,6 @@ MaskKeyIsSensitive(const char *key, size_t len)
 
 /* ---------------- values ---------------- */
 
-typedef struct Value
-{
-	size_t		start;
-	size_t		end;
-	char		quote;			/* 0 if there is none */
-} Value;
-
-/* Counts of what is in a value. */
-typedef struct ValueLook
-{
-	int			digits;
-	int			letters;
-	int			symbols;		/* neither letter, digit nor "_-." */
-	int			spaces;
-	int			filler;			/* longest run of one that fills: x, *, 0 */
-	int			turns;			/* capitals that no word of a name has */
-} ValueLook;
-
 /*
  * Counts of a value's bytes by class, in one number: each has ten bits, and a
  * value has at most VALUE_ROOM bytes.
@@ -1252,19 +1234,31 @@ IsNameBefore(const MaskScan *scan, const Value *value)
  * looks so much like a secret.
  */
 bool
-SecretAt(const MaskScan *scan, size_t pos, SecretLook how, size_t *start,
+SecretAt(MaskScan *scan, size_t pos, SecretLook how, size_t *start,
 		 size_t *end)
 {
-	Value		value = ReadValue(scan, pos);
-	size_t		len = value.end - value.start;
+	ValueMemo  *memo = &scan->value_memo;
+	Value		value;
+	size_t		len;
 	ValueLook	look;
 
+	if (memo->pos != pos)
+	{
+		memo->pos = pos;
+		memo->value = value = ReadValue(scan, pos);
+		/* what has a blank is looked at no further */
+		memo->look.spaces = 1;
+		if (!value.quote || memchr(scan->text +value.start, ' ',
+								   value.end - value.start) == NULL)
+			memo->look = LookAt(scan, &value);
+	}
+	value = memo->value;
+	look = memo->look;
+	len = value.end - value.start;
 	*start = value.start;
 	*end = value.end;
-	if (len < (how == LOOKS_NAMED ? 3 : 6) ||
-		(value.quote && memchr(scan->text +*start, ' ', len) != NULL))
+	if (len < (how == LOOKS_NAMED ? 3 : 6))
 		return false;
-	look = LookAt(scan, &value);
 	if (look.spaces > 0 || IsPlaceholder(scan, &value, &look))
 		return false;
 	if (how == LOOKS_NAMED)

@@ -21,6 +21,9 @@
 #define SAID_TYPE 4				/* names of types and functions */
 #define SAID_TOKEN 8			/* tokens: letters, digits, "_-" of ASCII */
 #define SAID_PLAIN 16			/* of SAID_CLAUSE, what means nothing else */
+#define SAID_CALL 32			/* what tells the arguments of a call apart */
+#define SAID_WORD 64			/* words: all but blanks and what ends a
+								 * clause */
 static uint8_t said[256];
 
 /* Fills the sets, once per process. */
@@ -41,6 +44,10 @@ PrepareSaid(void)
 			said[c] |= SAID_TYPE;
 		if (alnum || c == '_' || c == '-')
 			said[c] |= SAID_TOKEN;
+		if (IsSpace((unsigned char) c) || strchr(");,(\"'", c) != NULL)
+			said[c] |= SAID_CALL;
+		if (c > ' ' && strchr(",;:!?=()", c) == NULL)
+			said[c] |= SAID_WORD;
 	}
 }
 
@@ -197,8 +204,7 @@ PossessedValue(const MaskScan *scan, size_t pos)
 
 		if (ByteAt(scan, at - 1) != ' ' || ListedAt(scan, at, LEX_NOT) > 0)
 			return 0;
-		while (at - start < 40 && ByteAt(scan, at) > ' ' &&
-			   strchr(",;:!?=()", ByteAt(scan, at)) == NULL)
+		while (at - start < 40 && (said[ByteAt(scan, at)] & SAID_WORD))
 			digit |= IsDigit(scan->text[at++]);
 		if (digit && words > 0)
 			return start;
@@ -208,7 +214,7 @@ PossessedValue(const MaskScan *scan, size_t pos)
 
 /* "X as my password": the value before those words; false if it is not so. */
 static bool
-ValueBefore(const MaskScan *scan, size_t word, size_t *start, size_t *end)
+ValueBefore(MaskScan *scan, size_t word, size_t *start, size_t *end)
 {
 	static const char *const links[] = {" as my ", " as the ", " as a ", " as "};
 	size_t		low = word > 64 ? word - 64 : 0;
@@ -473,9 +479,17 @@ PrepareStructures(void)
 	}
 }
 
+/* Fills all tables; again is harmless. */
+void
+SpokenPrepare(void)
+{
+	PrepareSaid();
+	PrepareStructures();
+}
+
 /* True if a value ends as its form demands, and looks as it should. */
 static bool
-IsStructured(const MaskScan *scan, ValueForm form, KeyKind kind, size_t at,
+IsStructured(MaskScan *scan, ValueForm form, KeyKind kind, size_t at,
 			 size_t *start, size_t *end)
 {
 	bool		quoted = ByteAt(scan, at) == '"' || ByteAt(scan, at) == '\'' ||
@@ -499,8 +513,6 @@ NoteStructured(MaskScan *scan, size_t pos, KeyKind kind, unsigned char sign)
 	size_t		start;
 	size_t		end;
 
-	if (structures_for['('] == 0)
-		PrepareStructures();
 	/* only within an element do attributes follow */
 	if (IsAlpha(sign) && sign != 'v' &&
 		strchr("<:\"", ByteBefore(scan, scan->word_start)) == NULL)
@@ -587,8 +599,6 @@ OfferSpoken(MaskScan *scan, size_t pos, KeyKind kind)
 
 	if (scan->due != SIZE_MAX || InSet(sign, SET_NAME))
 		return false;
-	if (said['a'] == 0)
-		PrepareSaid();
 	if (kind > KEY_VENDOR && sign != ',' &&
 		NoteStructured(scan, at, kind, SignAfter(scan, at)))
 		return false;
@@ -771,7 +781,7 @@ TextEnd(const MaskScan *scan, size_t pos, size_t limit)
  * argument may have a letter before its quote (b"X").
  */
 static size_t
-PasswordArgument(const MaskScan *scan, size_t pos, int number)
+PasswordArgument(MaskScan *scan, size_t pos, int number)
 {
 	size_t		limit = pos + 240 < scan->len ? pos + 240 : scan->len;
 	size_t text = 0;
@@ -784,6 +794,8 @@ PasswordArgument(const MaskScan *scan, size_t pos, int number)
 	{
 		unsigned char c = scan->text[at];
 
+		if (!(said[c] & SAID_CALL))
+			continue;
 		if (c == ')' || c == ';')
 			break;
 		if (c == ',' || c == '(')
@@ -810,7 +822,7 @@ PasswordArgument(const MaskScan *scan, size_t pos, int number)
 
 /* The same; where the second is no password another may be, or a token. */
 static size_t
-FittingArgument(const MaskScan *scan, size_t pos, int number)
+FittingArgument(MaskScan *scan, size_t pos, int number)
 {
 	size_t		at = PasswordArgument(scan, pos, number);
 	size_t		other;
@@ -837,7 +849,8 @@ DetectCall(MaskScan *scan, const MaskDetector *self, size_t pos)
 
 	(void) self;
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-		if (FoldMatch(scan->text, scan->len, scan->word_start, calls[i].name,
+		if ((scan->text[scan->word_start] | 0x20) == calls[i].name[0] &&
+			FoldMatch(scan->text, scan->len, scan->word_start, calls[i].name,
 					  strlen(calls[i].name)) > 0)
 			number = calls[i].number;
 	at = number == NO_CALL ? 0 : CallOpening(scan, pos, number);

@@ -969,6 +969,7 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 		CharSetsPrepare();
 		KeyCharsPrepare();
 		FilterPrepare();
+		SpokenPrepare();
 		WordsPrepare();
 		PrepareTriggers();
 	}
@@ -981,7 +982,7 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	memset(&scan, 0, offsetof(MaskScan, run));
 	scan.run.groups = scan.run.chain_count = 0;
 	scan.run.chain_end = scan.run.right_of = 0;
-	scan.due = SIZE_MAX;
+	scan.due = scan.value_memo.pos = SIZE_MAX;
 	scan.text = shadow.text;
 	scan.len = shadow.len;
 	scan.options = options;

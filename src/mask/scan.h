@@ -103,6 +103,33 @@ typedef struct KeyMemo
 	KeyKind		kind;
 } KeyMemo;
 
+/* detect_assign.c: a value, from quote to quote or to where it ends */
+typedef struct Value
+{
+	size_t		start;
+	size_t		end;
+	char		quote;			/* 0 if there is none */
+} Value;
+
+/* Counts of what is in a value. */
+typedef struct ValueLook
+{
+	int			digits;
+	int			letters;
+	int			symbols;		/* neither letter, digit nor "_-." */
+	int			spaces;
+	int			filler;			/* longest run of one that fills: x, *, 0 */
+	int			turns;			/* capitals that no word of a name has */
+} ValueLook;
+
+/* The value that was looked at last, by where that began. */
+typedef struct ValueMemo
+{
+	size_t		pos;
+	Value		value;
+	ValueLook	look;
+} ValueMemo;
+
 /* words.c: one meaning of a word that was found */
 typedef struct WordMatch
 {
@@ -157,6 +184,7 @@ typedef struct MaskScan
 	DigitRun	run;			/* of the present event of digits; from here
 								 * on nothing starts as 0 */
 	KeyMemo		keys[KEY_MEMOS];
+	ValueMemo	value_memo;
 } MaskScan;
 
 typedef enum MaskTrigger
@@ -803,8 +831,9 @@ typedef enum SecretLook
 	LOOKS_RANDOM				/* is long, too, and no word or name */
 } SecretLook;
 
-extern bool SecretAt(const MaskScan *scan, size_t pos, SecretLook look,
+extern bool SecretAt(MaskScan *scan, size_t pos, SecretLook look,
 					 size_t *start, size_t *end);
+extern void SpokenPrepare(void);
 extern bool OfferSpoken(MaskScan *scan, size_t pos, KeyKind kind);
 extern bool DetectShortName(MaskScan *scan, const MaskDetector *self,
 							size_t pos);
