@@ -258,6 +258,72 @@ PrintUnit(const char *unit)
 	printf("\"");
 }
 
+/* Fills a text with a unit and a character at random, again and again. */
+static void
+Vary(char *text, size_t len, const char *unit)
+{
+	static const char more[] = "abcdefgh1234567 ";
+	size_t		n = strlen(unit);
+
+	for (size_t i = 0; i < len; i++)
+		text[		i] = i % (n + 1) < n ? unit[i % (n + 1)] :
+		more[Random(sizeof(more) - 1)];
+}
+
+/*
+ * How a text goes on behind a word: signs of assignments, calls, options and
+ * prose.
+ */
+static const char *const ways_on[] =
+{
+	"", " ", "(", "(\"", "=", "=\"", "= ", ":", ": ", "\"", "\", \"", "> ", "-",
+	" for ", " is ", " a ", " -p ", "/", "@", "|", "\" ",
+};
+
+#define WAYS_ON ((int) (sizeof(ways_on) / sizeof(ways_on[0])))
+
+/*
+ * Texts of one word of the scanner's dictionary and one way to go on, with
+ * something at random between, so that nothing is repeated.  Searches all of
+ * them on small samples, then measures the worst at full length and shows
+ * them.  Returns the worst time for len bytes; *count says how many there are.
+ */
+static double
+MeasureWords(char *text, size_t len, double ordinary, int *count)
+{
+	Hostile		worst[SHOWN] = {{{0}, 0}};
+	double		slowest = 0;
+	const char *word;
+	size_t		word_len;
+	size_t		hits;
+	bool		context;
+
+	*count = 0;
+	for (int n = 0; (word = WordsNth(n, &word_len, &context)) != NULL; n++)
+		for (int way = 0; way < WAYS_ON; way++, ++*count)
+		{
+			char		unit[120];
+
+			snprintf(unit, sizeof(unit), "%.*s%s", (int) word_len, word,
+					 ways_on[way]);
+			Vary(text, SAMPLE, unit);
+			Keep(worst, SHOWN, unit, Measure(text, SAMPLE, 2, &hits));
+		}
+	for (int i = 0; i < SHOWN; i++)
+	{
+		double		seconds;
+
+		Vary(text, len, worst[i].unit);
+		seconds = Measure(text, len, 2, &hits);
+		PrintUnit(worst[i].unit);
+		printf("  varied: %.3f GB/s, %.1f times ordinary\n",
+			   (double) len / seconds / 1e9, seconds / ordinary);
+		if (seconds > slowest)
+			slowest = seconds;
+	}
+	return slowest;
+}
+
 /*
  * Searches all pieces and pairs of them on small samples, then measures the
  * worst at full length; shows the slowest of these, one line each.  Returns
@@ -305,6 +371,8 @@ main(int argc, char **argv)
 	double		heavy;
 	double		worst;
 	double		disordered;
+	double		varied;
+	int			words;
 	size_t		hits;
 
 	if (text == NULL)
@@ -327,8 +395,12 @@ main(int argc, char **argv)
 	disordered = MeasureDisorder(text, len, ordinary);
 	printf("worst of %d in disorder: %.1f times the ordinary time\n", DISORDER + 1,
 		   disordered / ordinary);
+	varied = MeasureWords(text, len, ordinary, &words);
+	printf("worst of %d words with something behind: %.1f times the ordinary "
+		   "time\n", words, varied / ordinary);
 	free(text);
 	return check && (len / ordinary < 0.5e9 || len / heavy < 0.1e9 ||
 					 worst > 5 * (double) len / 0.5e9 ||
-					 disordered > 5 * (double) len / 0.5e9);
+					 disordered > 5 * (double) len / 0.5e9 ||
+					 varied > 5 * (double) len / 0.5e9);
 }
