@@ -298,7 +298,7 @@ static const char *const slowest[] =
 };
 
 /* Times that a text may take as long as prose does; sanitizers change it. */
-#define SLOWEST_TIMES 50
+#define SLOWEST_TIMES 80
 
 /* The best of some measurements. */
 static double
