@@ -271,8 +271,9 @@ DetectJwt(MaskScan *scan, const MaskDetector *self, size_t pos)
 		ByteAt(scan, dot + 1) != 'e' || (ByteAt(scan, dot + 2) != 'y' &&
 										 ByteAt(scan, dot + 2) != 'w'))
 	{
+		/* all of it, so that a longer one is not searched again and again */
 		if (end - start > 64)
-			scan->key_done = end;
+			scan->key_done = SpanEnd(scan, end, 'b', scan->len);
 		return false;
 	}
 	end = SpanEnd(scan, dot + 1, 'b', 65536);

@@ -130,23 +130,32 @@ IsPast(size_t value, size_t offset)
 	return value == SIZE_MAX || value + REPEAT_BACK <= offset;
 }
 
-/* True if two positions are the same as seen from two offsets. */
+/*
+ * True if two positions are the same as seen from two offsets, or it is one
+ * behind all repetitions.
+ */
 static inline bool
-SamePlace(size_t before, size_t from, size_t now, size_t offset)
+SamePlace(const Repetition *repeat, size_t before, size_t now, size_t offset)
 {
-	return now - offset == before - from ||
-		(IsPast(before, from) && IsPast(now, offset));
+	return now - offset == before - repeat->offset ||
+		(IsPast(before, repeat->offset) && IsPast(now, offset)) ||
+		(now == before && now >= repeat->end);
 }
 
 /*
  * True if two findings are the same as seen from two offsets.  They are
- * compared as a whole: one that begins elsewhere also ends elsewhere.
+ * compared as a whole: one that begins elsewhere also ends elsewhere.  One
+ * may grow, which began so long ago that nothing new is as long.
  */
 static inline bool
-SameHit(const MaskHit *before, size_t from, const MaskHit *now, size_t offset)
+SameHit(const Repetition *repeat, const MaskHit *before, const MaskHit *now,
+		size_t offset)
 {
-	return now->start - offset == before->start - from &&
-		now->end - offset == before->end - from &&
+	return (now->start - offset == before->start - repeat->offset ||
+			(now->start == before->start &&
+			 IsPast(before->start, repeat->offset))) &&
+		(now->end - offset == before->end - repeat->offset ||
+		 (now->end == before->end && now->end >= repeat->end)) &&
 		now->validator == before->validator && now->score == before->score &&
 		now->entity == before->entity && now->keep == before->keep;
 }
@@ -159,8 +168,7 @@ SameHits(const MaskScan *scan, const Repetition *repeat, size_t offset,
 	if (scan->hit_count - settled != repeat->recent)
 		return false;
 	for (size_t i = 0; i < repeat->recent; i++)
-		if (!SameHit(&repeat->hits[i], repeat->offset,
-					 &scan->hits[settled + i], offset))
+		if (!SameHit(repeat, &repeat->hits[i], &scan->hits[settled + i], offset))
 			return false;
 	return true;
 }
@@ -177,13 +185,12 @@ SameNear(const MaskScan *scan, const BlockCarry *carry, size_t offset,
 		 const Repetition *repeat)
 {
 	const MaskScan *before = &repeat->state;
-	size_t		from = repeat->offset;
 
 	for (int i = 0; i < CTX_COUNT; i++)
-		if (!SamePlace(before->context_end[i], from, scan->context_end[i],
+		if (!SamePlace(repeat, before->context_end[i], scan->context_end[i],
 					   offset))
 			return false;
-	return SamePlace(before->context_last, from, scan->context_last, offset) &&
+	return SamePlace(repeat, before->context_last, scan->context_last, offset) &&
 		memcmp(&repeat->carry, carry, sizeof(*carry)) == 0;
 }
 
@@ -197,47 +204,48 @@ SameState(const MaskScan *scan, const BlockCarry *carry, size_t offset,
 		  const Repetition *repeat)
 {
 	const MaskScan *before = &repeat->state;
-	size_t		from = repeat->offset;
 
 	return !scan->no_memory && before->dear_checks == scan->dear_checks &&
-		SamePlace(before->digits_done, from, scan->digits_done, offset) &&
-		SamePlace(before->key_done, from, scan->key_done, offset) &&
-		SamePlace(before->sign_done, from, scan->sign_done, offset) &&
-		SamePlace(before->token_done, from, scan->token_done, offset) &&
-		SamePlace(before->due, from, scan->due, offset) &&
+		SamePlace(repeat, before->digits_done, scan->digits_done, offset) &&
+		SamePlace(repeat, before->key_done, scan->key_done, offset) &&
+		SamePlace(repeat, before->sign_done, scan->sign_done, offset) &&
+		SamePlace(repeat, before->token_done, scan->token_done, offset) &&
+		SamePlace(repeat, before->due, scan->due, offset) &&
 		(scan->due == SIZE_MAX ||
 		 (before->due_end - before->due == scan->due_end - scan->due &&
 		  before->due_kind == scan->due_kind &&
 		  before->due_command == scan->due_command)) &&
-		SamePlace(before->run.chain_end, from, scan->run.chain_end, offset) &&
+		scan->run.chain_end < repeat->end &&
+		SamePlace(repeat, before->run.chain_end, scan->run.chain_end, offset) &&
 		SameHits(scan, repeat, offset, SettledHits(scan, offset)) &&
 		SameNear(scan, carry, offset, repeat);
 }
 
-/* Moves a position that still matters. */
+/* Moves a position that still matters, and is not behind the repetitions. */
 static inline void
-Move(size_t *value, size_t offset, size_t distance)
+Move(const Repetition *repeat, size_t *value, size_t offset, size_t distance)
 {
-	if (!IsPast(*value, offset))
+	if (!IsPast(*value, offset) && *value < repeat->end)
 		*value += distance;
 }
 
 /* Moves the state from offset on by a distance. */
 static void
-MoveState(MaskScan *scan, size_t offset, size_t distance)
+MoveState(MaskScan *scan, const Repetition *repeat, size_t offset,
+		  size_t distance)
 {
 	DigitRun   *run = &scan->run;
 
-	Move(&scan->done, offset, distance);
-	Move(&scan->digits_done, offset, distance);
-	Move(&scan->key_done, offset, distance);
-	Move(&scan->sign_done, offset, distance);
-	Move(&scan->token_done, offset, distance);
-	Move(&scan->due, offset, distance);
-	Move(&scan->due_end, offset, distance);
-	Move(&scan->context_last, offset, distance);
+	Move(repeat, &scan->done, offset, distance);
+	Move(repeat, &scan->digits_done, offset, distance);
+	Move(repeat, &scan->key_done, offset, distance);
+	Move(repeat, &scan->sign_done, offset, distance);
+	Move(repeat, &scan->token_done, offset, distance);
+	Move(repeat, &scan->due, offset, distance);
+	Move(repeat, &scan->due_end, offset, distance);
+	Move(repeat, &scan->context_last, offset, distance);
 	for (int i = 0; i < CTX_COUNT; i++)
-		Move(&scan->context_end[i], offset, distance);
+		Move(repeat, &scan->context_end[i], offset, distance);
 	if (run->chain_end <= offset)
 		return;
 	run->chain_end += distance;
@@ -260,6 +268,22 @@ AppendHits(MaskScan *scan, const MaskHit *hits, size_t count, size_t distance)
 }
 
 /*
+ * Appends a recent finding as it was noted, moved by a distance; but what is
+ * still where it was noted stays there: the start of one that grows, the end
+ * of one that covers all repetitions.
+ */
+static void
+AppendMoved(MaskScan *scan, const MaskHit *noted, const MaskHit *now,
+			size_t distance)
+{
+	MaskHit    *to = &scan->hits[scan->hit_count++];
+
+	*to = *noted;
+	to->start += now->start == noted->start ? 0 : distance;
+	to->end += now->end == noted->end ? 0 : distance;
+}
+
+/*
  * Goes on as if the rounds that follow had been read: each gives what was
  * found since the state was noted.  Returns the offset then.
  */
@@ -273,15 +297,20 @@ SkipRounds(MaskScan *scan, const Repetition *repeat, size_t offset)
 
 	if (found + repeat->recent > 0)
 	{
+		MaskHit		recent[REPEAT_HITS];
+
 		if (!HitRoom(scan, rounds * found))
 			return offset;
+		memcpy(recent, scan->hits + settled, repeat->recent * sizeof(MaskHit));
 		scan->hit_count = settled;
 		for (size_t i = 1; i <= rounds; i++)
 			AppendHits(scan, scan->hits + repeat->settled, found, i * round);
 		/* seen from here, the latest are those that were noted */
-		AppendHits(scan, repeat->hits, repeat->recent, round * (rounds + 1));
+		for (size_t i = 0; i < repeat->recent; i++)
+			AppendMoved(scan, &repeat->hits[i], &recent[i],
+						round * (rounds + 1));
 	}
-	MoveState(scan, offset, rounds * round);
+	MoveState(scan, repeat, offset, rounds * round);
 	return offset + rounds * round;
 }
 

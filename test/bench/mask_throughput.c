@@ -165,6 +165,8 @@ static const char *const pieces[] =
 
 #define PIECES ((int) (sizeof(pieces) / sizeof(pieces[0])))
 #define SAMPLE 20000
+#define LONG_SAMPLE (1 << 20)
+#define SLOW 2000
 #define WORST 100
 #define SHOWN 12
 
@@ -325,13 +327,15 @@ MeasureWords(char *text, size_t len, double ordinary, int *count)
 }
 
 /*
- * Searches all pieces and pairs of them on small samples, then measures the
- * worst at full length; shows the slowest of these, one line each.  Returns
+ * Searches all pieces and pairs of them on small samples, the slow ones on
+ * longer ones, then measures the worst at full length; shows the slowest of
+ * these, one line each.  Returns
  * the worst time for len bytes.
  */
 static double
 MeasureHostile(char *text, size_t len)
 {
+	static Hostile slow[SLOW];
 	Hostile		worst[WORST] = {{{0}, 0}};
 	Hostile		full[WORST] = {{{0}, 0}};
 	size_t		hits;
@@ -344,9 +348,14 @@ MeasureHostile(char *text, size_t len)
 			snprintf(unit, sizeof(unit), "%s%s", pieces[i],
 					 j < 0 ? "" : pieces[j]);
 			Repeat(text, SAMPLE, unit);
-			Keep(worst, WORST, unit, Measure(text, SAMPLE, 2, &hits));
+			Keep(slow, SLOW, unit, Measure(text, SAMPLE, 2, &hits));
 		}
 	/* repetitions that can be passed over are, in a long text only */
+	for (int i = 0; i < SLOW; i++)
+	{
+		Repeat(text, LONG_SAMPLE, slow[i].unit);
+		Keep(worst, WORST, slow[i].unit, Measure(text, LONG_SAMPLE, 1, &hits));
+	}
 	for (int i = 0; i < WORST; i++)
 	{
 		Repeat(text, len, worst[i].unit);

@@ -83,6 +83,12 @@ static const struct Repeated texts[] =
 		"-eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" A_448 A_448
 		"aaaaaaaaaaaaaaaaaaaaaaaaaaa",
 	".eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.abcdefgh .", 0, 0, 514000, 16, 1},
+	{"a finding that grows with each round", "so ", "ACa@b.",
+	" card 4111111111111111 .", 0, 0, 300000, 16, 1},
+	{"a finding that covers all rounds", "so ", "api_key=-",
+	" card 4111111111111111 .", 0, 0, 300000, 16, 1},
+	{"key_done: a row of a key's characters", "so ", "=eyJ",
+	" card 4111111111111111 .", 0, 0, 400000, 16, 1},
 	{"a name that begins in front of the first", "their password_",
 		A_64 "aaaa=hunt!erx, and so they said of it, but not to all of them, ",
 	" .", 65536, 0, 90000, 2, 1},
