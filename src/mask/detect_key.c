@@ -247,6 +247,8 @@ DetectAwsKey(MaskScan *scan, const MaskDetector *self, size_t pos)
 	return true;
 }
 
+#define JWT_ROOM 65536			/* of each part */
+
 /*
  * JWT: eyJ..., a dot, a second part that is also JSON in base64 and perhaps a
  * signature; also a whole JWT in base64 once more (ZXlK...).
@@ -260,7 +262,7 @@ DetectJwt(MaskScan *scan, const MaskDetector *self, size_t pos)
 
 	if (start < scan->key_done || IsAlnum(ByteBefore(scan, start)))
 		return false;
-	dot = end = SpanEnd(scan, pos, 'b', 65536);
+	dot = end = SpanEnd(scan, pos, 'b', JWT_ROOM);
 	if (scan->text[start] == 'Z')
 	{
 		scan->key_done = end;
@@ -271,16 +273,18 @@ DetectJwt(MaskScan *scan, const MaskDetector *self, size_t pos)
 		ByteAt(scan, dot + 1) != 'e' || (ByteAt(scan, dot + 2) != 'y' &&
 										 ByteAt(scan, dot + 2) != 'w'))
 	{
-		/* all of it, so that a longer one is not searched again and again */
-		if (end - start > 64)
-			scan->key_done = SpanEnd(scan, end, 'b', scan->len);
+		/* to a round place, so that repetitions come to the same state */
+		if (end - pos == JWT_ROOM)
+			scan->key_done = end & ~(size_t) 1023;
+		else if (end - start > 64)
+			scan->key_done = end;
 		return false;
 	}
-	end = SpanEnd(scan, dot + 1, 'b', 65536);
+	end = SpanEnd(scan, dot + 1, 'b', JWT_ROOM);
 	if (end - dot < 15)
 		return false;
 	if (ByteAt(scan, end) == '.')
-		end = SpanEnd(scan, end + 1, 'b', 65536);
+		end = SpanEnd(scan, end + 1, 'b', JWT_ROOM);
 	return HitKey(scan, self->entity, start, end, 0);
 }
 
