@@ -1206,9 +1206,12 @@ IsTechnicalWord(const MaskScan *scan, const Value *value)
 	}
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 	{
-		size_t		n = FoldMatch(scan->text, value->end, value->start, words[i],
-								  strlen(words[i]));
+		size_t		n;
 
+		if ((scan->text[value->start] | 0x20) !=(unsigned char) words[i][0])
+			continue;
+		n = FoldMatch(scan->text, value->end, value->start, words[i],
+					  strlen(words[i]));
 		/* SHA256 and Base64, but no word that begins so */
 		if (n > 0 && len < 16 &&
 			(value->start + n == value->end ||

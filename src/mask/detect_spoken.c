@@ -76,31 +76,67 @@ SkipBlanks(const MaskScan *scan, size_t at)
 	return at;
 }
 
+/* Short words that stand between a name and its value, separated by '|'. */
+typedef enum SaidList
+{
+	LIST_SUCH = 0,
+	LIST_NOT,
+	LIST_TO,
+	LIST_ARE,
+	SAID_LISTS
+} SaidList;
+
+static const char *const said_lists[SAID_LISTS] =
+{LEX_SUCH, LEX_NOT, "for |to |of |" LEX_TO, "are |is "};
+
+/* Their words, one by one. */
+#define LIST_WORDS 10
+static const char *list_words[SAID_LISTS][LIST_WORDS];
+static uint8_t list_lens[SAID_LISTS][LIST_WORDS];
+
+/* Takes the lists apart, once per process. */
+static void
+PrepareLists(void)
+{
+	for (int list = 0; list < SAID_LISTS; list++)
+	{
+		const char *word = said_lists[list];
+
+		for (int i = 0; i < LIST_WORDS && *word; i++)
+		{
+			size_t		len = strcspn(word, "|");
+
+			list_words[list][i] = word;
+			list_lens[list][i] = (uint8_t) len;
+			word += len + (word[len] == '|');
+		}
+	}
+}
+
 /*
- * The length of the first word of a list, separated by '|', that is at pos; 0
- * if none is.  Their first letters tell nearly all of them apart.
+ * The length of the first word of a list that is at pos; 0 if none is.  Their
+ * first letters tell nearly all of them apart.
  */
 static size_t
-ListedAt(const MaskScan *scan, size_t pos, const char *list)
+ListedAt(const MaskScan *scan, size_t pos, SaidList list)
 {
 	unsigned char first[2] = {0};
 
 	if (pos < scan->len)
 		FoldCopy(scan->text +pos, scan->len - pos < 2 ? 1 : 2, first);
-	while (list != NULL && *list)
+	for (int i = 0; i < LIST_WORDS && list_lens[list][i] > 0; i++)
 	{
-		const char *next = strchr(list, '|');
+		const char *word = list_words[list][i];
 
-		if ((unsigned char) list[0] == first[0] &&
-			(first[0] < 0x80 || (unsigned char) list[1] == first[1]))
+		if ((unsigned char) word[0] == first[0] &&
+			(first[0] < 0x80 || (unsigned char) word[1] == first[1]))
 		{
-			size_t		n = FoldMatch(scan->text, scan->len, pos, list,
-									  next ? (size_t) (next - list) : strlen(list));
+			size_t		n = FoldMatch(scan->text, scan->len, pos, word,
+									  list_lens[list][i]);
 
 			if (n > 0)
 				return n;
 		}
-		list = next ? next + 1 : NULL;
 	}
 	return 0;
 }
@@ -126,7 +162,7 @@ IsWord(const MaskScan *scan, size_t pos)
 	}
 	if (ByteAt(scan, pos) >= 0x80)
 	{
-		size_t		n = ListedAt(scan, pos, LEX_SUCH);
+		size_t		n = ListedAt(scan, pos, LIST_SUCH);
 
 		if (n > 0)
 			return pos + n;
@@ -202,7 +238,7 @@ PossessedValue(const MaskScan *scan, size_t pos)
 		size_t		start = ++at;
 		bool		digit = false;
 
-		if (ByteAt(scan, at - 1) != ' ' || ListedAt(scan, at, LEX_NOT) > 0)
+		if (ByteAt(scan, at - 1) != ' ' || ListedAt(scan, at, LIST_NOT) > 0)
 			return 0;
 		while (at - start < 40 && (said[ByteAt(scan, at)] & SAID_WORD))
 			digit |= IsDigit(scan->text[at++]);
@@ -483,6 +519,7 @@ PrepareStructures(void)
 void
 SpokenPrepare(void)
 {
+	PrepareLists();
 	PrepareSaid();
 	PrepareStructures();
 }
@@ -672,10 +709,10 @@ PairStart(const MaskScan *scan, size_t pos)
 {
 	size_t		at = pos;
 
-	if (ByteAt(scan, at) == ' ' && ListedAt(scan, at + 1, "for |to |of |" LEX_TO) > 0)
+	if (ByteAt(scan, at) == ' ' && ListedAt(scan, at + 1, LIST_TO) > 0)
 		while (at - pos < 40 && ByteAt(scan, at) >= ' ' && scan->text[at] != ':')
 			at++;
-	else if (ByteAt(scan, at) == ' ' && ListedAt(scan, at + 1, "are |is ") > 0)
+	else if (ByteAt(scan, at) == ' ' && ListedAt(scan, at + 1, LIST_ARE) > 0)
 		at += ByteAt(scan, at + 1) == 'i' ? 3 : 4;
 	while (at - pos < 44 && at < scan->len &&
 		   strchr(" :=-*\"'\n", scan->text[at]) != NULL)
