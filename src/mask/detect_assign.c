@@ -15,6 +15,7 @@
 
 #define KEY_ROOM 80
 #define VALUE_ROOM 512
+#define NEAR_VALUE 12			/* " will be " and no more is between */
 
 /* ---------------- names of keys ---------------- */
 
@@ -565,9 +566,20 @@ IsLabel(const MaskScan *scan, const Value *value, const ValueLook *look)
 {
 	const unsigned char *text = scan->text +value->start;
 
-	return look->digits == 0 && (look->spaces > 0 || text[0] >= 0x80) &&
+	return look->digits == 0 && look->spaces < 3 &&
+		(look->spaces > 0 || text[0] >= 0x80) &&
 		value->end - value->start < 64 &&
 		KindOfKey(text, value->end - value->start) == KEY_PASSWORD;
+}
+
+/* True for what a variable may be called, and hardly a password. */
+static bool
+IsVariable(const unsigned char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (IsUpper(text[i]) || text[i] == '_' || text[i] == '.')
+			return true;
+	return false;
 }
 
 /*
@@ -588,12 +600,13 @@ IsCode(const MaskScan *scan, const Value *value, const ValueLook *look)
 			return true;
 		else if (!IsAlpha(text[i]) && text[i] != '.' && text[i] != '_')
 			break;
-	if (next == ':')
+	if (next == ':' && IsSpace(ByteAt(scan, value->end + 1)) &&
+		ByteAt(scan, value->end + 1) != ' ')
 		return true;
 	if (look->symbols > 0 || value->start < 4 || text[-1] != ' ')
 		return false;
-	return next == ';' || (text[-2] == '=' &&
-						   (text[-3] == '=' || text[-3] == '!'));
+	return (next == ';' && IsVariable(text, len)) || (text[-2] == '=' &&
+													  (text[-3] == '=' || text[-3] == '!'));
 }
 
 /* Whether the value of a key of that kind is to be masked. */
@@ -618,8 +631,7 @@ IsSecretValue(const MaskScan *scan, KeyKind kind, const Value *value)
 	if (kind == KEY_PASSWORD)
 	{
 		if (value->quote)
-			return !IsLabel(scan, value, &look) &&
-				(value->quote != '`' || look.spaces == 0);
+			return !IsLabel(scan, value, &look);
 		if (IsCode(scan, value, &look))
 			return false;
 		if (InSet(ByteAt(scan, value->end), SET_OPENING) &&
@@ -1294,16 +1306,17 @@ LooseFits(const MaskScan *scan, LooseForm form, KeyKind kind,
 	size_t		len = value->end - value->start;
 	ValueLook	look;
 
+	if (form == LOOSE_ELEMENT && value->end > value->start)
+	{
+		/* <PASSWORD> alone is our own form */
+		after += value->quote != 0;
+		after = SkipWhite(scan, after, after + 40);
+		return ByteAt(scan, after) == '<' && ByteAt(scan, after + 1) == '/';
+	}
 	if (value->quote)
 		return true;
 	if (form == LOOSE_QUOTED || value->end <= value->start)
 		return false;
-	if (form == LOOSE_ELEMENT)
-	{
-		/* <PASSWORD> alone is our own form */
-		after = SkipWhite(scan, after, after + 40);
-		return ByteAt(scan, after) == '<' && ByteAt(scan, after + 1) == '/';
-	}
 	if (form == LOOSE_FLAG && kind > KEY_VENDOR)
 		return kind == KEY_PASSWORD || len >= 12;
 	look = LookAt(scan, value);
@@ -1372,7 +1385,17 @@ DetectLooseAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 	value = ReadValue(scan, at);
 	if ((form != LOOSE_BARE || HasDigit(scan, &value)) &&
 		(kind != KEY_VENDOR || form == LOOSE_FLAG || form == LOOSE_SPOKEN) &&
-		LooseFits(scan, form, kind, &value) && OfferValue(scan, kind, value))
-		return true;
+		LooseFits(scan, form, kind, &value))
+	{
+		/* what it is for may hold findings of its own */
+		if (form == LOOSE_SPOKEN && at > tail + NEAR_VALUE)
+		{
+			if (IsSecretValue(scan, kind, &value) &&
+				NoteDue(scan, kind, value.start, value.end))
+				return false;
+		}
+		else if (OfferValue(scan, kind, value))
+			return true;
+	}
 	return OfferSpoken(scan, pos, kind);
 }

@@ -178,7 +178,7 @@ PrepareCommands(void)
 		arg_chars[c] = (uint8_t)
 			((c > 0 && strchr(" \t\r\n|;&)`<>", c) ? ARG_END : 0) |
 			 (c > 0 && strchr("\"'\\,", c) ? ARG_ODD : 0) |
-			 (c == 0 || strchr(" \t\r\n,;)]}", c) ? ARG_BEHIND : 0));
+			 (c == 0 || strchr(" \t\r\n,;)]}.|:<>!?&", c) ? ARG_BEHIND : 0));
 }
 
 /* The command of this name, in small letters or capitals; -1 if it is none. */
@@ -595,7 +595,15 @@ ReportDue(MaskScan *scan)
 	hit.validator = "context";
 	scan->due = SIZE_MAX;
 	if (!OfferWord(scan, hit.start) || scan->done < hit.end)
+	{
+		size_t		done = scan->done;
+
 		MaskAddHit(scan, &hit);
+		/* a number that begins here may go on behind it, and becomes one hit */
+		if (IsDigit(scan->text[hit.start]) || scan->text[hit.start] == '(' ||
+			scan->text[hit.start] == '+')
+			scan->done = done;
+	}
 	if (scan->due_command == JWK_MEMBERS)
 		NoteJwk(scan, hit.end + 1);
 	if (scan->due_command >= JWK_MEMBERS)
@@ -620,7 +628,7 @@ NoteJwk(MaskScan *scan, size_t pos)
 {
 	static const char *const members[] =
 	{"\"d\"", "\"p\"", "\"q\"", "\"k\"", "\"dp\"", "\"dq\"", "\"qi\""};
-	size_t		limit = scan->len - pos < 3000 ? scan->len : pos + 3000;
+	size_t		limit = pos + 3000 < scan->len ? pos + 3000 : scan->len;
 
 	while (pos + 4 < limit)
 	{

@@ -799,9 +799,14 @@ SpokenMacEnd(const MaskScan *scan, size_t pos)
 		end = HexGroupsEnd(scan, pos, 3, 4);
 	else
 	{
+		bool		letter = false;
+
 		while (end < 13 && IsHex(ByteAt(scan, pos + end)))
-			end++;
-		end = end == 12 && !IsWordByte(ByteAt(scan, pos + 12)) ? pos + 12 : 0;
+			letter |= IsAlpha(scan->text[pos + end++]);
+		/* twelve digits alone are more often something else */
+		end = end == 12 && letter && !IsWordByte(ByteAt(scan, pos + 12)) &&
+			ByteAt(scan, pos + 12) != '-' && ByteBefore(scan, pos) != '-' ?
+			pos + 12 : 0;
 	}
 	return end;
 }
@@ -816,12 +821,17 @@ DetectSpokenMac(MaskScan *scan, const MaskDetector *self, size_t pos)
 	size_t		start = pos;
 	size_t		end;
 
+	/* only signs and "address", "is" and the like are between, no value */
 	while (start - pos < 24 && start < scan->len && scan->text[start] != '\n')
 	{
-		end = IsHex(scan->text[start]) && !IsWordByte(ByteBefore(scan, start)) ?
+		unsigned char c = scan->text[start];
+
+		end = IsHex(c) && !IsWordByte(ByteBefore(scan, start)) ?
 			SpokenMacEnd(scan, start) : 0;
 		if (end > 0)
 			return HitSpan(scan, self->entity, start, end, 0.7f);
+		if (IsDigit(c) || c == '@' || c == ',' || c == '_')
+			return false;
 		start++;
 	}
 	return false;

@@ -389,7 +389,12 @@ TwelveInPieces(const DigitRun *run)
 	while (groups < run->groups && RunDigits(run, groups) < 12 &&
 		   (run->group[groups].sep == ' ' || run->group[groups].sep == '-'))
 		groups++;
-	return RunDigits(run, groups) == 12 ? groups : 0;
+	/* what goes on in the same way is longer, as cards are */
+	if (RunDigits(run, groups) != 12 ||
+		(groups < run->groups && groups > 1 &&
+		 run->group[groups].sep == run->group[1].sep))
+		return 0;
+	return groups;
 }
 
 /* KZ_IIN, KZ_BIN, RU_INN of a person. */
@@ -550,7 +555,7 @@ DetectPin(MaskScan *scan, const MaskDetector *self, size_t pos)
 			   !IsAlpha(scan->text[at]))
 			at++;
 	}
-	if (at > pos && IsAlpha(scan->text[at - 1]))
+	if (at > pos && IsAlpha(ByteAt(scan, at - 1)))
 		return false;			/* within a word: a password */
 	hit.start = hit.end = at;
 	while (IsDigit(ByteAt(scan, hit.end)) && hit.end - at < 9)

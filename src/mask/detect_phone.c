@@ -232,6 +232,13 @@ CompactBirthEnd(const MaskScan *scan, size_t pos)
 		ContextNear(scan, CTX_BIRTH, pos, 24) ? RunEnd(&scan->run, 1) : 0;
 }
 
+/* True for four digits that are a year of somebody's birth. */
+static bool
+IsYear(const char *digits)
+{
+	return memcmp(digits, "19", 2) == 0 || memcmp(digits, "20", 2) == 0;
+}
+
 /*
  * DATE_OF_BIRTH: a date near a word of birth.  Other dates are read over, so
  * that nobody takes them for a telephone.
@@ -259,6 +266,10 @@ DetectDate(MaskScan *scan, const MaskDetector *self, size_t pos)
 	else if (birth)
 		hit.end = run->group[0].len == 4 ? YearDateEnd(scan, pos) :
 			WordDateEnd(scan, pos);
+	/* a month and a year are no part of something longer */
+	if (!numeric && run->groups > 1 && hit.end == RunEnd(run, 2) &&
+		(run->groups > 2 || !IsYear(run->digits + run->group[0].len)))
+		return false;
 	if (hit.end == 0)
 		return false;
 	if (birth)

@@ -266,6 +266,8 @@ IdleNumbers(const BlockMasks *masks, uint64_t starts, uint64_t alnum,
 	/* four digits at once may be the first of a card's */
 	starts &= ~(alnum << 1 | alnum_before) & ~(d >> 1 & d >> 2 & d >> 3);
 	starts &= ~(letter >> 1 | (d >> 1 & (letter >> 2 | (d >> 2 & letter >> 3))));
+	/* FA-AD-20-53: what is before the block's first byte is not known */
+	starts &= ~(join << 1 & (letter << 2 | alnum_before << 1)) & ~UINT64_C(1);
 	idle |= PoorRows(starts, d, join, alnum);
 	return pass_all ? 0 : idle;
 }

@@ -180,6 +180,35 @@ TestWords(void)
 		  "driver's license <US_DRIVER_LICENSE:**86>");
 }
 
+/* What is found from afar hides nothing between, and cuts nothing longer. */
+static void
+TestFar(void)
+{
+	Masks("MAC a@b.kz 00aa11bb22cc", "MAC <EMAIL_ADDRESS:***@b.kz> 00aa11bb22cc");
+	Masks("Mac: 219-09-9999 00aa11bb22cc", "Mac: <US_SSN:**99> 00aa11bb22cc");
+	Masks("MAC address is 00aa11bb22cc", "MAC address is <MAC_ADDRESS>");
+	Masks("On my Mac, IIN 840904639866", "On my Mac, IIN <KZ_IIN:**66>");
+	Masks("FA-AD-AC-CC-20-53", "<MAC_ADDRESS>");
+	Masks("the pwd for 8 701 680 57 28 is Zx9kQ2mLp81",
+		  "the pwd for <PHONE_NUMBER:**28> is <PASSWORD>");
+	Masks("pwd for IBAN KZ84977PQ0DSWQJ1QS65 is hunter2",
+		  "pwd for IBAN KZ84****QS65 is <PASSWORD>");
+	Masks("- name: CARD_PASSWORD\n  value: 4276 5616 5789 4626",
+		  "- name: CARD_PASSWORD\n  value: <PASSWORD>");
+	Masks("docker login -u a -p (212) 277-0874", "docker login -u a -p <PASSWORD>");
+	Masks("IIN or card 6200 1234 5678 9012 345", "IIN or card 6200****2345");
+	Masks("date of birth: 6 1990-05-06", "date of birth: 6 <DATE_OF_BIRTH>");
+	Masks("password: `correct horse 9` ", "password: `<PASSWORD>` ");
+	Masks("password = qwerty;", "password = <PASSWORD>;");
+	Stays("password = userPassword;");
+	Masks("\"mysql -pabc12345\". See \"Authorization: Bearer abcdef1234567890\"",
+		  "\"mysql -p<PASSWORD>\". See \"Authorization: Bearer <AUTHORIZATION>\"");
+	/* cut off within the value, and behind a word at the end */
+	Masks("{\"kty\":\"oct\",\"k\":\"GawgguFyGrWKav7AX4VKUgabcdefgh",
+		  "{\"kty\":\"oct\",\"k\":\"<SECRET>");
+	Stays("what is a PIN");
+}
+
 static void
 TestDisguises(void)
 {
@@ -312,6 +341,7 @@ main(void)
 	TestPhones();
 	TestSecrets();
 	TestWords();
+	TestFar();
 	TestDisguises();
 	TestEscapes();
 	TestSpoken();

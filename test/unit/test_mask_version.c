@@ -27,7 +27,7 @@ static const struct
 {
 	{1, "2d7cd32d02350d24e5547d46c099ebb0653954b363bd4a3dcdcc5f18edf4ed7a"},
 	{2, "075d3060ade31ae4432de900356d99360a7859096403f1be319423b840a41549"},
-	{3, "2fefefe568e2f4705a9be1a3122ec79216822f68a1abad4e35782582b58756a7"},
+	{3, "1364a39c092ed0679b591b4ce48d73397d04cdb056c86aa8a639baab9777ca88"},
 };
 
 #define VERSIONS ((int) (sizeof(versions) / sizeof(versions[0])))
