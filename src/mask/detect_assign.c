@@ -510,15 +510,15 @@ IsProse(const MaskScan *scan, const Value *value, const ValueLook *look)
 {
 	unsigned char next = ByteAt(scan, value->end);
 
+	/* host=db password=... dbname=x */
+	if (ByteBefore(scan, value->start) == '=' && next == ' ')
+		return false;
 	/* another word follows that is no name of a field */
 	if (scan->text[value->start] >= 0x80 && look->digits == 0 &&
 		look->symbols == 0 && next == ' ' &&
 		(ByteAt(scan, value->end + 1) >= 0x80 ||
 		 IsDigit(ByteAt(scan, value->end + 1))))
 		return true;
-	/* host=db password=... dbname=x */
-	if (ByteBefore(scan, value->start) == '=' && next == ' ')
-		return false;
 	return look->digits == 0 && look->symbols == 0 &&
 		(next == ' ' || next == ',') && IsAlpha(ByteAt(scan, value->end + 1));
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define LINE_ROOM 400			/* of a command, behind its name */
+#define VALUE_BEHIND 256		/* of an argument that begins within that */
 #define PIPE_ROOM 100			/* between what echo says and who reads it */
 
 /*
@@ -240,7 +241,11 @@ NextArgument(const MaskScan *scan, size_t *pos, size_t limit, Argument *arg)
 		else if (c != ' ' && c != '\t' && c != ',')
 			break;
 	}
-	arg->start = at;
+	arg->start = arg->end = *pos = at;
+	if (at >= limit)
+		return false;
+	/* what begins before may end behind */
+	limit = scan->len - limit > VALUE_BEHIND ? limit + VALUE_BEHIND : scan->len;
 	while (at < limit && !(arg_chars[scan->text[at]] & ARG_END))
 	{
 		size_t		end = at;

@@ -180,6 +180,9 @@ TestWords(void)
 		  "driver's license <US_DRIVER_LICENSE:**86>");
 }
 
+#define XS_10 "xxxxxxxxx "
+#define XS_100 XS_10 XS_10 XS_10 XS_10 XS_10 XS_10 XS_10 XS_10 XS_10 XS_10
+
 /* What is found from afar hides nothing between, and cuts nothing longer. */
 static void
 TestFar(void)
@@ -203,6 +206,19 @@ TestFar(void)
 	Stays("password = userPassword;");
 	Masks("\"mysql -pabc12345\". See \"Authorization: Bearer abcdef1234567890\"",
 		  "\"mysql -p<PASSWORD>\". See \"Authorization: Bearer <AUTHORIZATION>\"");
+	/* a value that begins where reading ends */
+	{
+		char text[	700];
+		char		expect[700];
+
+		snprintf(text, sizeof(text), "mysql %s -pabc12345678901234567890 x",
+				 XS_100 XS_100 XS_100 "xxxxxxxxxx xxxxxxxxxx xxxxxxxxxx "
+				 "xxxxxxxxxx xxxxxxxxxx xxxxxxxxxx xxxxxxxxxx xxxxxxxxxx");
+		snprintf(expect, sizeof(expect), "mysql %s -p<PASSWORD> x",
+				 XS_100 XS_100 XS_100 "xxxxxxxxxx xxxxxxxxxx xxxxxxxxxx "
+				 "xxxxxxxxxx xxxxxxxxxx xxxxxxxxxx xxxxxxxxxx xxxxxxxxxx");
+		Masks(text, expect);
+	}
 	/* cut off within the value, and behind a word at the end */
 	Masks("{\"kty\":\"oct\",\"k\":\"GawgguFyGrWKav7AX4VKUgabcdefgh",
 		  "{\"kty\":\"oct\",\"k\":\"<SECRET>");
