@@ -87,7 +87,7 @@ typedef enum SaidList
 } SaidList;
 
 static const char *const said_lists[SAID_LISTS] =
-{LEX_SUCH, LEX_NOT, "for |to |of |" LEX_TO, "are |is "};
+{LEX_SUCH, LEX_NOT, ("for |to |of |" LEX_TO), "are |is "};
 
 /* Their words, one by one. */
 #define LIST_WORDS 10
