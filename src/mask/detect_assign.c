@@ -231,7 +231,9 @@ KindOfKey(const unsigned char *key, size_t len)
 	FindKeyWords(name, n, end);
 	if (end[KEY_PASSWORD] != NULL)
 		return HarmlessSuffix(end[KEY_PASSWORD]) ? KEY_PLAIN : KEY_PASSWORD;
-	if (ENDS(name, n, "pwd") || (n > 3 && ENDS(name, n, "pw") && !IsDigit((unsigned char) name[n - 3])) ||
+	if (ENDS(name, n, "pwd") ||
+		(n > 3 && ENDS(name, n, "pw") &&
+		 !IsDigit((unsigned char) name[n - 3])) ||
 		(ENDS(name, n, "pass") && !ENDS(name, n, "bypass") &&
 		 !ENDS(name, n, "compass")))
 		return KEY_PASSWORD;

@@ -586,6 +586,47 @@ DetectCommand(MaskScan *scan, const MaskDetector *self, size_t pos)
 	return false;
 }
 
+/*
+ * Notes the next private member of a JSON Web Key: "d" and what it is made
+ * of, or a symmetric "k".
+ */
+static void
+NoteJwk(MaskScan *scan, size_t pos)
+{
+	static const char *const members[] =
+	{"\"d\"", "\"p\"", "\"q\"", "\"k\"", "\"dp\"", "\"dq\"", "\"qi\""};
+	size_t		limit = pos + 3000 < scan->len ? pos + 3000 : scan->len;
+
+	while (pos + 4 < limit)
+	{
+		const unsigned char *quote = memchr(scan->text +pos, '"', limit - pos - 4);
+		size_t		at;
+
+		if (quote == NULL || memcmp(quote, "\"kty", 4) == 0)
+			return;
+		pos = (size_t) (quote - scan->text) +1;
+		for (int i = 0; i < 7; i++)
+		{
+			size_t		len = strlen(members[i]);
+			size_t		start;
+			size_t		end;
+
+			if (memcmp(quote, members[i], len) != 0)
+				continue;
+			for (at = pos - 1 + len; IsSpace(ByteAt(scan, at)) ||
+				 ByteAt(scan, at) == ':'; at++)
+				;
+			if (SecretAt(scan, at, LOOKS_NAMED, &start, &end) &&
+				start > at && end - start >= 20 &&
+				NoteDue(scan, KEY_SECRET, start, end))
+			{
+				scan->due_command = JWK_MEMBERS;
+				return;
+			}
+		}
+	}
+}
+
 /* Reports the value that was noted, and looks for the command's next. */
 void
 ReportDue(MaskScan *scan)
@@ -622,47 +663,6 @@ ReportDue(MaskScan *scan)
 		scan->len;
 	walk.login = true;
 	NoteValue(scan, &walk);
-}
-
-/*
- * Notes the next private member of a JSON Web Key: "d" and what it is made
- * of, or a symmetric "k".
- */
-void
-NoteJwk(MaskScan *scan, size_t pos)
-{
-	static const char *const members[] =
-	{"\"d\"", "\"p\"", "\"q\"", "\"k\"", "\"dp\"", "\"dq\"", "\"qi\""};
-	size_t		limit = pos + 3000 < scan->len ? pos + 3000 : scan->len;
-
-	while (pos + 4 < limit)
-	{
-		const unsigned char *quote = memchr(scan->text +pos, '"', limit - pos - 4);
-		size_t		at;
-
-		if (quote == NULL || memcmp(quote, "\"kty", 4) == 0)
-			return;
-		pos = (size_t) (quote - scan->text) +1;
-		for (int i = 0; i < 7; i++)
-		{
-			size_t		len = strlen(members[i]);
-			size_t		start;
-			size_t		end;
-
-			if (memcmp(quote, members[i], len) != 0)
-				continue;
-			for (at = pos - 1 + len; IsSpace(ByteAt(scan, at)) ||
-				 ByteAt(scan, at) == ':'; at++)
-				;
-			if (SecretAt(scan, at, LOOKS_NAMED, &start, &end) &&
-				start > at && end - start >= 20 &&
-				NoteDue(scan, KEY_SECRET, start, end))
-			{
-				scan->due_command = JWK_MEMBERS;
-				return;
-			}
-		}
-	}
 }
 
 /* SECRET: a JSON Web Key, at its "kty". */

@@ -404,8 +404,9 @@ DetectDiscord(MaskScan *scan, const MaskDetector *self, size_t pos)
 
 /*
  * Tokens that are known by length and first or following characters:
- * ClickHouse (4b1d and 38 more), New Relic (36 and "NRAL"), RapidAPI (50, with "msh" and "jsn" within),
- * Azure DevOps (84, with "AZDO" before the last four).
+ * ClickHouse (4b1d and 38 more), New Relic (36 and "NRAL"), RapidAPI (50, with
+ * "msh" and "jsn" within), Azure DevOps (84, with "AZDO" before the last
+ * four).
  */
 bool
 DetectFixedToken(MaskScan *scan, const MaskDetector *self, size_t pos)

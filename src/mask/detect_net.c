@@ -388,7 +388,6 @@ IsPackage(const MaskScan *scan, size_t pos)
 {
 	size_t		at = pos;
 	size_t		start;
-
 	bool		private = false;
 
 	if (ByteBefore(scan, at) == '=' && at >= 2 &&

@@ -79,7 +79,8 @@ SkipBlanks(const MaskScan *scan, size_t at)
 /* Short words that stand between a name and its value, separated by '|'. */
 typedef enum SaidList
 {
-	LIST_SUCH = 0,
+	LIST_IS = 0,
+	LIST_SUCH,
 	LIST_NOT,
 	LIST_TO,
 	LIST_ARE,
@@ -87,7 +88,7 @@ typedef enum SaidList
 } SaidList;
 
 static const char *const said_lists[SAID_LISTS] =
-{LEX_SUCH, LEX_NOT, ("for |to |of |" LEX_TO), "are |is "};
+{"is|was", LEX_SUCH, LEX_NOT, ("for |to |of |" LEX_TO), "are |is "};
 
 /* Their words, one by one. */
 #define LIST_WORDS 10
@@ -145,29 +146,11 @@ ListedAt(const MaskScan *scan, size_t pos, SaidList list)
 static size_t
 IsWord(const MaskScan *scan, size_t pos)
 {
-	static const char *const words[] = {"is", "was"};
-	unsigned char first = ByteAt(scan, pos) | 0x20;
+	bool		wide = ByteAt(scan, pos) >= 0x80;
+	size_t		end = pos + ListedAt(scan, pos, wide ? LIST_SUCH : LIST_IS);
 
-	if (first != 'i' && first != 'w' && first < 0x80)
-		return 0;
-
-	for (int i = 0; i < 2; i++)
-	{
-		size_t		len = strlen(words[i]);
-
-		if (FoldMatch(scan->text, scan->len, pos, words[i], len) > 0 &&
-			(IsSpace(ByteAt(scan, pos + len)) ||
-			 ByteAt(scan, pos + len) == ':'))
-			return pos + len;
-	}
-	if (ByteAt(scan, pos) >= 0x80)
-	{
-		size_t		n = ListedAt(scan, pos, LIST_SUCH);
-
-		if (n > 0)
-			return pos + n;
-	}
-	return 0;
+	return end > pos && (wide || IsSpace(ByteAt(scan, end)) ||
+						 ByteAt(scan, end) == ':') ? end : 0;
 }
 
 /* Passes over a colon, or a dash between blanks, behind "is". */
@@ -196,7 +179,7 @@ DescribedValue(MaskScan *scan, size_t pos)
 		at = scan->clause_to;
 	else
 		scan->clause_from = pos;
-	for (; at < limit && value == 0; at++)
+	for (; at < limit; at++)
 	{
 		unsigned char c = scan->text[at];
 		size_t		end;

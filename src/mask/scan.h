@@ -839,7 +839,6 @@ extern bool DetectShortName(MaskScan *scan, const MaskDetector *self,
 							size_t pos);
 extern bool DetectPair(MaskScan *scan, const MaskDetector *self, size_t pos);
 extern bool DetectCall(MaskScan *scan, const MaskDetector *self, size_t pos);
-extern void NoteJwk(MaskScan *scan, size_t pos);
 extern bool NoteDue(MaskScan *scan, KeyKind kind, size_t start, size_t end);
 extern bool DetectCommand(MaskScan *scan, const MaskDetector *self,
 						  size_t pos);
