@@ -274,13 +274,17 @@ KindOfKeyAt(MaskScan *scan, size_t start, size_t end)
 	if (len < 3)
 		return KEY_PLAIN;
 	if (len > UINT8_MAX)
+	{
+		CountWork(scan, KEY_ROOM * WORK_KEY_BYTE);
 		return KindOfKey(key, len);
+	}
 	slot = (len * 11 + key[0] + 5u * key[len - 1] + 3u * key[len / 2]) %
 		KEY_MEMOS;
 	memo = &scan->keys[slot];
 	if (scan->key_len[slot] == len &&
 		memcmp(scan->text +memo->pos, key, len) == 0)
 		return memo->kind;
+	CountWork(scan, (len < KEY_ROOM ? len : KEY_ROOM) * WORK_KEY_BYTE);
 	memo->pos = start;
 	scan->key_len[slot] = (uint8_t) len;
 	memo->kind = KindOfKey(key, len);
@@ -747,6 +751,7 @@ ReadValue(const MaskScan *scan, size_t pos)
 		BareEnd(scan, &value, limit);
 	if (value.end < value.start)
 		value.end = value.start;
+	CountWork(scan, (value.end - value.start) * WORK_VALUE_BYTE);
 	return value;
 }
 
@@ -779,6 +784,7 @@ OfferValue(MaskScan *scan, KeyKind kind, Value value)
 
 	if (value.end <= value.start)
 		return false;
+	CountWork(scan, WORK_STEP);
 	if (!IsSecretValue(scan, kind, &value))
 	{
 		if (value.end - value.start > 64)
@@ -960,6 +966,7 @@ DetectAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 		kind = KEY_PASSWORD;
 	if (kind == KEY_PLAIN)
 		return false;
+	CountWork(scan, WORK_STEP);
 	at = ValueStart(scan, pos);
 	if (kind == KEY_AUTHORIZATION)
 	{
@@ -1080,12 +1087,15 @@ ObjectEnd(const MaskScan *scan, size_t at)
 							 ByteAt(scan, end) == ' ' ||
 							 ByteAt(scan, end) == '-'))
 	{
-		if (scan->text[end] == ' ' &&
+		unsigned char next = ByteAt(scan, end + 1) | 0x20;
+
+		if (scan->text[end] == ' ' && (next == 'i' || next == 'w') &&
 			(FoldMatch(scan->text, scan->len, end + 1, "is ", 3) > 0 ||
 			 FoldMatch(scan->text, scan->len, end + 1, "was ", 4) > 0))
 			return end + 1;
 		end++;
 	}
+	CountWork(scan, (end - at) * WORK_VALUE_BYTE);
 	return at;
 }
 

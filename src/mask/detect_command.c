@@ -266,6 +266,7 @@ NextArgument(const MaskScan *scan, size_t *pos, size_t limit, Argument *arg)
 		at = end > at ? end : at + 1;
 	}
 	arg->end = at < limit ? at : limit;
+	CountWork(scan, arg->end - *pos + WORK_DETECTOR / 2);
 	*pos = arg->end;
 	return arg->end > arg->start;
 }

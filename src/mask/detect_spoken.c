@@ -201,6 +201,8 @@ DescribedValue(MaskScan *scan, size_t pos)
 		if (value > 0)
 			break;
 	}
+	if (at > pos)
+		CountWork(scan, at - pos);
 	scan->clause_to = at;
 	return value;
 }
@@ -619,6 +621,7 @@ OfferSpoken(MaskScan *scan, size_t pos, KeyKind kind)
 
 	if (scan->due != SIZE_MAX || InSet(sign, SET_NAME))
 		return false;
+	CountWork(scan, WORK_STEP * 2);
 	if (kind > KEY_VENDOR && sign != ',' &&
 		NoteStructured(scan, at, kind, SignAfter(scan, at)))
 		return false;
@@ -809,8 +812,9 @@ PasswordArgument(MaskScan *scan, size_t pos, int number)
 	size_t		start;
 	size_t		end;
 	int			count = 1;
+	size_t		at;
 
-	for (size_t at = pos; at < limit; at++)
+	for (at = pos; at < limit; at++)
 	{
 		unsigned char c = scan->text[at];
 
@@ -837,6 +841,7 @@ PasswordArgument(MaskScan *scan, size_t pos, int number)
 				return text;
 		}
 	}
+	CountWork(scan, (at - pos) / 2);
 	return number == 0 && count > 1 ? text : 0;
 }
 

@@ -41,6 +41,8 @@ static const char *const entity_names[MASK_ENTITY_COUNT] =
 const char *
 MaskEntityName(MaskEntity entity)
 {
+	if ((int) entity == MASK_ENTITY_REST)
+		return "WITHHELD";
 	if ((int) entity < 0 || entity >= MASK_ENTITY_COUNT)
 		return "UNKNOWN";
 	return entity_names[entity];

@@ -15,7 +15,9 @@
  *
  * The walk recurses, but no deeper than the caller's limit; beyond that the
  * document is withheld.  JSON inside strings is followed NEST_MAX times, and
- * each level is smaller than the one around it: the whole stays linear.
+ * each level is smaller than the one around it: the whole stays linear.  Where
+ * the document's allowance of work ends (work.c), the rest is withheld: one
+ * string stands for it, and what is open is closed.
  */
 #include "mask/scan.h"
 #include "mask/validate.h"
@@ -57,6 +59,7 @@ typedef struct JsonWalk
 	const char *reason;
 	MaskResult	found;			/* what was found; its counts only */
 	KeyKind		named;			/* what a member "name" says of "value" */
+	bool		cut;			/* the rest is withheld */
 	int			trail_count;
 	TrailPart	trail[TRAIL_PARTS];
 } JsonWalk;
@@ -324,6 +327,7 @@ DecodeString(const char *text, size_t len, char *out, size_t *out_len)
 static void
 Count(JsonWalk *walk, const MaskResult *part)
 {
+	walk->found.cut |= part->cut;
 	walk->found.entities |= part->entities;
 	walk->found.hit_count += part->hit_count;
 	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
@@ -413,7 +417,7 @@ WholePart(JsonWalk *walk, KeyKind kind, const char *text, size_t len,
 		kind == KEY_AUTHORIZATION ? MASK_AUTHORIZATION : MASK_SECRET;
 	hit.end = len;
 	if (status == MASK_MASKED && count == 1 && hits[0].start == 0 &&
-		hits[0].end == len)
+		hits[0].end == len && hits[0].entity != MASK_ENTITY_REST)
 		hit = hits[0];
 	MaskRelease(walk->options, hits);
 	if (status == MASK_NO_MEMORY)
@@ -821,6 +825,11 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 		if (close == '}' ? !WalkMember(walk, kind, outer, outer_len) :
 			!WalkValue(walk, kind))
 			return false;
+		if (walk->cut)
+		{
+			walk->depth--;
+			return Emit(walk, &close, 1);
+		}
 		SkipSpace(walk);
 	}
 	walk->pos++;
@@ -831,12 +840,25 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 	return true;
 }
 
+/* Puts one string in the place of all that follows. */
+static bool
+CutHere(JsonWalk *walk)
+{
+	walk->cut = walk->found.cut = true;
+	if (!EmitUpTo(walk, walk->pos, walk->len))
+		return false;
+	walk->pos = walk->len;
+	return Emit(walk, "\"<WITHHELD>\"", 12);
+}
+
 /* Any value; kind is what the keys above it say. */
 static bool
 WalkValue(JsonWalk *walk, KeyKind kind)
 {
 	JsonString	string;
 
+	if (WorkIsSpent(walk->options->work))
+		return CutHere(walk);
 	SkipSpace(walk);
 	switch (Peek(walk))
 	{
@@ -876,15 +898,31 @@ JsonWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	return result->status;
 }
 
+/* Options of which all parts of a document of len bytes share the work. */
+static MaskOptions
+OptionsWithWork(const MaskOptions *options, MaskWork *work, size_t len)
+{
+	MaskOptions own = *options;
+
+	if (own.work == NULL)
+	{
+		WorkAllow(work, len);
+		own.work = work;
+	}
+	return own;
+}
+
 MaskStatus
 MaskJson(const MaskOptions *options, const char *text, size_t len,
 		 MaskResult *result)
 {
-	KnownSet   *set = TextPrepare(options, text, len, result);
+	MaskWork	work;
+	MaskOptions own = OptionsWithWork(options, &work, len);
+	KnownSet   *set = TextPrepare(&own, text, len, result);
 
 	if (result->status == MASK_CLEAN)
-		JsonWithSet(options, set, text, len, result);
-	KnownFree(options, set);
+		JsonWithSet(&own, set, text, len, result);
+	KnownFree(&own, set);
 	return result->status;
 }
 
@@ -893,12 +931,14 @@ MaskDocument(const MaskOptions *options, const char *text, size_t len,
 			 MaskResult *result)
 {
 	char		first = FirstChar(text, len);
+	MaskWork	work;
+	MaskOptions own = OptionsWithWork(options, &work, len);
 
 	if (first == '{' || first == '[')
 	{
-		MaskJson(options, text, len, result);
+		MaskJson(&own, text, len, result);
 		if (result->status != MASK_WITHHELD || result->reason != not_json)
 			return result->status;
 	}
-	return MaskText(options, text, len, result);
+	return MaskText(&own, text, len, result);
 }

@@ -62,6 +62,9 @@ typedef enum MaskEntity
  * names them, and says how they are written.
  */
 #define MASK_ENTITY_CUSTOM 48
+
+/* Not a kind: the rest of a text that takes too much work to look at. */
+#define MASK_ENTITY_REST 47
 #define MASK_ENTITY_ROOM 64
 
 typedef enum MaskStyle
@@ -114,6 +117,7 @@ typedef struct MaskValue
 } MaskValue;
 
 typedef struct MaskOptions MaskOptions;
+typedef struct MaskWork MaskWork;
 
 /*
  * Looks for more than the detectors do, in each plain text and each string of
@@ -155,6 +159,9 @@ struct MaskOptions
 						  size_t len);
 	void	   *found_arg;
 	MaskFinder	finders[MASK_FINDERS];	/* those with a function are asked */
+
+	/* What the document's parts may cost together; the caller sets NULL. */
+	MaskWork   *work;
 };
 
 #define MASK_DEFAULT_DEPTH 256
@@ -167,6 +174,7 @@ typedef struct MaskResult
 	const char *reason;			/* static: why MASK_WITHHELD, else NULL */
 	uint64_t	entities;		/* bit set of what was found */
 	size_t		hit_count;
+	bool		cut;			/* the rest of text is withheld: too much work */
 	uint32_t	counts[MASK_ENTITY_ROOM];	/* findings of each kind */
 } MaskResult;
 
@@ -174,7 +182,7 @@ typedef struct MaskResult
  * The version of rules and forms; rises when either changes, which
  * test_mask_version.c notices.
  */
-#define MASK_VERSION 3
+#define MASK_VERSION 4
 
 /* An entity's name, for example "CREDIT_CARD"; never NULL. */
 extern const char *MaskEntityName(MaskEntity entity);

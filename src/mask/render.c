@@ -209,8 +209,11 @@ RenderHits(const MaskOptions *options, const char *text, size_t len,
 		n = Put(result->text, n, text +pos, hits[i].start - pos);
 		n += MaskForm(text, &hits[i], result->text +n);
 		pos = hits[i].end;
-		NoteFound(options, result, hits[i].entity, text +hits[i].start,
-				  hits[i].end - hits[i].start);
+		if (hits[i].entity == MASK_ENTITY_REST)
+			result->cut = true;
+		else
+			NoteFound(options, result, hits[i].entity, text +hits[i].start,
+					  hits[i].end - hits[i].start);
 	}
 	n = Put(result->text, n, text +pos, len - pos);
 	result->text[n] = '\0';

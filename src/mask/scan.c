@@ -97,6 +97,7 @@ MaskAddHit(MaskScan *scan, const MaskHit *found)
 		hit.end = end;
 		scan->hit_count--;
 	}
+	CountWork(scan, WORK_HIT);
 	if (HitRoom(scan, 1))
 		scan->hits[scan->hit_count++] = hit;
 	if (scan->done < hit.end)
@@ -380,14 +381,18 @@ PrepareTriggers(void)
 	}
 }
 
-/* Offers the present event to the detectors of a list, in order. */
+/*
+ * Offers the present event to the detectors of a list, in order.  work is
+ * what one of them weighs.
+ */
 static inline bool
-OfferList(MaskScan *scan, const uint8_t *list, size_t pos)
+OfferList(MaskScan *scan, const uint8_t *list, size_t pos, size_t work)
 {
 	for (; *list != 0; list++)
 	{
 		const MaskDetector *detector = &DetectorTable[*list - 1];
 
+		CountWork(scan, work);
 		if (detector->detect(scan, detector, pos))
 			return true;
 	}
@@ -428,7 +433,7 @@ OfferNumber(MaskScan *scan, size_t pos)
 		next = NEXT_SIZES - 1;
 	return OfferList(scan,
 					 asked_number[PlaceOf(scan, pos)][run->group[0].len][next]
-					 [join_index[join]], pos);
+					 [join_index[join]], pos, WORK_NUMBER);
 }
 
 /* How many digits a token has; more if it is not known at a glance. */
@@ -460,7 +465,7 @@ OfferToken(MaskScan *scan, size_t pos)
 	if (len > TOKEN_SIZES - 1)
 		len = TOKEN_SIZES - 1;
 	return OfferList(scan, asked_token[DigitsOfToken(scan)][lead][len]
-					 [join_index[join]], pos);
+					 [join_index[join]], pos, WORK_TOKEN);
 }
 
 /*
@@ -503,6 +508,25 @@ NoteContext(MaskScan *scan, MaskContext context, size_t end)
 }
 
 /*
+ * Counts the work that a word makes.  Where words follow each other as they
+ * did before, the processor foresees what is to be done, which saves most of
+ * the time.
+ */
+static inline void
+CountWord(MaskScan *scan, const WordMatch *match, int found)
+{
+	unsigned	word = found == 0 ? 0 :
+	(unsigned) ((match->detector + 1) * 32 + match->context + 1);
+	unsigned	pair = (scan->last_word * 181u + word) * 0x9E3779B1u;
+	uint8_t    *next = &scan->next_words[pair >> (32 - NEXT_WORD_BITS)];
+	uint8_t		check = (uint8_t) (pair >> 16 | 1);
+
+	CountWork(scan, *next == check ? WORK_WORD : WORK_WORD + WORK_SURPRISE);
+	*next = check;
+	scan->last_word = word;
+}
+
+/*
  * A word that passed the filter: contexts first, then detectors.  A detector
  * of words gets the end of the word that it asked for.
  */
@@ -512,6 +536,7 @@ WordEvent(MaskScan *scan, size_t pos, unsigned lengths)
 	WordMatch	match[WORD_MATCHES];
 	int			found = WordsMatch(scan->text, scan->len, pos, lengths, match);
 
+	CountWord(scan, match, found);
 	for (int i = 0; i < found; i++)
 		if (match[i].context >= 0 &&
 			match[i].end > scan->context_end[match[i].context] &&
@@ -525,6 +550,7 @@ WordEvent(MaskScan *scan, size_t pos, unsigned lengths)
 		if (match[i].detector < 0)
 			continue;
 		detector = &DetectorTable[match[i].detector];
+		CountWork(scan, WORK_DETECTOR);
 		if (detector->detect(scan, detector, match[i].end))
 			return;
 	}
@@ -740,6 +766,7 @@ DigitEvent(MaskScan *scan, size_t pos)
 	size_t		end = pos + CountDigits(scan, pos, 6);
 	bool		mixed;
 
+	CountWork(scan, WORK_DIGITS);
 	if (IsIdleNumber(scan, pos, end) || LoneDigits(scan, pos, end))
 		return;
 	ReadDigitRun(scan, pos);
@@ -782,15 +809,16 @@ DispatchEvent(MaskScan *scan, size_t pos, const unsigned char *text,
 	else if (c == '@')
 	{
 		if (pos >= scan->done)
-			OfferList(scan, asked_sign[TRIGGER_AT], pos);
+			OfferList(scan, asked_sign[TRIGGER_AT], pos, WORK_AT);
 	}
 	else if (c == '=' || c == ':')
 	{
 		if (pos >= scan->done &&
 			!((ways & SIGN_COLONS) &&
-			  OfferList(scan, asked_colon[ByteAt(scan, pos + 1)], pos)) &&
+			  OfferList(scan, asked_colon[ByteAt(scan, pos + 1)], pos,
+						WORK_COLON)) &&
 			(ways & SIGN_ASSIGNS))
-			OfferList(scan, asked_sign[TRIGGER_SIGN], pos);
+			OfferList(scan, asked_sign[TRIGGER_SIGN], pos, WORK_SIGN);
 	}
 	else
 	{
@@ -884,8 +912,11 @@ ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
 		ReportDue(scan);
 }
 
-/* The whole shadow; its end is read from a padded copy. */
-static void
+/*
+ * The whole shadow; its end is read from a padded copy.  Returns where it
+ * ended: before the end if that was too much work.
+ */
+static size_t
 ScanText(MaskScan *scan)
 {
 	unsigned char tail[64 + 8];
@@ -898,6 +929,8 @@ ScanText(MaskScan *scan)
 		repeat.next = SIZE_MAX;
 	for (; offset + 68 <= scan->len; offset += 64)
 	{
+		if (WorkIsSpent(scan->work))
+			return offset;
 		if (offset >= repeat.next)
 			offset = PassRepeats(scan, &carry, offset, &repeat);
 		ScanBlock(scan, scan->text +offset, offset, &carry);
@@ -910,6 +943,7 @@ ScanText(MaskScan *scan)
 		memcpy(tail, scan->text +offset, rest < 68 ? rest : 68);
 		ScanBlock(scan, tail, offset, &carry);
 	}
+	return scan->len;
 }
 
 /* Context words outside the text: the name of its column or JSON key. */
@@ -953,17 +987,10 @@ AskFinder(MaskScan *scan, const MaskFinder *finder)
 	return status == MASK_WITHHELD ? status : MASK_CLEAN;
 }
 
-/*
- * MaskFind with known values that were prepared before (set may be NULL).
- */
-MaskStatus
-FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
-			size_t len, MaskHit **hits, size_t *count)
+/* Fills all tables, once per process. */
+static void
+Prepare(void)
 {
-	MaskScan	scan;
-	Shadow		shadow;
-	MaskStatus	status = MASK_CLEAN;
-
 	if (join_index[' '] == 0)
 	{
 		CharSetsPrepare();
@@ -975,6 +1002,47 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	}
 	if (classify == NULL)
 		classify = ClassifyChoose(MASK_SIMD_BEST);
+}
+
+/*
+ * Scans the shadow and asks the caller's finders.  What is too much work is
+ * not looked at, and becomes a finding.
+ */
+static MaskStatus
+ScanAll(MaskScan *scan, const KnownSet *set)
+{
+	MaskStatus	status = MASK_CLEAN;
+	size_t		len = scan->len;
+
+	scan->len = ScanText(scan);
+	while (scan->len < len && scan->len > 0 &&
+		   (scan->text[scan->len] & 0xC0) == 0x80)
+		scan->len--;
+	if (set != NULL && scan->len > 0 && !scan->no_memory)
+		KnownFind(scan, set);
+	for (int i = 0; i < MASK_FINDERS && status == MASK_CLEAN; i++)
+		if (scan->options->finders[i].find != NULL && scan->len > 0 &&
+			!scan->no_memory)
+			status = AskFinder(scan, &scan->options->finders[i]);
+	if (scan->len < len)
+		WithholdRest(scan, scan->len, len);
+	scan->len = len;
+	return scan->no_memory ? MASK_NO_MEMORY : status;
+}
+
+/*
+ * MaskFind with known values that were prepared before (set may be NULL).
+ */
+MaskStatus
+FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
+			size_t len, MaskHit **hits, size_t *count)
+{
+	MaskScan	scan;
+	MaskWork	work;
+	Shadow		shadow;
+	MaskStatus	status;
+
+	Prepare();
 	*hits = NULL;
 	*count = 0;
 	if (!ShadowMake(options, text, len, &shadow))
@@ -986,17 +1054,16 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	scan.text = shadow.text;
 	scan.len = shadow.len;
 	scan.options = options;
+	scan.work = options->work;
+	if (scan.work == NULL)
+	{
+		WorkAllow(&work, len);
+		scan.work = &work;
+	}
 	scan.dear_checks = 64 + (int) (shadow.len >> 10 & 0xFFFFF);
 	if (options->context_len > 0)
 		ScanContext(&scan, options->context, options->context_len);
-	ScanText(&scan);
-	if (set != NULL && scan.len > 0 && !scan.no_memory)
-		KnownFind(&scan, set);
-	for (int i = 0; i < MASK_FINDERS && status == MASK_CLEAN; i++)
-		if (options->finders[i].find != NULL && scan.len > 0 && !scan.no_memory)
-			status = AskFinder(&scan, &options->finders[i]);
-	if (scan.no_memory)
-		status = MASK_NO_MEMORY;
+	status = ScanAll(&scan, set);
 	if (status != MASK_CLEAN || scan.hit_count == 0)
 		MaskRelease(options, scan.hits);
 	else
@@ -1004,6 +1071,9 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 		ShadowMapHits(&shadow, text, len, scan.hits, scan.hit_count);
 		*hits = scan.hits;
 		*count = scan.hit_count;
+		/* what the shadow leaves out at the end is of the rest */
+		if (scan.hits[scan.hit_count - 1].entity == MASK_ENTITY_REST)
+			scan.hits[scan.hit_count - 1].end = len;
 		status = MASK_MASKED;
 	}
 	ShadowFree(options, &shadow);

@@ -140,11 +140,21 @@ typedef struct WordMatch
 
 #define WORD_MATCHES 8
 
+#define NEXT_WORD_BITS 7
+
+/* work.c: what was done for a document, and what may be */
+struct MaskWork
+{
+	uint64_t	done;
+	uint64_t	allowed;
+};
+
 typedef struct MaskScan
 {
 	const unsigned char *text;
 	size_t		len;
 	const MaskOptions *options;
+	MaskWork   *work;
 	size_t		context_end[CTX_COUNT]; /* end of the last such word, or 0 */
 	size_t		context_last;	/* the last of these */
 	MaskContext context_near;	/* whose that is, but for CTX_NUMBER; the
@@ -175,6 +185,8 @@ typedef struct MaskScan
 	size_t		spare_to;
 	size_t		clause_from;	/* and here no name is followed by its value */
 	size_t		clause_to;
+	unsigned	last_word;		/* what it means, and what followed what */
+	uint8_t		next_words[1 << NEXT_WORD_BITS];
 	bool		offering;		/* within OfferWord */
 	int			dear_checks;	/* expensive validations still allowed */
 	MaskHit    *hits;
@@ -244,6 +256,43 @@ struct MaskDetector
 
 extern const MaskDetector DetectorTable[];
 extern const int DetectorCount;
+
+/*
+ * What the steps of a scan weigh, measured on texts that do nothing else.
+ * Those of numbers weigh less than they take: text full of numbers is
+ * ordinary, and has a target of its own.
+ */
+#define WORK_WORD 28			/* a word that may be one of the dictionary */
+#define WORK_SURPRISE 75		/* one that did not follow the last before */
+#define WORK_DETECTOR 45		/* a detector that is asked about it */
+#define WORK_AT 45
+#define WORK_SIGN 20				/* of an assignment */
+#define WORK_COLON 40			/* of an address or a URL */
+#define WORK_DIGITS 8			/* a run of them */
+#define WORK_NUMBER 2			/* a detector of numbers that is asked */
+#define WORK_TOKEN 5			/* and one of tokens */
+#define WORK_STEP 20			/* one of the dearer steps of a detector */
+#define WORK_HIT 10
+#define WORK_KEY_BYTE 4			/* of a key's name */
+#define WORK_VALUE_BYTE 2		/* of a value, and of what is before it */
+
+/* Counts work; whatever is const, that it took time is not. */
+static inline void
+CountWork(const MaskScan *scan, size_t work)
+{
+	scan->work->done += work;
+}
+
+/* work.c */
+extern void WorkAllow(MaskWork *work, size_t len);
+extern void WithholdRest(MaskScan *scan, size_t pos, size_t len);
+
+/* True if a document has used up what it may cost. */
+static inline bool
+WorkIsSpent(const MaskWork *work)
+{
+	return work->done > work->allowed;
+}
 
 /* scan.c */
 extern bool OfferWord(MaskScan *scan, size_t pos);

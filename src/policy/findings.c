@@ -157,6 +157,11 @@ FindingsAdd(PolicyFindings *findings, const MaskValue *text,
 		findings->withheld = true;
 	if (result->status != MASK_MASKED)
 		return;
+	if (result->cut)
+	{
+		findings->withheld = true;
+		FindingsNote(findings, FIELD_WITHHELD, 1);
+	}
 	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
 	{
 		findings->counts[i] += result->counts[i];

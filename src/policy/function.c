@@ -102,6 +102,7 @@ PutHit(ReturnSetInfo *rsinfo, const char *text, const MaskHit *bytes,
  * llm_audit.detect(value text) → TABLE (entity text, start_pos int,
  *		end_pos int, score real, masked text)
  *		What mask() would mask in a plain text, by position in characters.
+ *		What it would withhold is one finding, WITHHELD.
  */
 Datum
 llm_audit_detect(PG_FUNCTION_ARGS)
@@ -114,6 +115,7 @@ llm_audit_detect(PG_FUNCTION_ARGS)
 	MaskStatus	status;
 	MaskHit    *hits = NULL;
 	MaskHit    *characters;
+	MaskHit		whole = {.entity = MASK_ENTITY_REST,.score = 1};
 	size_t		count = 0;
 	RuleSearch	search;
 	KnownValues known;
@@ -127,7 +129,13 @@ llm_audit_detect(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory")));
-	if (status != MASK_MASKED)
+	if (status == MASK_WITHHELD)
+	{
+		whole.end = len;
+		hits = &whole;
+		count = 1;
+	}
+	else if (status != MASK_MASKED)
 		return (Datum) 0;
 	characters = palloc(count * sizeof(MaskHit));
 	memcpy(characters, hits, count * sizeof(MaskHit));

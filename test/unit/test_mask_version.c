@@ -28,6 +28,7 @@ static const struct
 	{1, "2d7cd32d02350d24e5547d46c099ebb0653954b363bd4a3dcdcc5f18edf4ed7a"},
 	{2, "075d3060ade31ae4432de900356d99360a7859096403f1be319423b840a41549"},
 	{3, "1364a39c092ed0679b591b4ce48d73397d04cdb056c86aa8a639baab9777ca88"},
+	{4, "a1930b1f0d68bddfc939a5ba3c9565af25f194cb9be7595ac86634e1be8421d7"},
 };
 
 #define VERSIONS ((int) (sizeof(versions) / sizeof(versions[0])))
@@ -304,6 +305,45 @@ TakeTables(void)
 	}
 }
 
+/* Where a text of all words is cut that may take so much work. */
+static void
+TakeWork(void)
+{
+	MaskOptions options = {.allocator = {Alloc, Release, NULL}};
+	size_t		room = 400000;
+	char	   *text = malloc(room);
+	size_t		size = 0;
+	const char *word;
+	size_t		len;
+	bool		context;
+	MaskWork	work;
+
+	for (int n = 0; (word = WordsNth(n, &len, &context)) != NULL; n++)
+		size += (size_t) snprintf(text +size, room - size, "the %.*s: %s,%s @ %s. ",
+								  (int) len, word, values[n % VALUES],
+								  n % 3 == 0 ? "/" : " of ",
+								  values[n * 7 % VALUES]);
+	options.work = &work;
+	for (int tenths = 1; tenths < 10; tenths++)
+	{
+		MaskHit    *hits;
+		size_t		count;
+		char		report[100];
+		int			n;
+
+		WorkAllow(&work, 100000000);
+		n = snprintf(report, sizeof(report), "%llu ",
+					 (unsigned long long) work.allowed);
+		work.allowed = (uint64_t) size * tenths / 2;
+		MaskFind(&options, text, size, &hits, &count);
+		n += snprintf(report + n, sizeof(report) - (size_t) n, "%zu %d",
+					  hits[count - 1].start, hits[count - 1].entity);
+		Take(report, (size_t) n, "work");
+		free(hits);
+	}
+	free(text);
+}
+
 int
 main(void)
 {
@@ -314,6 +354,7 @@ main(void)
 	TakePieces();
 	TakePrefixes();
 	TakeTables();
+	TakeWork();
 	for (int i = 0; i < 4; i++)
 		snprintf(hex + 16 * i, 17, "%016llx", (unsigned long long) total[i]);
 	printf("# %d texts, %d of them masked\n", texts, masked);
