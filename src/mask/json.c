@@ -24,10 +24,16 @@
 
 #define NEST_MAX 8
 #define CONTEXT_ROOM 160
+#define SHORT_STRING 256		/* decoded without asking for memory */
 
-/* A scalar of digits: where it stands and what it holds. */
+/*
+ * A scalar of digits: where it stands and what it holds.  The last
+ * TRAIL_PARTS matter; there is room for more, so that they seldom move.
+ */
 #define TRAIL_PARTS 19
+#define TRAIL_ROOM 64
 #define TRAIL_DIGITS 12
+#define TRAIL_MOST 19			/* digits of all together */
 typedef struct TrailPart
 {
 	size_t		start;
@@ -37,10 +43,51 @@ typedef struct TrailPart
 	char		digits[TRAIL_DIGITS];
 } TrailPart;
 
-typedef struct JsonWalk
+/* The nearest keys, and what they say: found out when it is asked for. */
+typedef struct JsonContext
+{
+	char		text[CONTEXT_ROOM];
+	size_t		len;
+	uint32_t	set;			/* of ContextsOf() */
+	bool		set_known;
+	bool		card;			/* speaks of cards */
+	bool		card_known;
+} JsonContext;
+
+/*
+ * What is known of a key; documents repeat a few.  Its bytes are filled up
+ * with zeros, which no key has.
+ */
+#define KEY_INFOS 64
+#define KEY_BYTES 32
+typedef struct KeyInfo
+{
+	uint64_t	key[KEY_BYTES / 8];
+	KeyKind		kind;
+	TextGlance	glance;
+	bool		names;			/* is one of "name", "key" and so on */
+	bool		holds;			/* is one of "value" and so on */
+	bool		clean;			/* nothing is found in it within clean_set */
+	uint32_t	clean_set;
+} KeyInfo;
+
+/* What all walks of a document have in common. */
+typedef struct JsonRoot
 {
 	const MaskOptions *options;
 	const KnownSet *set;
+	MaskOptions within;			/* the options, but for the context */
+	bool		glances;		/* nothing is sought but by detectors */
+	bool		outer_known;
+	uint32_t	outer;			/* contexts of the options */
+	int			max_depth;
+	uint8_t		key_len[KEY_INFOS]; /* of keys[]; 0: none yet */
+	KeyInfo		keys[KEY_INFOS];
+} JsonRoot;
+
+typedef struct JsonWalk
+{
+	JsonRoot   *root;
 	const char *text;
 	size_t		len;
 	size_t		pos;
@@ -49,16 +96,14 @@ typedef struct JsonWalk
 	size_t		out_len;
 	size_t		out_room;
 	int			depth;
-	int			max_depth;
 	int			nesting;
-	char		context[CONTEXT_ROOM];
-	size_t		context_len;
 	MaskStatus	status;
 	const char *reason;
-	MaskResult	found;			/* what was found; its counts only */
 	KeyKind		named;			/* what a member "name" says of "value" */
 	int			trail_count;
-	TrailPart	trail[TRAIL_PARTS];
+	MaskResult	found;			/* what was found; its counts only */
+	JsonContext context;
+	TrailPart	trail[TRAIL_ROOM];	/* nothing of it starts as 0 */
 } JsonWalk;
 
 static const char not_json[] = "not JSON";
@@ -88,12 +133,12 @@ Emit(JsonWalk *walk, const char *text, size_t len)
 
 		if (walk->out == NULL)
 			room = walk->len + len + 256;
-		grown = MaskAlloc(walk->options, room);
+		grown = MaskAlloc(walk->root->options, room);
 		if (grown == NULL)
 			return Fail(walk, MASK_NO_MEMORY, NULL);
 		if (walk->out_len > 0)
 			memcpy(grown, walk->out, walk->out_len);
-		MaskRelease(walk->options, walk->out);
+		MaskRelease(walk->root->options, walk->out);
 		walk->out = grown;
 		walk->out_room = room;
 	}
@@ -113,6 +158,38 @@ EmitUpTo(JsonWalk *walk, size_t pos, size_t skip_to)
 	return good;
 }
 
+/* The highest bit of each of eight bytes that is c, exact up to the first. */
+static inline uint64_t
+BytesAre(uint64_t v, char c)
+{
+	v ^= (unsigned char) c * EACH_BYTE;
+	return (v - EACH_BYTE) & ~v & 0x80 * EACH_BYTE;
+}
+
+/*
+ * The next quote, backslash or control character of a text from at on, or its
+ * end: what ends a string of JSON, or has to be escaped in one.
+ */
+static inline size_t
+NextInString(const char *chars, size_t len, size_t at)
+{
+	const unsigned char *text = (const unsigned char *) chars;
+
+	for (; at + 8 <= len; at += 8)
+	{
+		uint64_t	v = EightBytes(text +at);
+		uint64_t	stop = BytesAre(v, '"') | BytesAre(v, '\\') |
+		((v - 0x20 * EACH_BYTE) & ~v & 0x80 * EACH_BYTE);
+
+		if (stop != 0)
+			return at + (size_t) __builtin_ctzll(stop) / 8;
+	}
+	while (at < len && text[at] >= 0x20 && text[at] != '"' &&
+		   text[at] != '\\')
+		at++;
+	return at;
+}
+
 /* Writes a text as the inside of a JSON string. */
 static bool
 EmitEscaped(JsonWalk *walk, const char *text, size_t len)
@@ -120,14 +197,16 @@ EmitEscaped(JsonWalk *walk, const char *text, size_t len)
 	static const char hex[] = "0123456789abcdef";
 	size_t		done = 0;
 
-	for (size_t i = 0; i < len; i++)
+	for (;;)
 	{
-		unsigned char c = (unsigned char) text[i];
+		size_t		at = NextInString(text, len, done);
 		char		escape[6] = {'\\', 'u', '0', '0', 0, 0};
 		size_t		n = 2;
+		unsigned char c;
 
-		if (c >= 0x20 && c != '"' && c != '\\')
-			continue;
+		if (!Emit(walk, text +done, at - done) || at == len)
+			return at == len && walk->status == MASK_CLEAN;
+		c = (unsigned char) text[at];
 		if (c == '\n')
 			escape[1] = 'n';
 		else if (c >= 0x20)
@@ -138,22 +217,41 @@ EmitEscaped(JsonWalk *walk, const char *text, size_t len)
 			escape[5] = hex[c & 15];
 			n = 6;
 		}
-		if (!Emit(walk, text +done, i - done) || !Emit(walk, escape, n))
+		if (!Emit(walk, escape, n))
 			return false;
-		done = i + 1;
+		done = at + 1;
 	}
-	return Emit(walk, text +done, len - done);
 }
 
 /* ---------------- reading ---------------- */
 
+static inline bool
+IsJsonSpace(unsigned char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/* Skips white space, which documents for the eye have much of in a row. */
 static void
+SkipSpaces(JsonWalk *walk)
+{
+	const unsigned char *text = (const unsigned char *) walk->text;
+	size_t		at = walk->pos;
+
+	while (at < walk->len && IsJsonSpace(text[at]))
+	{
+		at++;
+		while (at + 8 <= walk->len && EightBytes(text +at) == ' ' * EACH_BYTE)
+			at += 8;
+	}
+	walk->pos = at;
+}
+
+static inline void
 SkipSpace(JsonWalk *walk)
 {
-	while (walk->pos < walk->len &&
-		   strchr(" \t\r\n", walk->text[walk->pos]) != NULL &&
-		   walk->text[walk->pos] != '\0')
-		walk->pos++;
+	if (walk->pos < walk->len && walk->text[walk->pos] <= ' ')
+		SkipSpaces(walk);
 }
 
 /* The next character, 0 at the end. */
@@ -176,23 +274,17 @@ typedef struct JsonString
 static bool
 ReadString(JsonWalk *walk, JsonString *string)
 {
-	size_t		at = walk->pos + 1;
+	size_t		at = NextInString(walk->text, walk->len, walk->pos + 1);
 
-	string->start = at;
+	string->start = walk->pos + 1;
 	string->escaped = false;
 	string->key = false;
-	while (at < walk->len && walk->text[at] != '"')
+	while (at < walk->len && walk->text[at] == '\\')
 	{
-		if ((unsigned char) walk->text[at] < 0x20)
-			return Fail(walk, MASK_WITHHELD, not_json);
-		if (walk->text[at] == '\\')
-		{
-			string->escaped = true;
-			at++;
-		}
-		at++;
+		string->escaped = true;
+		at = NextInString(walk->text, walk->len, at + 2);
 	}
-	if (at >= walk->len)
+	if (at >= walk->len || walk->text[at] != '"')
 		return Fail(walk, MASK_WITHHELD, not_json);
 	string->end = at;
 	walk->pos = at + 1;
@@ -320,70 +412,164 @@ DecodeString(const char *text, size_t len, char *out, size_t *out_len)
 
 /* ---------------- scalars ---------------- */
 
-/* Notes what a part of the document held. */
-static void
-Count(JsonWalk *walk, const MaskResult *part)
+/* What the nearest keys say. */
+static uint32_t
+WithinContexts(JsonContext *context)
 {
-	walk->found.entities |= part->entities;
-	walk->found.hit_count += part->hit_count;
-	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
-		walk->found.counts[i] += part->counts[i];
-}
-
-/* Masks a text with the walk's context. */
-static bool
-ScanPart(JsonWalk *walk, const char *text, size_t len, MaskResult *part)
-{
-	MaskOptions options = *walk->options;
-
-	options.context = walk->context;
-	options.context_len = walk->context_len;
-	TextWithSet(&options, walk->set, text, len, part);
-	if (part->status == MASK_NO_MEMORY || part->status == MASK_WITHHELD)
-		return Fail(walk, part->status, part->reason);
-	return true;
-}
-
-/* Follows JSON inside a string; *part says what came of it. */
-static bool
-NestedPart(JsonWalk *walk, const char *text, size_t len, MaskResult *part)
-{
-	JsonWalk	inner = *walk;
-
-	memset(part, 0, sizeof(*part));
-	inner.text = text;
-
-	inner.len = len;
-	inner.pos = inner.copied = 0;
-	inner.out = NULL;
-	inner.out_len = inner.out_room = 0;
-	memset(&inner.found, 0, sizeof(inner.found));
-	inner.trail_count = 0;
-	inner.nesting++;
-	if (WalkValue(&inner, KEY_PLAIN))
+	if (!context->set_known)
 	{
-		SkipSpace(&inner);
-		if (inner.pos < len)
-			Fail(&inner, MASK_WITHHELD, not_json);
-		else if (inner.out != NULL)
-			EmitUpTo(&inner, len, len);
+		context->set = ContextsOf(context->text, context->len);
+		context->set_known = true;
 	}
-	part->status = inner.status;
-	part->reason = inner.reason;
-	if (inner.status == MASK_CLEAN && inner.out != NULL)
+	return context->set;
+}
+
+/* Writes something instead of a scalar, with quotes if it had none. */
+typedef struct Instead
+{
+	size_t		start;
+	size_t		end;
+	bool		quotes;
+} Instead;
+
+static bool
+EmitInstead(JsonWalk *walk, const Instead *place, const char *text, size_t len)
+{
+	return EmitUpTo(walk, place->start, place->end) &&
+		Emit(walk, "\"", place->quotes) && EmitEscaped(walk, text, len) &&
+		Emit(walk, "\"", place->quotes);
+}
+
+/* Writes a scalar with its findings replaced. */
+static bool
+EmitHits(JsonWalk *walk, const Instead *place, const char *text, size_t len,
+		 const MaskHit *hits, size_t count)
+{
+	char		form[MASK_FORM_MAX];
+	size_t		pos = 0;
+	bool		good = EmitUpTo(walk, place->start, place->end) &&
+	Emit(walk, "\"", place->quotes);
+
+	for (size_t i = 0; i < count && good; i++)
 	{
-		inner.out[inner.out_len] = '\0';	/* Emit keeps a byte for it */
-		*part = inner.found;
-		part->status = MASK_MASKED;
-		part->text = inner.out;
-		part->len = inner.out_len;
+		size_t		n = MaskForm(text, &hits[i], form);
+
+		good = EmitEscaped(walk, text +pos, hits[i].start - pos) &&
+			EmitEscaped(walk, form, n);
+		pos = hits[i].end;
+		NoteFound(walk->root->options, &walk->found,
+				  (MaskEntity) hits[i].entity, text +hits[i].start,
+				  hits[i].end - hits[i].start);
+	}
+	return good && EmitEscaped(walk, text +pos, len - pos) &&
+		Emit(walk, "\"", place->quotes);
+}
+
+/*
+ * What becomes of a scalar: *masked says whether it was written anew.  Here
+ * by its content, with the walk's context; room bytes can be read at text.
+ */
+static bool
+ScanPart(JsonWalk *walk, const Instead *place, const char *text, size_t len,
+		 size_t room, bool *masked)
+{
+	JsonRoot   *root = walk->root;
+	TextGlance	glance = root->glances ? GlanceAt(text, len, room) :
+	GLANCE_MORE;
+	MaskHit    *hits;
+	size_t		count;
+	MaskStatus	status;
+	bool		good;
+
+	if (glance == GLANCE_NOTHING ||
+		(glance == GLANCE_NUMBERS &&
+		 !(WithinContexts(&walk->context) >> CTX_BIRTH & 1)))
 		return true;
+	root->within.context = walk->context.text;
+	root->within.context_len = walk->context.len;
+	status = FindInContexts(&root->within, root->set,
+							WithinContexts(&walk->context), text, len, &hits,
+							&count);
+	if (status == MASK_CLEAN)
+		return true;
+	if (status == MASK_WITHHELD)
+		return Fail(walk, status, "a search took too long");
+	if (status == MASK_NO_MEMORY)
+		return Fail(walk, status, NULL);
+	*masked = true;
+	good = EmitHits(walk, place, text, len, hits, count);
+	MaskRelease(root->options, hits);
+	return good;
+}
+
+/* Begins the walk over JSON inside a string of another. */
+static void
+BeginNested(const JsonWalk *walk, JsonWalk *inner, const char *text, size_t len)
+{
+	/* the rest is not read before it is written */
+	memset(inner, 0, offsetof(JsonWalk, context));
+	inner->root = walk->root;
+	inner->text = text;
+
+	inner->len = len;
+	inner->depth = walk->depth;
+	inner->nesting = walk->nesting + 1;
+	inner->named = walk->named;
+	inner->context = walk->context;
+}
+
+/* Adds what a walk has found to the counts of the one around it. */
+static void
+CountNested(MaskResult *to, const MaskResult *from)
+{
+	if (from->hit_count == 0)
+		return;
+	to->entities |= from->entities;
+	to->hit_count += from->hit_count;
+	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
+		to->counts[i] += from->counts[i];
+}
+
+/*
+ * Walks over JSON inside a string, the document itself being the outermost.
+ * inner's status then says what came of it; its output is to be released.
+ */
+static void
+WalkNested(JsonWalk *inner)
+{
+	if (!WalkValue(inner, KEY_PLAIN))
+		return;
+	SkipSpace(inner);
+	if (inner->pos < inner->len)
+		Fail(inner, MASK_WITHHELD, not_json);
+	else if (inner->out != NULL)
+		EmitUpTo(inner, inner->len, inner->len);
+}
+
+/* Follows JSON inside a string; *followed says whether it was JSON. */
+static bool
+NestedPart(JsonWalk *walk, const Instead *place, const char *text, size_t len,
+		   bool *masked, bool *followed)
+{
+	JsonWalk	inner;
+	bool		good = true;
+
+	BeginNested(walk, &inner, text, len);
+	WalkNested(&inner);
+	*followed = inner.status == MASK_CLEAN;
+	if (!*followed)
+	{
+		if (inner.status == MASK_NO_MEMORY || inner.reason != not_json)
+			good = Fail(walk, inner.status, inner.reason);
 	}
-	MaskRelease(walk->options, inner.out);
-	if (inner.status == MASK_NO_MEMORY ||
-		(inner.status == MASK_WITHHELD && inner.reason != not_json))
-		return Fail(walk, inner.status, inner.reason);
-	return true;
+	else if (inner.out != NULL)
+	{
+		*masked = true;
+		CountNested(&walk->found, &inner.found);
+		good = EmitInstead(walk, place, inner.out, inner.out_len);
+	}
+	MaskRelease(walk->root->options, inner.out);
+	return good;
 }
 
 /* The first character that is no space, 0 if there is none. */
@@ -397,35 +583,47 @@ FirstChar(const char *text, size_t len)
 	return '\0';
 }
 
+/* What the options' own context says, which a secret is looked at in. */
+static uint32_t
+OuterContexts(JsonRoot *root)
+{
+	if (!root->outer_known)
+	{
+		root->outer = ContextsOf(root->options->context,
+								 root->options->context_len);
+		root->outer_known = true;
+	}
+	return root->outer;
+}
+
 /* Masks the value of a sensitive key entirely. */
 static bool
-WholePart(JsonWalk *walk, KeyKind kind, const char *text, size_t len,
-		  MaskResult *part)
+WholePart(JsonWalk *walk, KeyKind kind, const Instead *place,
+		  const char *text, size_t len, size_t room, bool *masked)
 {
+	JsonRoot   *root = walk->root;
+	char		form[MASK_FORM_MAX];
 	MaskHit		hit = {0};
-	MaskHit    *hits;
-	size_t		count;
-	MaskStatus	status = FindWithSet(walk->options, walk->set, text, len,
-									 &hits, &count);
+	MaskHit    *hits = NULL;
+	size_t		count = 0;
+	MaskStatus	status = MASK_CLEAN;
 
-	memset(part, 0, sizeof(*part));
+	if (!root->glances || GlanceAt(text, len, room) != GLANCE_NOTHING)
+		status = FindInContexts(root->options, root->set, OuterContexts(root),
+								text, len, &hits, &count);
 	hit.entity = kind == KEY_PASSWORD ? MASK_PASSWORD :
 		kind == KEY_AUTHORIZATION ? MASK_AUTHORIZATION : MASK_SECRET;
 	hit.end = len;
 	if (status == MASK_MASKED && count == 1 && hits[0].start == 0 &&
 		hits[0].end == len)
 		hit = hits[0];
-	MaskRelease(walk->options, hits);
+	MaskRelease(root->options, hits);
 	if (status == MASK_NO_MEMORY)
 		return Fail(walk, status, NULL);
 	/* of a value that no finder can be asked about nothing is shown */
-	part->text = MaskAlloc(walk->options, MASK_FORM_MAX);
-	if (part->text == NULL)
-		return Fail(walk, MASK_NO_MEMORY, NULL);
-	part->len = MaskForm(text, &hit, part->text);
-	part->status = MASK_MASKED;
-	NoteFound(walk->options, part, hit.entity, text, len);
-	return true;
+	*masked = true;
+	NoteFound(root->options, &walk->found, (MaskEntity) hit.entity, text, len);
+	return EmitInstead(walk, place, form, MaskForm(text, &hit, form));
 }
 
 /*
@@ -435,13 +633,14 @@ WholePart(JsonWalk *walk, KeyKind kind, const char *text, size_t len,
 static bool
 IsMaskedForm(const char *text, size_t len)
 {
+	if (len < 2 || text[0] != '<' || text[len - 1] != '>')
+		return false;
 	for (int i = MASK_URL_CREDENTIALS; i < MASK_ENTITY_COUNT; i++)
 	{
 		const char *name = MaskEntityName((MaskEntity) i);
 		size_t		n = strlen(name);
 
-		if (len == n + 2 && text[0] == '<' && text[len - 1] == '>' &&
-			memcmp(text +1, name, n) == 0)
+		if (len == n + 2 && memcmp(text +1, name, n) == 0)
 			return true;
 	}
 	return false;
@@ -449,27 +648,28 @@ IsMaskedForm(const char *text, size_t len)
 
 /* What becomes of a decoded string. */
 static bool
-StringPart(JsonWalk *walk, KeyKind kind, const char *text, size_t len,
-		   MaskResult *part)
+StringPart(JsonWalk *walk, KeyKind kind, const Instead *place,
+		   const char *text, size_t len, size_t room, bool *masked)
 {
-	char		first = FirstChar(text, len);
+	char		first;
+	bool		followed;
 
-	memset(part, 0, sizeof(*part));
 	if (len == 0)
 		return true;
 	if (kind >= KEY_SECRET)
 		return IsMaskedForm(text, len) ||
-			WholePart(walk, kind, text, len, part);
+			WholePart(walk, kind, place, text, len, room, masked);
+	first = FirstChar(text, len);
 	if (len > 1 && (first == '{' || first == '[' || first == '"'))
 	{
 		if (walk->nesting >= NEST_MAX)
 			return Fail(walk, MASK_WITHHELD, too_deep);
-		if (!NestedPart(walk, text, len, part))
+		if (!NestedPart(walk, place, text, len, masked, &followed))
 			return false;
-		if (part->status != MASK_WITHHELD)
+		if (followed)
 			return true;
 	}
-	return ScanPart(walk, text, len, part);
+	return ScanPart(walk, place, text, len, room, masked);
 }
 
 /* ---------------- the trail ---------------- */
@@ -507,26 +707,16 @@ MaskTrail(JsonWalk *walk, int first, MaskEntity entity)
 			Emit(walk, name, strlen(name)) && Emit(walk, ">", 1) &&
 			Emit(walk, "\"", part->number);
 	}
-	NoteFound(walk->options, &walk->found, entity, digits, (size_t) len);
+	NoteFound(walk->root->options, &walk->found, entity, digits, (size_t) len);
 	walk->trail_count = 0;
 	return good;
 }
 
-/* Whether the digits of the trail from first on are one identifier. */
+/* Whether digits that were put together are one identifier. */
 static MaskEntity
-TrailEntity(const JsonWalk *walk, int first, bool card_key)
+TrailEntity(const char *digits, int len)
 {
-	char		digits[TRAIL_PARTS * TRAIL_DIGITS];
-	int			len = TrailDigits(walk, first, digits);
-	bool		numbers = false;
-
-	for (int i = first; i < walk->trail_count; i++)
-		numbers |= walk->trail[i].number;
-	/* arrays of numbers are tokens and measurements, unless a key speaks */
-	if (numbers && !card_key)
-		return MASK_ENTITY_COUNT;
-	if (len >= 15 && len <= 19 && CheckLuhn(digits, len) &&
-		CardPrefixKnown(digits, len))
+	if (len >= 15 && CheckLuhn(digits, len) && CardPrefixKnown(digits, len))
 		return MASK_CREDIT_CARD;
 	if (len == 12 && CheckKzDigit(digits) && IinPlausible(digits))
 		return MASK_KZ_IIN;
@@ -535,13 +725,68 @@ TrailEntity(const JsonWalk *walk, int first, bool card_key)
 
 /* A key above speaks of cards. */
 static bool
-ContextSaysCard(const JsonWalk *walk)
+ContextSaysCard(JsonContext *context)
 {
-	for (size_t i = 0; i + 4 <= walk->context_len; i++)
-		if (FoldMatch((const unsigned char *) walk->context,
-					  walk->context_len, i, "card", 4) > 0)
-			return true;
-	return false;
+	if (context->card_known)
+		return context->card;
+	context->card_known = true;
+	context->card = false;
+	for (size_t i = 0; i + 4 <= context->len && !context->card; i++)
+		context->card = (context->text[i] | 0x20) == 'c' &&
+			FoldMatch((const unsigned char *) context->text, context->len, i,
+					  "card", 4) > 0;
+	return context->card;
+}
+
+/*
+ * Reads a scalar of digits as a part of the trail, which it may be with
+ * blanks and dashes; its digits' number, 0 if it is anything else.
+ */
+static inline int
+ReadTrailPart(const char *text, size_t len, char *digits)
+{
+	int			n = 0;
+
+	for (size_t i = 0; i < len; i++)
+	{
+		unsigned char c = (unsigned char) text[i];
+
+		if (IsDigit(c) && n < TRAIL_DIGITS)
+			digits[n++] = (char) c;
+		else if (c != ' ' && c != '-')
+			return 0;
+	}
+	return n;
+}
+
+/* Looks whether the last of the trail make something, and masks them. */
+static bool
+CheckTrail(JsonWalk *walk)
+{
+	char		digits[TRAIL_MOST];
+	int			last = walk->trail_count - 1;
+	bool		number = walk->trail[last].number;
+	int			len = 0;
+
+	/* arrays of numbers are tokens and measurements, unless a key speaks */
+	if (number && !ContextSaysCard(&walk->context))
+		return true;
+	for (int first = last; first >= 0; first--)
+	{
+		const TrailPart *part = &walk->trail[first];
+		MaskEntity	entity;
+
+		if (len + part->len > TRAIL_MOST || (part->number && !number))
+			break;
+		len += part->len;
+		memcpy(digits + TRAIL_MOST - len, part->digits, (size_t) part->len);
+		if (len < 12 || first == last)
+			continue;
+		entity = TrailEntity(digits + TRAIL_MOST - len, len);
+		if (entity != MASK_ENTITY_COUNT)
+			return MaskTrail(walk, first, entity);
+	}
+	return true;
 }
 
 /*
@@ -549,50 +794,45 @@ ContextSaysCard(const JsonWalk *walk)
  * holds more than digits; then looks whether the last ones make something.
  */
 static bool
-FollowTrail(JsonWalk *walk, const char *text, size_t len, TrailPart part)
+FollowTrail(JsonWalk *walk, const Instead *place, const char *text, size_t len)
 {
-	part.len = 0;
-	for (size_t i = 0; i < len; i++)
-	{
-		unsigned char c = (unsigned char) text[i];
+	TrailPart  *part = &walk->trail[walk->trail_count];
+	int			digits;
 
-		if (IsDigit(c) && part.len < TRAIL_DIGITS)
-			part.digits[part.len++] = (char) c;
-		else if (c != ' ' && c != '-')
-			part.len = TRAIL_DIGITS + 1;
-		if (part.len > TRAIL_DIGITS)
-			break;
+	if (walk->trail_count == TRAIL_ROOM)
+	{
+		memmove(walk->trail, walk->trail + TRAIL_ROOM - (TRAIL_PARTS - 1),
+				(TRAIL_PARTS - 1) * sizeof(TrailPart));
+		walk->trail_count = TRAIL_PARTS - 1;
+		part = &walk->trail[walk->trail_count];
 	}
-	if (part.len == 0 || part.len > TRAIL_DIGITS)
+	digits = ReadTrailPart(text, len, part->digits);
+	if (digits == 0)
 	{
 		walk->trail_count = 0;
 		return true;
 	}
-	if (walk->trail_count == TRAIL_PARTS)
-		memmove(walk->trail, walk->trail + 1,
-				(size_t) --walk->trail_count * sizeof(TrailPart));
-	walk->trail[walk->trail_count++] = part;
-	if (walk->trail_count >= 2)
-	{
-		bool		card = part.number && ContextSaysCard(walk);
+	part->start = place->start;
+	part->end = place->end;
+	part->number = place->quotes;
+	part->len = digits;
+	return ++walk->trail_count < 2 || CheckTrail(walk);
+}
 
-		int			digits = part.len;
+/* Masks a decoded string, of which room bytes can be read. */
+static bool
+MaskDecoded(JsonWalk *walk, const JsonString *string, KeyKind kind,
+			const char *text, size_t len, size_t room)
+{
+	Instead		place = {string->start, string->end, false};
+	bool		masked = false;
 
-		for (int first = walk->trail_count - 2; first >= 0; first--)
-		{
-			MaskEntity	entity;
-
-			digits += walk->trail[first].len;
-			if (digits > 19 || (walk->trail[first].number && !card))
-				break;
-			if (digits < 12)
-				continue;
-			entity = TrailEntity(walk, first, card);
-
-			if (entity != MASK_ENTITY_COUNT)
-				return MaskTrail(walk, first, entity);
-		}
-	}
+	if (!StringPart(walk, kind, &place, text, len, room, &masked))
+		return false;
+	if (masked)
+		walk->trail_count = 0;
+	else if (!string->key)
+		return FollowTrail(walk, &place, text, len);
 	return true;
 }
 
@@ -602,38 +842,24 @@ MaskString(JsonWalk *walk, const JsonString *string, KeyKind kind)
 {
 	const char *text = walk->text +string->start;
 	size_t		len = string->end - string->start;
-	char	   *decoded = NULL;
-	MaskResult	part;
+	char		room[SHORT_STRING];
+	char	   *decoded = room;
 	bool		good;
 
-	if (string->escaped)
+	if (!string->escaped)
+		return MaskDecoded(walk, string, kind, text, len,
+						   walk->len - string->start);
+	if (len > sizeof(room))
 	{
-		decoded = MaskAlloc(walk->options, len);
+		decoded = MaskAlloc(walk->root->options, len);
 		if (decoded == NULL)
 			return Fail(walk, MASK_NO_MEMORY, NULL);
-		if (!DecodeString(text, len, decoded, &len))
-		{
-			MaskRelease(walk->options, decoded);
-			return Fail(walk, MASK_WITHHELD, not_json);
-		}
-		text = decoded;
 	}
-	good = StringPart(walk, kind, text, len, &part);
-	if (good && part.status == MASK_MASKED)
-	{
-		Count(walk, &part);
-		good = EmitUpTo(walk, string->start, string->end) &&
-			EmitEscaped(walk, part.text, part.len);
-		walk->trail_count = 0;
-		MaskRelease(walk->options, part.text);
-	}
-	else if (good && !string->key)
-	{
-		TrailPart	trail = {string->start, string->end, false, 0, {0}};
-
-		good = FollowTrail(walk, text, len, trail);
-	}
-	MaskRelease(walk->options, decoded);
+	good = DecodeString(text, len, decoded, &len) ?
+		MaskDecoded(walk, string, kind, decoded, len, len) :
+		Fail(walk, MASK_WITHHELD, not_json);
+	if (decoded != room)
+		MaskRelease(walk->root->options, decoded);
 	return good;
 }
 
@@ -645,11 +871,18 @@ static bool
 NumberMayMatter(const char *text, size_t *whole)
 {
 	size_t		len = *whole;
+	const char *dot;
 
-	while (len > 2 && text[len - 1] == '0' && memchr(text, '.', len) != NULL)
-		len--;
-	len -= len > 0 && text[len - 1] == '.';
-
+	if (len < 7 || !IsDigit((unsigned char) text[0]) ||
+		!IsDigit((unsigned char) text[1]))
+		return false;
+	dot = memchr(text, '.', len);
+	if (dot != NULL)
+	{
+		while (text[len - 1] == '0')
+			len--;
+		len -= text +len - 1 == dot;
+	}
 	if (len < 7)
 		return false;
 	for (size_t i = 0; i < len; i++)
@@ -659,79 +892,137 @@ NumberMayMatter(const char *text, size_t *whole)
 	return true;
 }
 
+/* The highest bit of each of eight bytes that a number or literal has. */
+static inline uint64_t
+ScalarBytes(uint64_t v)
+{
+	/* from '+' to '9' without ',' and '/' */
+	uint64_t	low = v & 0x7F * EACH_BYTE;
+	uint64_t	range = (low + (0x80 - '+') * EACH_BYTE) &
+	~(low + (0x7F - '9') * EACH_BYTE) & ~v & 0x80 * EACH_BYTE;
+	uint64_t	comma = low ^ ',' * EACH_BYTE;
+	uint64_t	slash = low ^ '/' * EACH_BYTE;
+
+	range &= (comma + 0x7F * EACH_BYTE) & (slash + 0x7F * EACH_BYTE);
+	return range | LetterBytes(v);
+}
+
+/* The end of the number or literal at the walk's place. */
+static inline size_t
+ScalarEnd(const JsonWalk *walk)
+{
+	const unsigned char *text = (const unsigned char *) walk->text;
+	size_t		at = walk->pos;
+
+	while (at + 8 <= walk->len)
+	{
+		unsigned	more = LeadingBytes(ScalarBytes(EightBytes(text +at)));
+
+		at += more;
+		if (more < 8)
+			return at;
+	}
+	while (at < walk->len && (IsAlnum(text[at]) || text[at] == '+' ||
+							  text[at] == '-' || text[at] == '.'))
+		at++;
+	return at;
+}
+
+/* True for one of the three words that JSON has. */
+static bool
+IsLiteral(const char *text, size_t len)
+{
+	return (len == 4 && memcmp(text, "true", 4) == 0) ||
+		(len == 5 && memcmp(text, "false", 5) == 0) ||
+		(len == 4 && memcmp(text, "null", 4) == 0);
+}
+
 /* A number or a literal; a number that is masked becomes a string. */
 static bool
 WalkScalar(JsonWalk *walk, KeyKind kind)
 {
 	size_t		start = walk->pos;
+	size_t		end = ScalarEnd(walk);
 	const char *text = walk->text +start;
-	size_t		len;
-	MaskResult	part = {0};
+	size_t		len = end - start;
+	Instead		place = {start, end, true};
+	bool		masked = false;
 	bool		good = true;
 
-	while (walk->pos < walk->len && Peek(walk) != '\0' &&
-		   (IsAlnum((unsigned char) Peek(walk)) ||
-			strchr("+-.", Peek(walk)) != NULL))
-		walk->pos++;
-	len = walk->pos - start;
-	if (len == 0 || (IsAlpha((unsigned char) text[0]) &&
-					 !(len == 4 && memcmp(text, "true", 4) == 0) &&
-					 !(len == 5 && memcmp(text, "false", 5) == 0) &&
-					 !(len == 4 && memcmp(text, "null", 4) == 0)))
+	walk->pos = end;
+	if (len == 0)
 		return Fail(walk, MASK_WITHHELD, not_json);
 	if (IsAlpha((unsigned char) text[0]))
-		return true;
+		return IsLiteral(text, len) || Fail(walk, MASK_WITHHELD, not_json);
 	if (kind >= KEY_SECRET)
-		good = WholePart(walk, kind, text, len, &part);
-	else if (NumberMayMatter(text, &len) || walk->set != NULL)
-		good = ScanPart(walk, text, len, &part);
-	if (good && part.status == MASK_MASKED)
-	{
-		Count(walk, &part);
-		good = EmitUpTo(walk, start, walk->pos) && Emit(walk, "\"", 1) &&
-			EmitEscaped(walk, part.text, part.len) && Emit(walk, "\"", 1);
-		walk->trail_count = 0;
-		MaskRelease(walk->options, part.text);
-	}
-	else if (good)
-	{
-		TrailPart	trail = {start, walk->pos, true, 0, {0}};
-
-		good = FollowTrail(walk, text, len, trail);
-	}
-	return good;
+		good = WholePart(walk, kind, &place, text, len, walk->len - start,
+						 &masked);
+	else if (NumberMayMatter(text, &len) || walk->root->set != NULL)
+		good = ScanPart(walk, &place, text, len, walk->len - start, &masked);
+	if (!good)
+		return false;
+	if (!masked)
+		return FollowTrail(walk, &place, text, len);
+	walk->trail_count = 0;
+	return true;
 }
 
 /* ---------------- containers ---------------- */
 
+/* Makes a context that of an object's or array's members. */
+static inline void
+CopyContext(JsonContext *to, const JsonContext *outer)
+{
+	memcpy(to->text, outer->text, CONTEXT_ROOM / 2);
+	to->len = outer->len;
+	to->set = outer->set;
+	to->set_known = outer->set_known;
+	to->card = outer->card;
+	to->card_known = outer->card_known;
+}
+
 /* Adds a key to the context; keeps the one before it and no more. */
 static void
-PushContext(JsonWalk *walk, size_t before, const char *key, size_t len)
+PushContext(JsonContext *context, const char *key, size_t len)
 {
 	if (len > CONTEXT_ROOM / 2 - 2)
 		len = CONTEXT_ROOM / 2 - 2;
-	walk->context_len = before;
-	if (walk->context_len > CONTEXT_ROOM / 2)
-		walk->context_len = CONTEXT_ROOM / 2;
-	if (walk->context_len > 0)
-		walk->context[walk->context_len++] = ' ';
-	memcpy(walk->context + walk->context_len, key, len);
-	walk->context_len += len;
+	if (context->len > 0)
+		context->text[context->len++] = ' ';
+	memcpy(context->text +context->len, key, len);
+	context->len += len;
+	context->set_known = context->card_known = false;
 }
 
-/* True if a key is one of the words, which '|' separates and frames. */
-static bool
-IsOneOf(const char *key, size_t len, const char *words)
+/* Only the nearest key goes on to the next level. */
+static void
+CutContext(const JsonContext *context, JsonContext *outer)
 {
-	for (const char *p = words; *p == '|' && p[1] != '\0'; p++)
-	{
-		size_t		n = strcspn(p + 1, "|");
+	size_t		cut = context->len > CONTEXT_ROOM / 2 ?
+	context->len - CONTEXT_ROOM / 2 : 0;
 
-		if (n == len && FoldMatch((const unsigned char *) key, len, 0, p + 1,
-								  n) == len)
+	outer->len = context->len - cut;
+	memcpy(outer->text, context->text +cut, outer->len);
+	outer->set = context->set;
+	outer->card = context->card;
+	outer->set_known = context->set_known && cut == 0;
+	outer->card_known = context->card_known && cut == 0;
+}
+
+/* Names of members that name another, and of those that they name. */
+static const char *const naming[] = {"name", "key", "field", "header",
+"variable", "param", "label", "id", NULL};
+static const char *const holding[] = {"value", "val", "content", "data", NULL};
+
+/* True if a key is one of the words, of which none has more than 8 letters. */
+static bool
+IsOneOf(const char *key, size_t len, const char *const *words)
+{
+	for (; len <= 8 && *words != NULL; words++)
+		if (strlen(*words) == len &&
+			FoldMatch((const unsigned char *) key, len, 0, *words,
+					  len) == len)
 			return true;
-		p += n;
-	}
 	return false;
 }
 
@@ -740,14 +1031,13 @@ IsOneOf(const char *key, size_t len, const char *words)
  * string names for the member "value" after it.  The walk is at that string.
  */
 static void
-NoteName(JsonWalk *walk, const char *key, size_t len)
+NoteName(JsonWalk *walk)
 {
 	const char *text = walk->text +walk->pos + 1;
 	size_t		left = walk->len - walk->pos;
 	const char *end;
 
-	if (Peek(walk) != '"' ||
-		!IsOneOf(key, len, "|name|key|field|header|variable|param|label|id|"))
+	if (Peek(walk) != '"')
 		return;
 	end = memchr(text, '"', left > 96 ? 96 : left - 1);
 	walk->named = end == NULL ? KEY_PLAIN :
@@ -757,38 +1047,126 @@ NoteName(JsonWalk *walk, const char *key, size_t len)
 		walk->named = KEY_PLAIN;
 }
 
-/* One key and its value. */
+/* What a key's name says, in info. */
+static void
+JudgeKey(KeyInfo *info, const char *name, size_t len)
+{
+	info->kind = KindOfKey((const unsigned char *) name, len);
+	info->names = IsOneOf(name, len, naming);
+	info->holds = IsOneOf(name, len, holding);
+	info->clean = false;
+}
+
+/*
+ * What is known of a key without escapes, found out if it is new; NULL if
+ * that isn't kept.
+ */
+static KeyInfo *
+KnownKey(JsonWalk *walk, const char *name, size_t len)
+{
+	JsonRoot   *root = walk->root;
+	uint64_t	key[KEY_BYTES / 8] = {0};
+	KeyInfo    *info;
+	size_t		slot;
+	char		first;
+
+	if (len == 0 || len > KEY_BYTES)
+		return NULL;
+	memcpy(key, name, len);
+	slot = ((key[0] ^ key[1] * 3 ^ key[2] * 5 ^ key[3] * 7) *
+			UINT64_C(0x9E3779B97F4A7C15)) >> 58;
+	info = &root->keys[slot];
+	if (root->key_len[slot] == len &&
+		memcmp(info->key, key, sizeof(key)) == 0)
+		return info;
+	root->key_len[slot] = (uint8_t) len;
+	memcpy(info->key, key, sizeof(key));
+	JudgeKey(info, name, len);
+	first = FirstChar(name, len);
+	info->glance = !root->glances || first == '{' || first == '[' ? GLANCE_MORE :
+		GlanceAt(name, len, (size_t) (walk->text +walk->len - name));
+	return info;
+}
+
+/*
+ * Masks a key within its object's context, and leaves the walk with that.
+ * info is what is known of the key, or NULL.
+ */
 static bool
-WalkMember(JsonWalk *walk, KeyKind kind, const char *outer, size_t outer_len)
+MaskKey(JsonWalk *walk, const JsonString *key, KeyInfo *info,
+		JsonContext *outer)
+{
+	size_t		copied = walk->copied;
+	uint32_t	set = 0;
+
+	if (info != NULL && info->glance != GLANCE_NOTHING)
+		set = WithinContexts(outer);
+	CopyContext(&walk->context, outer);
+	if (info != NULL &&
+		(info->glance == GLANCE_NOTHING ||
+		 (info->glance == GLANCE_NUMBERS && !(set >> CTX_BIRTH & 1)) ||
+		 (info->clean && info->clean_set == set)))
+		return true;
+	if (!MaskString(walk, key, KEY_PLAIN))
+		return false;
+	if (info != NULL && walk->root->glances)
+	{
+		/* without quotes it holds no JSON that has keys: info is its own */
+		info->clean = walk->copied == copied;
+		info->clean_set = set;
+	}
+	return true;
+}
+
+/* Reads a key; its name without escapes, the end if it is long. */
+static bool
+ReadKey(JsonWalk *walk, JsonString *key, char *decoded, const char **name,
+		size_t *len)
+{
+	if (Peek(walk) != '"' || !ReadString(walk, key))
+		return Fail(walk, MASK_WITHHELD, not_json);
+	key->key = true;
+	*len = key->end - key->start < CONTEXT_ROOM ? key->end - key->start :
+		CONTEXT_ROOM;
+	*name = walk->text +key->end - *len;
+
+	if (key->escaped && *len < CONTEXT_ROOM)
+	{
+		*name = decoded;
+		if (!DecodeString(walk->text +key->start, *len, decoded, len))
+			*len = 0;
+	}
+	return true;
+}
+
+/* One key and its value; outer is the context of their object. */
+static bool
+WalkMember(JsonWalk *walk, KeyKind kind, JsonContext *outer)
 {
 	JsonString	key;
-	char		name[CONTEXT_ROOM];
+	char		decoded[CONTEXT_ROOM];
+	const char *name;
 	size_t		len;
+	KeyInfo    *info;
+	KeyInfo		judged;
 	KeyKind		own;
 
-	if (Peek(walk) != '"' || !ReadString(walk, &key))
-		return Fail(walk, MASK_WITHHELD, not_json);
-	len = key.end - key.start < CONTEXT_ROOM ? key.end - key.start :
-		CONTEXT_ROOM;
-	if (!key.escaped || len == CONTEXT_ROOM)
-		memcpy(name, walk->text +key.end - len, len);
-	else if (!DecodeString(walk->text +key.start, len, name, &len))
-		len = 0;
-	memcpy(walk->context, outer, outer_len);
-	walk->context_len = outer_len;
-	key.key = true;
-	if (!MaskString(walk, &key, KEY_PLAIN))
+	if (!ReadKey(walk, &key, decoded, &name, &len))
+		return false;
+	info = key.escaped ? NULL : KnownKey(walk, name, len);
+	if (!MaskKey(walk, &key, info, outer))
 		return false;
 	SkipSpace(walk);
 	if (Peek(walk) != ':')
 		return Fail(walk, MASK_WITHHELD, not_json);
 	walk->pos++;
-	PushContext(walk, outer_len, name, len);
-	own = KindOfKey((const unsigned char *) name, len);
+	PushContext(&walk->context, name, len);
+	if (info == NULL)
+		JudgeKey(info = &judged, name, len);
 	SkipSpace(walk);
-	NoteName(walk, name, len);
-	if (walk->named > own && IsOneOf(name, len, "|value|val|content|data|"))
-		own = walk->named;
+	if (info->names)
+		NoteName(walk);
+	own = info->holds && walk->named > info->kind ? walk->named : info->kind;
 	return WalkValue(walk, own > kind ? own : kind);
 }
 
@@ -796,16 +1174,12 @@ WalkMember(JsonWalk *walk, KeyKind kind, const char *outer, size_t outer_len)
 static bool
 WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 {
-	char		outer[CONTEXT_ROOM];
-	size_t		outer_len = walk->context_len;
+	JsonContext outer;
 	KeyKind		named = walk->named;
 
-	if (++walk->depth > walk->max_depth)
+	if (++walk->depth > walk->root->max_depth)
 		return Fail(walk, MASK_WITHHELD, too_deep);
-	/* only the nearest key goes on to the next level */
-	while (outer_len > CONTEXT_ROOM / 2)
-		outer_len--;
-	memcpy(outer, walk->context + walk->context_len - outer_len, outer_len);
+	CutContext(&walk->context, &outer);
 	walk->pos++;
 	walk->named = KEY_PLAIN;
 	SkipSpace(walk);
@@ -818,7 +1192,7 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 			walk->pos++;
 			SkipSpace(walk);
 		}
-		if (close == '}' ? !WalkMember(walk, kind, outer, outer_len) :
+		if (close == '}' ? !WalkMember(walk, kind, &outer) :
 			!WalkValue(walk, kind))
 			return false;
 		SkipSpace(walk);
@@ -826,8 +1200,7 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 	walk->pos++;
 	walk->depth--;
 	walk->named = named;
-	memcpy(walk->context, outer, outer_len);
-	walk->context_len = outer_len;
+	CopyContext(&walk->context, &outer);
 	return true;
 }
 
@@ -852,28 +1225,53 @@ WalkValue(JsonWalk *walk, KeyKind kind)
 	}
 }
 
-/* Masks a document with prepared known values. */
-static MaskStatus
+/* Says what all walks of a document have in common. */
+static void
+BeginRoot(JsonRoot *root, const MaskOptions *options, const KnownSet *set)
+{
+	memset(root, 0, offsetof(JsonRoot, keys));
+	root->options = options;
+	root->set = set;
+	root->within = *options;
+	root->glances = set == NULL;
+	for (int i = 0; i < MASK_FINDERS; i++)
+		root->glances &= options->finders[i].find == NULL;
+	root->max_depth = options->max_depth > 0 ? options->max_depth :
+		MASK_DEFAULT_DEPTH;
+}
+
+/* Masks a document with prepared known values; result is empty before. */
+static void
 JsonWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 			size_t len, MaskResult *result)
 {
+	JsonRoot	root;
 	JsonWalk	walk;
 
-	memset(&walk, 0, sizeof(walk));
-	walk.options = options;
-	walk.set = set;
-	walk.max_depth = options->max_depth > 0 ? options->max_depth :
-		MASK_DEFAULT_DEPTH;
+	ScanPrepare();
+	BeginRoot(&root, options, set);
+	memset(&walk, 0, offsetof(JsonWalk, trail));
+	walk.root = &root;
+	walk.text = text;
+
+	walk.len = len;
 	if (options->context_len > 0)
-		PushContext(&walk, 0, options->context, options->context_len);
-	/* the outermost document counts as one part of itself */
-	walk.nesting = -1;
-	if (!NestedPart(&walk, text, len, result) && walk.status != MASK_CLEAN)
+		PushContext(&walk.context, options->context, options->context_len);
+	WalkNested(&walk);
+	if (walk.status != MASK_CLEAN)
 	{
+		MaskRelease(options, walk.out);
 		result->status = walk.status;
 		result->reason = walk.reason;
 	}
-	return result->status;
+	else if (walk.out != NULL)
+	{
+		walk.out[walk.out_len] = '\0';	/* Emit keeps a byte for it */
+		*result = walk.found;
+		result->status = MASK_MASKED;
+		result->text = walk.out;
+		result->len = walk.out_len;
+	}
 }
 
 MaskStatus

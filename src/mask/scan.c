@@ -912,27 +912,128 @@ ScanText(MaskScan *scan)
 	}
 }
 
-/* Context words outside the text: the name of its column or JSON key. */
-static void
-ScanContext(MaskScan *scan, const char *context, size_t len)
+/*
+ * The contexts of words outside a text, as a bit set: of the name of its
+ * column or JSON key.
+ */
+uint32_t
+ContextsOf(const char *context, size_t len)
 {
 	const unsigned char *text = (const unsigned char *) context;
 	WordMatch	match[WORD_MATCHES];
+	uint32_t	set = 0;
 
 	for (size_t pos = 0; pos < len; pos++)
 	{
 		bool		start = IsAlpha(text[pos]) || text[pos] >= 0x80;
+		unsigned	lengths;
 
 		if (pos > 0 && (IsAlnum(text[pos - 1]) || text[pos - 1] >= 0x80) &&
 			!(IsUpper(text[pos]) && !IsUpper(text[pos - 1])))
 			start = false;
 		if (!start)
 			continue;
-		for (int i = WordsMatch(text, len, pos, WordsLengths(text, len, pos),
-								match) - 1; i >= 0; i--)
+		lengths = WordsLengths(text, len, pos);
+		if (lengths == 0)
+			continue;
+		for (int i = WordsMatch(text, len, pos, lengths, match) - 1; i >= 0;
+			 i--)
 			if (match[i].context >= 0)
-				scan->outer |= 1u << match[i].context;
+				set |= 1u << match[i].context;
 	}
+	return set;
+}
+
+/*
+ * Copies a text of 64 bytes at most and fills up with zeros; room bytes can
+ * be read there.  At once where that is enough, whatever is behind the text.
+ */
+static inline void
+PadBlock(unsigned char *block, const char *text, size_t len, size_t room)
+{
+	static const unsigned char ones[128] =
+	{
+		[0 ... 63] = 0xFF
+	};
+	const unsigned char *keep = ones + 64 - len;
+
+	memset(block + 64, 0, 8);
+	if (room < 64)
+	{
+		memset(block, 0, 64);
+		memcpy(block, text, len);
+		return;
+	}
+	memcpy(block, text, 64);
+	for (int i = 0; i < 64; i++)
+		block[i] &= keep[i];
+}
+
+/*
+ * True if a block's words are at most words of contexts, which mean nothing
+ * by themselves; with numbers, not one of birth.
+ */
+static bool
+WordsAreIdle(const unsigned char *block, size_t len, uint64_t events,
+			 bool numbers)
+{
+	for (; events != 0; events &= events - 1)
+	{
+		size_t		pos = (size_t) __builtin_ctzll(events);
+		const WordFilter *filter = pos > 0 && IsAlnum(block[pos - 1]) ?
+		WordsInnerFilter() : WordsFilter();
+		unsigned	lengths = WordLengths(filter, block + pos);
+		WordMatch	match[WORD_MATCHES];
+		int			found = lengths == 0 ? 0 :
+		WordsMatch(block, len, pos, lengths, match);
+
+		for (int i = 0; i < found; i++)
+			if (match[i].detector >= 0 ||
+				(numbers && match[i].context == CTX_BIRTH))
+				return false;
+	}
+	return true;
+}
+
+/*
+ * What ScanBlock() would do with a text that is one block, without known
+ * values and finders, and without the price of a MaskScan: most strings of
+ * JSON hold nothing that any detector asked for.
+ */
+TextGlance
+GlanceAt(const char *text, size_t len, size_t room)
+{
+	unsigned char block[64 + 8];
+	BlockMasks	m;
+	uint64_t	ascii;
+	uint64_t	events;
+	uint64_t	idle = 0;
+	uint64_t	inner;
+	uint64_t	words;
+	uint16_t	ways[64];
+
+	if (len > 64)
+		return GLANCE_MORE;
+	PadBlock(block, text, len, room);
+	if (EncodingOf()->special(block) != 0)
+		return GLANCE_MORE;
+	classify(block, &m);
+	ascii = m.lower | m.upper | m.digit;
+	events = m.digit & ~(m.digit << 1);
+	if (events != 0)
+		idle = IdleNumbers(&m, events, ascii, 0);
+	if ((events & ~idle) != 0 ||
+		(m.sign != 0 && FilterSigns(block, block, 0, &m, ways) != 0))
+		return GLANCE_MORE;
+	words = (m.lower | m.upper) & ~(ascii << 1);
+	words |= m.word & ~ascii & ~(m.word << 1);
+	words = FilterWords(block, words, WordsFilter());
+	inner = m.upper & m.lower << 1;
+	if (inner != 0)
+		words |= FilterWords(block, inner, WordsInnerFilter());
+	if (words != 0 && !WordsAreIdle(block, len, words, idle != 0))
+		return GLANCE_MORE;
+	return idle != 0 ? GLANCE_NUMBERS : GLANCE_NOTHING;
 }
 
 /* Asks one of the caller's finders, and merges what it has found. */
@@ -953,17 +1054,10 @@ AskFinder(MaskScan *scan, const MaskFinder *finder)
 	return status == MASK_WITHHELD ? status : MASK_CLEAN;
 }
 
-/*
- * MaskFind with known values that were prepared before (set may be NULL).
- */
-MaskStatus
-FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
-			size_t len, MaskHit **hits, size_t *count)
+/* Fills all tables, once per process. */
+void
+ScanPrepare(void)
 {
-	MaskScan	scan;
-	Shadow		shadow;
-	MaskStatus	status = MASK_CLEAN;
-
 	if (join_index[' '] == 0)
 	{
 		CharSetsPrepare();
@@ -975,6 +1069,21 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	}
 	if (classify == NULL)
 		classify = ClassifyChoose(MASK_SIMD_BEST);
+}
+
+/*
+ * MaskFind with known values that were prepared before (set may be NULL), and
+ * with contexts for those of the options.
+ */
+MaskStatus
+FindInContexts(const MaskOptions *options, const KnownSet *set,
+			   uint32_t outer, const char *text, size_t len, MaskHit **hits,
+			   size_t *count)
+{
+	MaskScan	scan;
+	Shadow		shadow;
+	MaskStatus	status = MASK_CLEAN;
+
 	*hits = NULL;
 	*count = 0;
 	if (!ShadowMake(options, text, len, &shadow))
@@ -987,8 +1096,7 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	scan.len = shadow.len;
 	scan.options = options;
 	scan.dear_checks = 64 + (int) (shadow.len >> 10 & 0xFFFFF);
-	if (options->context_len > 0)
-		ScanContext(&scan, options->context, options->context_len);
+	scan.outer = outer;
 	ScanText(&scan);
 	if (set != NULL && scan.len > 0 && !scan.no_memory)
 		KnownFind(&scan, set);
@@ -1008,6 +1116,16 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	}
 	ShadowFree(options, &shadow);
 	return status;
+}
+
+MaskStatus
+FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
+			size_t len, MaskHit **hits, size_t *count)
+{
+	ScanPrepare();
+	return FindInContexts(options, set,
+						  ContextsOf(options->context, options->context_len),
+						  text, len, hits, count);
 }
 
 MaskStatus

@@ -559,6 +559,27 @@ extern MaskStatus TextWithSet(const MaskOptions *options, const KnownSet *set,
 							  const char *text, size_t len,
 							  MaskResult *result);
 
+/*
+ * scan.c: the same for many texts of a document: ContextsOf() the words that
+ * stand as if before a text is asked once, as a bit set.
+ */
+extern void ScanPrepare(void);
+extern uint32_t ContextsOf(const char *context, size_t len);
+extern MaskStatus FindInContexts(const MaskOptions *options,
+								 const KnownSet *set, uint32_t outer,
+								 const char *text, size_t len,
+								 MaskHit **hits, size_t *count);
+
+/* scan.c: what a glance at a short text tells, after ScanPrepare() */
+typedef enum TextGlance
+{
+	GLANCE_NOTHING,				/* no detector would be asked */
+	GLANCE_NUMBERS,				/* nor that, without CTX_BIRTH outside */
+	GLANCE_MORE					/* not known */
+} TextGlance;
+
+extern TextGlance GlanceAt(const char *text, size_t len, size_t room);
+
 /* memory, over the caller's allocator */
 static inline void *
 MaskAlloc(const MaskOptions *options, size_t size)
