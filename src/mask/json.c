@@ -27,21 +27,33 @@
 #define SHORT_STRING 256		/* decoded without asking for memory */
 
 /*
- * A scalar of digits: where it stands and what it holds.  The last
- * TRAIL_PARTS matter; there is room for more, so that they seldom move.
+ * A scalar of digits: where it stands, and where its digits are among those
+ * of all.  The last TRAIL_PARTS matter; there is room for more, so that they
+ * seldom move.
  */
 #define TRAIL_PARTS 19
 #define TRAIL_ROOM 64
-#define TRAIL_DIGITS 12
-#define TRAIL_MOST 19			/* digits of all together */
+#define TRAIL_DIGITS 12			/* of one */
+#define TRAIL_MOST 19			/* of several together */
 typedef struct TrailPart
 {
 	size_t		start;
 	size_t		end;
 	bool		number;			/* without quotes */
-	int			len;
-	char		digits[TRAIL_DIGITS];
+	int			first;			/* of its digits */
+	unsigned	luhn[2];		/* sums of all digits before it, of which every
+								 * other counts twice: the second, the first */
 } TrailPart;
+
+/* The last scalars, as long as they were of digits alone. */
+typedef struct Trail
+{
+	int			count;
+	int			digit_count;
+	unsigned	luhn[2];
+	TrailPart	parts[TRAIL_ROOM];
+	char		digits[TRAIL_ROOM * TRAIL_DIGITS];
+} Trail;
 
 /* The nearest keys, and what they say: found out when it is asked for. */
 typedef struct JsonContext
@@ -100,10 +112,9 @@ typedef struct JsonWalk
 	MaskStatus	status;
 	const char *reason;
 	KeyKind		named;			/* what a member "name" says of "value" */
-	int			trail_count;
 	MaskResult	found;			/* what was found; its counts only */
 	JsonContext context;
-	TrailPart	trail[TRAIL_ROOM];	/* nothing of it starts as 0 */
+	Trail		trail;			/* begun by ForgetTrail() */
 } JsonWalk;
 
 static const char not_json[] = "not JSON";
@@ -261,24 +272,24 @@ Peek(const JsonWalk *walk)
 	return walk->pos < walk->len ? walk->text[walk->pos] : '\0';
 }
 
-/* A string between its quotes. */
-typedef struct JsonString
+/* A string between its quotes, or another scalar. */
+typedef struct JsonScalar
 {
 	size_t		start;
 	size_t		end;
 	bool		escaped;
 	bool		key;			/* of a member */
-} JsonString;
+	bool		bare;			/* without quotes */
+} JsonScalar;
 
 /* Reads a string at its quote and moves behind it. */
 static bool
-ReadString(JsonWalk *walk, JsonString *string)
+ReadString(JsonWalk *walk, JsonScalar *string)
 {
 	size_t		at = NextInString(walk->text, walk->len, walk->pos + 1);
 
 	string->start = walk->pos + 1;
-	string->escaped = false;
-	string->key = false;
+	string->escaped = string->key = string->bare = false;
 	while (at < walk->len && walk->text[at] == '\\')
 	{
 		string->escaped = true;
@@ -425,30 +436,23 @@ WithinContexts(JsonContext *context)
 }
 
 /* Writes something instead of a scalar, with quotes if it had none. */
-typedef struct Instead
-{
-	size_t		start;
-	size_t		end;
-	bool		quotes;
-} Instead;
-
 static bool
-EmitInstead(JsonWalk *walk, const Instead *place, const char *text, size_t len)
+EmitInstead(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len)
 {
 	return EmitUpTo(walk, place->start, place->end) &&
-		Emit(walk, "\"", place->quotes) && EmitEscaped(walk, text, len) &&
-		Emit(walk, "\"", place->quotes);
+		Emit(walk, "\"", place->bare) && EmitEscaped(walk, text, len) &&
+		Emit(walk, "\"", place->bare);
 }
 
 /* Writes a scalar with its findings replaced. */
 static bool
-EmitHits(JsonWalk *walk, const Instead *place, const char *text, size_t len,
+EmitHits(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len,
 		 const MaskHit *hits, size_t count)
 {
 	char		form[MASK_FORM_MAX];
 	size_t		pos = 0;
 	bool		good = EmitUpTo(walk, place->start, place->end) &&
-	Emit(walk, "\"", place->quotes);
+	Emit(walk, "\"", place->bare);
 
 	for (size_t i = 0; i < count && good; i++)
 	{
@@ -462,7 +466,7 @@ EmitHits(JsonWalk *walk, const Instead *place, const char *text, size_t len,
 				  hits[i].end - hits[i].start);
 	}
 	return good && EmitEscaped(walk, text +pos, len - pos) &&
-		Emit(walk, "\"", place->quotes);
+		Emit(walk, "\"", place->bare);
 }
 
 /*
@@ -470,17 +474,21 @@ EmitHits(JsonWalk *walk, const Instead *place, const char *text, size_t len,
  * by its content, with the walk's context; room bytes can be read at text.
  */
 static bool
-ScanPart(JsonWalk *walk, const Instead *place, const char *text, size_t len,
+ScanPart(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len,
 		 size_t room, bool *masked)
 {
 	JsonRoot   *root = walk->root;
-	TextGlance	glance = root->glances ? GlanceAt(text, len, room) :
-	GLANCE_MORE;
+	TextGlance	glance = GLANCE_MORE;
 	MaskHit    *hits;
 	size_t		count;
 	MaskStatus	status;
 	bool		good;
 
+	/* a number has too many digits to be nothing, or would not be here */
+	if (place->bare)
+		glance = GLANCE_EVENTS;
+	else if (root->glances)
+		glance = GlanceAt(text, len, room);
 	if (glance == GLANCE_NOTHING ||
 		(glance == GLANCE_NUMBERS &&
 		 !(WithinContexts(&walk->context) >> CTX_BIRTH & 1)))
@@ -488,8 +496,8 @@ ScanPart(JsonWalk *walk, const Instead *place, const char *text, size_t len,
 	root->within.context = walk->context.text;
 	root->within.context_len = walk->context.len;
 	status = FindInContexts(&root->within, root->set,
-							WithinContexts(&walk->context), text, len, &hits,
-							&count);
+							WithinContexts(&walk->context),
+							glance == GLANCE_EVENTS, text, len, &hits, &count);
 	if (status == MASK_CLEAN)
 		return true;
 	if (status == MASK_WITHHELD)
@@ -500,6 +508,13 @@ ScanPart(JsonWalk *walk, const Instead *place, const char *text, size_t len,
 	good = EmitHits(walk, place, text, len, hits, count);
 	MaskRelease(root->options, hits);
 	return good;
+}
+
+static inline void
+ForgetTrail(Trail *trail)
+{
+	trail->count = trail->digit_count = 0;
+	trail->luhn[0] = trail->luhn[1] = 0;
 }
 
 /* Begins the walk over JSON inside a string of another. */
@@ -516,6 +531,7 @@ BeginNested(const JsonWalk *walk, JsonWalk *inner, const char *text, size_t len)
 	inner->nesting = walk->nesting + 1;
 	inner->named = walk->named;
 	inner->context = walk->context;
+	ForgetTrail(&inner->trail);
 }
 
 /* Adds what a walk has found to the counts of the one around it. */
@@ -548,7 +564,7 @@ WalkNested(JsonWalk *inner)
 
 /* Follows JSON inside a string; *followed says whether it was JSON. */
 static bool
-NestedPart(JsonWalk *walk, const Instead *place, const char *text, size_t len,
+NestedPart(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len,
 		   bool *masked, bool *followed)
 {
 	JsonWalk	inner;
@@ -598,7 +614,7 @@ OuterContexts(JsonRoot *root)
 
 /* Masks the value of a sensitive key entirely. */
 static bool
-WholePart(JsonWalk *walk, KeyKind kind, const Instead *place,
+WholePart(JsonWalk *walk, KeyKind kind, const JsonScalar *place,
 		  const char *text, size_t len, size_t room, bool *masked)
 {
 	JsonRoot   *root = walk->root;
@@ -610,7 +626,7 @@ WholePart(JsonWalk *walk, KeyKind kind, const Instead *place,
 
 	if (!root->glances || GlanceAt(text, len, room) != GLANCE_NOTHING)
 		status = FindInContexts(root->options, root->set, OuterContexts(root),
-								text, len, &hits, &count);
+								false, text, len, &hits, &count);
 	hit.entity = kind == KEY_PASSWORD ? MASK_PASSWORD :
 		kind == KEY_AUTHORIZATION ? MASK_AUTHORIZATION : MASK_SECRET;
 	hit.end = len;
@@ -648,7 +664,7 @@ IsMaskedForm(const char *text, size_t len)
 
 /* What becomes of a decoded string. */
 static bool
-StringPart(JsonWalk *walk, KeyKind kind, const Instead *place,
+StringPart(JsonWalk *walk, KeyKind kind, const JsonScalar *place,
 		   const char *text, size_t len, size_t room, bool *masked)
 {
 	char		first;
@@ -674,51 +690,41 @@ StringPart(JsonWalk *walk, KeyKind kind, const Instead *place,
 
 /* ---------------- the trail ---------------- */
 
-/* The digits of the trail from first on, put together; how many. */
-static int
-TrailDigits(const JsonWalk *walk, int first, char *digits)
-{
-	int			len = 0;
-
-	for (int i = first; i < walk->trail_count; i++)
-	{
-		memcpy(digits + len, walk->trail[i].digits,
-			   (size_t) walk->trail[i].len);
-		len += walk->trail[i].len;
-	}
-	return len;
-}
-
 /* Masks the parts of the trail from first on. */
 static bool
 MaskTrail(JsonWalk *walk, int first, MaskEntity entity)
 {
+	const Trail *trail = &walk->trail;
 	const char *name = MaskEntityName(entity);
-	char		digits[TRAIL_PARTS * TRAIL_DIGITS];
-	int			len = TrailDigits(walk, first, digits);
+	int			begin = trail->parts[first].first;
 	bool		good = true;
 
-	for (int i = first; i < walk->trail_count && good; i++)
+	for (int i = first; i < trail->count && good; i++)
 	{
-		const TrailPart *part = &walk->trail[i];
+		const TrailPart *part = &trail->parts[i];
 
 		good = EmitUpTo(walk, part->start, part->end) &&
 			Emit(walk, "\"", part->number) && Emit(walk, "<", 1) &&
 			Emit(walk, name, strlen(name)) && Emit(walk, ">", 1) &&
 			Emit(walk, "\"", part->number);
 	}
-	NoteFound(walk->root->options, &walk->found, entity, digits, (size_t) len);
-	walk->trail_count = 0;
+	NoteFound(walk->root->options, &walk->found, entity,
+			  trail->digits + begin, (size_t) (trail->digit_count - begin));
+	ForgetTrail(&walk->trail);
 	return good;
 }
 
-/* Whether digits that were put together are one identifier. */
+/*
+ * Whether digits that were put together are one identifier; luhn is the sum
+ * of those of a card.
+ */
 static MaskEntity
-TrailEntity(const char *digits, int len)
+TrailEntity(const char *digits, int len, unsigned luhn)
 {
-	if (len >= 15 && CheckLuhn(digits, len) && CardPrefixKnown(digits, len))
+	if (len >= 15 && luhn % 10 == 0 && CardPrefixKnown(digits, len) &&
+		CheckLuhn(digits, len))
 		return MASK_CREDIT_CARD;
-	if (len == 12 && CheckKzDigit(digits) && IinPlausible(digits))
+	if (len == 12 && IinPlausible(digits) && CheckKzDigit(digits))
 		return MASK_KZ_IIN;
 	return MASK_ENTITY_COUNT;
 }
@@ -759,34 +765,78 @@ ReadTrailPart(const char *text, size_t len, char *digits)
 	return n;
 }
 
+/* Makes room in the trail: keeps the parts that may still matter. */
+static void
+ShiftTrail(Trail *trail)
+{
+	int			gone = trail->count - (TRAIL_PARTS - 1);
+	int			digits = trail->parts[gone].first;
+
+	trail->count -= gone;
+	trail->digit_count -= digits;
+	memmove(trail->parts, trail->parts + gone,
+			(size_t) trail->count * sizeof(TrailPart));
+	memmove(trail->digits, trail->digits + digits,
+			(size_t) trail->digit_count);
+	for (int i = 0; i < trail->count; i++)
+		trail->parts[i].first -= digits;
+	/* the sums go by even and odd places, which may change their roles */
+	if (digits % 2 != 0)
+		for (int i = 0; i <= trail->count; i++)
+		{
+			unsigned   *luhn = i < trail->count ? trail->parts[i].luhn :
+			trail->luhn;
+			unsigned	other = luhn[0];
+
+			luhn[0] = luhn[1];
+			luhn[1] = other;
+		}
+}
+
 /* Looks whether the last of the trail make something, and masks them. */
 static bool
 CheckTrail(JsonWalk *walk)
 {
-	char		digits[TRAIL_MOST];
-	int			last = walk->trail_count - 1;
-	bool		number = walk->trail[last].number;
-	int			len = 0;
+	const Trail *trail = &walk->trail;
+	int			last = trail->count - 1;
+	int			end = trail->digit_count;
+	bool		number = trail->parts[last].number;
 
 	/* arrays of numbers are tokens and measurements, unless a key speaks */
 	if (number && !ContextSaysCard(&walk->context))
 		return true;
-	for (int first = last; first >= 0; first--)
+	for (int i = last - 1; i >= 0; i--)
 	{
-		const TrailPart *part = &walk->trail[first];
+		const TrailPart *part = &trail->parts[i];
+		int			len = end - part->first;
 		MaskEntity	entity;
 
-		if (len + part->len > TRAIL_MOST || (part->number && !number))
+		if (len > TRAIL_MOST || (part->number && !number))
 			break;
-		len += part->len;
-		memcpy(digits + TRAIL_MOST - len, part->digits, (size_t) part->len);
-		if (len < 12 || first == last)
+		if (len < 12)
 			continue;
-		entity = TrailEntity(digits + TRAIL_MOST - len, len);
+		entity = TrailEntity(trail->digits + part->first, len,
+							 trail->luhn[end & 1] - part->luhn[end & 1]);
 		if (entity != MASK_ENTITY_COUNT)
-			return MaskTrail(walk, first, entity);
+			return MaskTrail(walk, i, entity);
 	}
 	return true;
+}
+
+/* Adds digits to the trail's sums: twice counts every other from the end. */
+static inline void
+SumDigits(Trail *trail, int n)
+{
+	static const uint8_t twice[] = {0, 2, 4, 6, 8, 1, 3, 5, 7, 9};
+
+	for (int i = trail->digit_count; i < trail->digit_count + n; i++)
+	{
+		unsigned	digit = (unsigned) (trail->digits[i] - '0');
+
+		trail->luhn[i & 1] += twice[digit];
+		trail->luhn[~i & 1] += digit;
+	}
+	trail->digit_count += n;
 }
 
 /*
@@ -794,71 +844,74 @@ CheckTrail(JsonWalk *walk)
  * holds more than digits; then looks whether the last ones make something.
  */
 static bool
-FollowTrail(JsonWalk *walk, const Instead *place, const char *text, size_t len)
+FollowTrail(JsonWalk *walk, const JsonScalar *place, const char *text,
+			size_t len)
 {
-	TrailPart  *part = &walk->trail[walk->trail_count];
+	Trail	   *trail = &walk->trail;
+	TrailPart  *part;
 	int			digits;
 
-	if (walk->trail_count == TRAIL_ROOM)
-	{
-		memmove(walk->trail, walk->trail + TRAIL_ROOM - (TRAIL_PARTS - 1),
-				(TRAIL_PARTS - 1) * sizeof(TrailPart));
-		walk->trail_count = TRAIL_PARTS - 1;
-		part = &walk->trail[walk->trail_count];
-	}
-	digits = ReadTrailPart(text, len, part->digits);
+	if (trail->count == TRAIL_ROOM)
+		ShiftTrail(trail);
+	digits = ReadTrailPart(text, len, trail->digits + trail->digit_count);
 	if (digits == 0)
 	{
-		walk->trail_count = 0;
+		ForgetTrail(trail);
 		return true;
 	}
+	part = &trail->parts[trail->count++];
 	part->start = place->start;
 	part->end = place->end;
-	part->number = place->quotes;
-	part->len = digits;
-	return ++walk->trail_count < 2 || CheckTrail(walk);
+	part->number = place->bare;
+	part->first = trail->digit_count;
+	part->luhn[0] = trail->luhn[0];
+	part->luhn[1] = trail->luhn[1];
+	SumDigits(trail, digits);
+	return trail->count < 2 || CheckTrail(walk);
 }
 
 /* Masks a decoded string, of which room bytes can be read. */
 static bool
-MaskDecoded(JsonWalk *walk, const JsonString *string, KeyKind kind,
+MaskDecoded(JsonWalk *walk, const JsonScalar *string, KeyKind kind,
 			const char *text, size_t len, size_t room)
 {
-	Instead		place = {string->start, string->end, false};
 	bool		masked = false;
 
-	if (!StringPart(walk, kind, &place, text, len, room, &masked))
+	if (!StringPart(walk, kind, string, text, len, room, &masked))
 		return false;
 	if (masked)
-		walk->trail_count = 0;
+		ForgetTrail(&walk->trail);
 	else if (!string->key)
-		return FollowTrail(walk, &place, text, len);
+		return FollowTrail(walk, string, text, len);
 	return true;
 }
 
 /* Masks the string just read; its replacement, if any, is emitted. */
 static bool
-MaskString(JsonWalk *walk, const JsonString *string, KeyKind kind)
+MaskString(JsonWalk *walk, const JsonScalar *string, KeyKind kind)
 {
 	const char *text = walk->text +string->start;
 	size_t		len = string->end - string->start;
-	char		room[SHORT_STRING];
-	char	   *decoded = room;
+	char		buffer[SHORT_STRING + GLANCE_ROOM];
+	char	   *decoded = buffer;
 	bool		good;
 
 	if (!string->escaped)
 		return MaskDecoded(walk, string, kind, text, len,
 						   walk->len - string->start);
-	if (len > sizeof(room))
+	if (len > SHORT_STRING)
 	{
 		decoded = MaskAlloc(walk->root->options, len);
 		if (decoded == NULL)
 			return Fail(walk, MASK_NO_MEMORY, NULL);
 	}
-	good = DecodeString(text, len, decoded, &len) ?
-		MaskDecoded(walk, string, kind, decoded, len, len) :
+	good = DecodeString(text, len, decoded, &len) ||
 		Fail(walk, MASK_WITHHELD, not_json);
-	if (decoded != room)
+	if (good && decoded == buffer)
+		memset(buffer + len, 0, GLANCE_ROOM);
+	good = good && MaskDecoded(walk, string, kind, decoded, len,
+							   decoded == buffer ? len + GLANCE_ROOM : len);
+	if (decoded != buffer)
 		MaskRelease(walk->root->options, decoded);
 	return good;
 }
@@ -945,7 +998,7 @@ WalkScalar(JsonWalk *walk, KeyKind kind)
 	size_t		end = ScalarEnd(walk);
 	const char *text = walk->text +start;
 	size_t		len = end - start;
-	Instead		place = {start, end, true};
+	JsonScalar	place = {start, end, .bare = true};
 	bool		masked = false;
 	bool		good = true;
 
@@ -963,7 +1016,7 @@ WalkScalar(JsonWalk *walk, KeyKind kind)
 		return false;
 	if (!masked)
 		return FollowTrail(walk, &place, text, len);
-	walk->trail_count = 0;
+	ForgetTrail(&walk->trail);
 	return true;
 }
 
@@ -1093,7 +1146,7 @@ KnownKey(JsonWalk *walk, const char *name, size_t len)
  * info is what is known of the key, or NULL.
  */
 static bool
-MaskKey(JsonWalk *walk, const JsonString *key, KeyInfo *info,
+MaskKey(JsonWalk *walk, const JsonScalar *key, KeyInfo *info,
 		JsonContext *outer)
 {
 	size_t		copied = walk->copied;
@@ -1120,7 +1173,7 @@ MaskKey(JsonWalk *walk, const JsonString *key, KeyInfo *info,
 
 /* Reads a key; its name without escapes, the end if it is long. */
 static bool
-ReadKey(JsonWalk *walk, JsonString *key, char *decoded, const char **name,
+ReadKey(JsonWalk *walk, JsonScalar *key, char *decoded, const char **name,
 		size_t *len)
 {
 	if (Peek(walk) != '"' || !ReadString(walk, key))
@@ -1143,7 +1196,7 @@ ReadKey(JsonWalk *walk, JsonString *key, char *decoded, const char **name,
 static bool
 WalkMember(JsonWalk *walk, KeyKind kind, JsonContext *outer)
 {
-	JsonString	key;
+	JsonScalar	key;
 	char		decoded[CONTEXT_ROOM];
 	const char *name;
 	size_t		len;
@@ -1208,7 +1261,7 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 static bool
 WalkValue(JsonWalk *walk, KeyKind kind)
 {
-	JsonString	string;
+	JsonScalar	string;
 
 	SkipSpace(walk);
 	switch (Peek(walk))
@@ -1251,6 +1304,7 @@ JsonWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	ScanPrepare();
 	BeginRoot(&root, options, set);
 	memset(&walk, 0, offsetof(JsonWalk, trail));
+	ForgetTrail(&walk.trail);
 	walk.root = &root;
 	walk.text = text;
 

@@ -945,47 +945,23 @@ ContextsOf(const char *context, size_t len)
 }
 
 /*
- * Copies a text of 64 bytes at most and fills up with zeros; room bytes can
- * be read there.  At once where that is enough, whatever is behind the text.
- */
-static inline void
-PadBlock(unsigned char *block, const char *text, size_t len, size_t room)
-{
-	static const unsigned char ones[128] =
-	{
-		[0 ... 63] = 0xFF
-	};
-	const unsigned char *keep = ones + 64 - len;
-
-	memset(block + 64, 0, 8);
-	if (room < 64)
-	{
-		memset(block, 0, 64);
-		memcpy(block, text, len);
-		return;
-	}
-	memcpy(block, text, 64);
-	for (int i = 0; i < 64; i++)
-		block[i] &= keep[i];
-}
-
-/*
- * True if a block's words are at most words of contexts, which mean nothing
- * by themselves; with numbers, not one of birth.
+ * True if a text's words are at most words of contexts, which mean nothing
+ * by themselves; beside numbers, not one of birth.  Four bytes can be read at
+ * each.
  */
 static bool
-WordsAreIdle(const unsigned char *block, size_t len, uint64_t events,
+WordsAreIdle(const unsigned char *text, size_t len, uint64_t events,
 			 bool numbers)
 {
 	for (; events != 0; events &= events - 1)
 	{
 		size_t		pos = (size_t) __builtin_ctzll(events);
-		const WordFilter *filter = pos > 0 && IsAlnum(block[pos - 1]) ?
+		const WordFilter *filter = pos > 0 && IsAlnum(text[pos - 1]) ?
 		WordsInnerFilter() : WordsFilter();
-		unsigned	lengths = WordLengths(filter, block + pos);
+		unsigned	lengths = WordLengths(filter, text +pos);
 		WordMatch	match[WORD_MATCHES];
 		int			found = lengths == 0 ? 0 :
-		WordsMatch(block, len, pos, lengths, match);
+		WordsMatch(text, len, pos, lengths, match);
 
 		for (int i = 0; i < found; i++)
 			if (match[i].detector >= 0 ||
@@ -995,45 +971,95 @@ WordsAreIdle(const unsigned char *block, size_t len, uint64_t events,
 	return true;
 }
 
+/* Copies a short text and fills up with zeros. */
+static const unsigned char *
+PadCopy(unsigned char *copy, const unsigned char *text, size_t len)
+{
+	memset(copy, 0, GLANCE_ROOM);
+	return memcpy(copy, text, len);
+}
+
+/* True if some number of a short text is worth an event. */
+static inline bool
+HasEventsOfDigits(const BlockMasks *m, uint64_t alnum)
+{
+	uint64_t	starts = m->digit & ~(m->digit << 1);
+
+	return (starts & ~IdleNumbers(m, starts, alnum, 0)) != 0;
+}
+
+/*
+ * True if a short text's numbers are nothing, unless a word of birth is near:
+ * fewer digits than any number has, in less than two gaps of one sign, and no
+ * letter; see PoorRows().  Four at once begin no card where that has no room.
+ */
+static inline bool
+HasFewDigits(const BlockMasks *m, size_t len, uint64_t letters)
+{
+	uint64_t	rest = m->digit;
+	uint64_t	gap = m->join & m->digit << 1 & m->digit >> 1;
+
+	for (int i = 0; i < 5; i++)
+		rest &= rest - 1;
+	return rest == 0 && letters == 0 && (gap & (gap - 1)) == 0 && len < 19;
+}
+
 /*
  * What ScanBlock() would do with a text that is one block, without known
  * values and finders, and without the price of a MaskScan: most strings of
- * JSON hold nothing that any detector asked for.
+ * JSON hold nothing that any detector asked for.  room bytes can be read, and
+ * are if they are enough: what is behind the text may add to what it might be,
+ * and takes nothing away, but for what stands beside a sign.
  */
 TextGlance
-GlanceAt(const char *text, size_t len, size_t room)
+GlanceAt(const char *chars, size_t len, size_t room)
 {
-	unsigned char block[64 + 8];
-	BlockMasks	m;
-	uint64_t	ascii;
-	uint64_t	events;
-	uint64_t	idle = 0;
+	const unsigned char *text = (const unsigned char *) chars;
+	unsigned char copy[GLANCE_ROOM];
+	uint64_t	keep;
+	uint64_t	letters;
 	uint64_t	inner;
 	uint64_t	words;
+	BlockMasks	m;
 	uint16_t	ways[64];
+	bool		numbers;
 
-	if (len > 64)
+	if (len == 0 || len > 64)
+		return len == 0 ? GLANCE_NOTHING : GLANCE_MORE;
+	if (room < sizeof(copy))
+		text = PadCopy(copy, text, len);
+	keep = ~UINT64_C(0) >> (64 - len);
+	if ((EncodingOf()->special(text) & keep) != 0)
 		return GLANCE_MORE;
-	PadBlock(block, text, len, room);
-	if (EncodingOf()->special(block) != 0)
-		return GLANCE_MORE;
-	classify(block, &m);
-	ascii = m.lower | m.upper | m.digit;
-	events = m.digit & ~(m.digit << 1);
-	if (events != 0)
-		idle = IdleNumbers(&m, events, ascii, 0);
-	if ((events & ~idle) != 0 ||
-		(m.sign != 0 && FilterSigns(block, block, 0, &m, ways) != 0))
-		return GLANCE_MORE;
-	words = (m.lower | m.upper) & ~(ascii << 1);
-	words |= m.word & ~ascii & ~(m.word << 1);
-	words = FilterWords(block, words, WordsFilter());
-	inner = m.upper & m.lower << 1;
+	classify(text, &m);
+	letters = (m.lower | m.upper) & keep;
+	numbers = (m.digit & keep) != 0;
+	if (numbers)
+	{
+		m.digit &= keep;
+		m.join &= keep;
+		if (!HasFewDigits(&m, len, letters) &&
+			HasEventsOfDigits(&m, letters | m.digit))
+			return GLANCE_EVENTS;
+	}
+	if ((m.sign & keep) != 0)
+	{
+		m.sign &= keep;
+		text = text == copy ? text : PadCopy(copy, text, len);
+		if (FilterSigns(text, text, 0, &m, ways) != 0)
+			return GLANCE_EVENTS;
+	}
+	words = m.word & keep;
+	words = (letters & ~((letters | (m.digit & keep)) << 1)) |
+		(words & ~letters & ~m.digit & ~(words << 1));
+	inner = m.upper & m.lower << 1 & keep;
+	if (words != 0)
+		words = FilterWords(text, words, WordsFilter());
 	if (inner != 0)
-		words |= FilterWords(block, inner, WordsInnerFilter());
-	if (words != 0 && !WordsAreIdle(block, len, words, idle != 0))
-		return GLANCE_MORE;
-	return idle != 0 ? GLANCE_NUMBERS : GLANCE_NOTHING;
+		words |= FilterWords(text, inner, WordsInnerFilter());
+	if (words != 0 && !WordsAreIdle(text, len, words, numbers))
+		return GLANCE_EVENTS;
+	return numbers ? GLANCE_NUMBERS : GLANCE_NOTHING;
 }
 
 /* Asks one of the caller's finders, and merges what it has found. */
@@ -1073,12 +1099,13 @@ ScanPrepare(void)
 
 /*
  * MaskFind with known values that were prepared before (set may be NULL), and
- * with contexts for those of the options.
+ * with contexts for those of the options.  plain: the text has nothing that
+ * its shadow has otherwise.
  */
 MaskStatus
 FindInContexts(const MaskOptions *options, const KnownSet *set,
-			   uint32_t outer, const char *text, size_t len, MaskHit **hits,
-			   size_t *count)
+			   uint32_t outer, bool plain, const char *text, size_t len,
+			   MaskHit **hits, size_t *count)
 {
 	MaskScan	scan;
 	Shadow		shadow;
@@ -1086,7 +1113,11 @@ FindInContexts(const MaskOptions *options, const KnownSet *set,
 
 	*hits = NULL;
 	*count = 0;
-	if (!ShadowMake(options, text, len, &shadow))
+	memset(&shadow, 0, sizeof(shadow));
+	shadow.text = (const unsigned char *) text;
+
+	shadow.len = len;
+	if (!plain && !ShadowMake(options, text, len, &shadow))
 		return MASK_NO_MEMORY;
 	memset(&scan, 0, offsetof(MaskScan, run));
 	scan.run.groups = scan.run.chain_count = 0;
@@ -1125,7 +1156,7 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	ScanPrepare();
 	return FindInContexts(options, set,
 						  ContextsOf(options->context, options->context_len),
-						  text, len, hits, count);
+						  false, text, len, hits, count);
 }
 
 MaskStatus

@@ -567,7 +567,7 @@ extern void ScanPrepare(void);
 extern uint32_t ContextsOf(const char *context, size_t len);
 extern MaskStatus FindInContexts(const MaskOptions *options,
 								 const KnownSet *set, uint32_t outer,
-								 const char *text, size_t len,
+								 bool plain, const char *text, size_t len,
 								 MaskHit **hits, size_t *count);
 
 /* scan.c: what a glance at a short text tells, after ScanPrepare() */
@@ -575,9 +575,11 @@ typedef enum TextGlance
 {
 	GLANCE_NOTHING,				/* no detector would be asked */
 	GLANCE_NUMBERS,				/* nor that, without CTX_BIRTH outside */
+	GLANCE_EVENTS,				/* some might be; the shadow is the text */
 	GLANCE_MORE					/* not known */
 } TextGlance;
 
+#define GLANCE_ROOM 72			/* bytes that are best readable for it */
 extern TextGlance GlanceAt(const char *text, size_t len, size_t room);
 
 /* memory, over the caller's allocator */
