@@ -55,33 +55,39 @@ typedef struct Trail
 	char		digits[TRAIL_ROOM * TRAIL_DIGITS];
 } Trail;
 
+/*
+ * What is known of a short string, key or not; documents repeat a few.  Its
+ * bytes are filled up with zeros, which no string has.
+ */
+#define MEMOS 64
+#define MEMO_BYTES 32
+#define MEMO_CONTEXT 64
+typedef struct Memo
+{
+	uint64_t	bytes[MEMO_BYTES / 8];
+	TextGlance	glance;
+	uint32_t	clean_set;
+	bool		clean;			/* nothing is found in it within clean_set */
+	bool		judged;			/* as a key, which the next three are of */
+	bool		names;			/* is one of "name", "key" and so on */
+	bool		holds;			/* is one of "value" and so on */
+	KeyKind		kind;
+	uint32_t	set;			/* what a context says that ended with it */
+	uint8_t		context_len;	/* 0: none */
+	char		context[MEMO_CONTEXT];
+} Memo;
+
 /* The nearest keys, and what they say: found out when it is asked for. */
 typedef struct JsonContext
 {
 	char		text[CONTEXT_ROOM];
 	size_t		len;
+	Memo	   *memo;			/* where its set may be noted, or NULL */
 	uint32_t	set;			/* of ContextsOf() */
 	bool		set_known;
 	bool		card;			/* speaks of cards */
 	bool		card_known;
 } JsonContext;
-
-/*
- * What is known of a key; documents repeat a few.  Its bytes are filled up
- * with zeros, which no key has.
- */
-#define KEY_INFOS 64
-#define KEY_BYTES 32
-typedef struct KeyInfo
-{
-	uint64_t	key[KEY_BYTES / 8];
-	KeyKind		kind;
-	TextGlance	glance;
-	bool		names;			/* is one of "name", "key" and so on */
-	bool		holds;			/* is one of "value" and so on */
-	bool		clean;			/* nothing is found in it within clean_set */
-	uint32_t	clean_set;
-} KeyInfo;
 
 /* What all walks of a document have in common. */
 typedef struct JsonRoot
@@ -93,8 +99,8 @@ typedef struct JsonRoot
 	bool		outer_known;
 	uint32_t	outer;			/* contexts of the options */
 	int			max_depth;
-	uint8_t		key_len[KEY_INFOS]; /* of keys[]; 0: none yet */
-	KeyInfo		keys[KEY_INFOS];
+	uint8_t		memo_len[MEMOS];	/* of memos[], in bytes; 0: none yet */
+	Memo		memos[MEMOS];
 } JsonRoot;
 
 typedef struct JsonWalk
@@ -121,6 +127,13 @@ static const char not_json[] = "not JSON";
 static const char too_deep[] = "nested too deep";
 
 static bool WalkValue(JsonWalk *walk, KeyKind kind);
+
+static inline void
+ForgetTrail(Trail *trail)
+{
+	trail->count = trail->digit_count = 0;
+	trail->luhn[0] = trail->luhn[1] = 0;
+}
 
 /* Ends the walk; always false. */
 static bool
@@ -423,16 +436,86 @@ DecodeString(const char *text, size_t len, char *out, size_t *out_len)
 
 /* ---------------- scalars ---------------- */
 
-/* What the nearest keys say. */
+/*
+ * What the nearest keys say.  It follows from their text alone: what is noted
+ * of that is right wherever it was noted.
+ */
 static uint32_t
-WithinContexts(JsonContext *context)
+ReadContexts(JsonContext *context)
 {
-	if (!context->set_known)
+	Memo	   *memo = context->len <= MEMO_CONTEXT ? context->memo : NULL;
+
+	context->set_known = true;
+	if (memo != NULL && memo->context_len == context->len &&
+		memcmp(memo->context, context->text, context->len) == 0)
+		return context->set = memo->set;
+	context->set = ContextsOf(context->text, context->len);
+	if (memo != NULL)
 	{
-		context->set = ContextsOf(context->text, context->len);
-		context->set_known = true;
+		memo->set = context->set;
+		memo->context_len = (uint8_t) context->len;
+		memcpy(memo->context, context->text, context->len);
 	}
 	return context->set;
+}
+
+static inline uint32_t
+WithinContexts(JsonContext *context)
+{
+	return context->set_known ? context->set : ReadContexts(context);
+}
+
+/* Copies a text of at most MEMO_BYTES, of which room bytes can be read. */
+static inline void
+PadMemo(uint64_t *bytes, const char *text, size_t len, size_t room)
+{
+	static const unsigned char ones[2 * MEMO_BYTES] = {
+		[0 ... MEMO_BYTES - 1] = 0xFF
+	};
+
+	if (room < MEMO_BYTES)
+	{
+		memset(bytes, 0, MEMO_BYTES);
+		memcpy(bytes, text, len);
+		return;
+	}
+	for (int i = 0; i < MEMO_BYTES / 8; i++)
+	{
+		uint64_t	keep;
+
+		memcpy(&bytes[i], text +i * 8, 8);
+		memcpy(&keep, ones + MEMO_BYTES - len + i * 8, 8);
+		bytes[i] &= keep;
+	}
+}
+
+/*
+ * What is known of a string, found out if it is new; NULL if nothing is kept
+ * of it.  Only where detectors alone seek does its glance tell all.
+ */
+static Memo *
+MemoOf(JsonRoot *root, const char *text, size_t len, size_t room)
+{
+	uint64_t	b[MEMO_BYTES / 8];
+	Memo	   *memo;
+	size_t		slot;
+
+	if (len == 0 || len > MEMO_BYTES)
+		return NULL;
+	PadMemo(b, text, len, room);
+	slot = ((b[0] ^ b[1] * 3 ^ b[2] * 5 ^ b[3] * 7) *
+			UINT64_C(0x9E3779B97F4A7C15)) >> 58;
+	memo = &root->memos[slot];
+	if (root->memo_len[slot] == len &&
+		((b[0] ^ memo->bytes[0]) | (b[1] ^ memo->bytes[1]) |
+		 (b[2] ^ memo->bytes[2]) | (b[3] ^ memo->bytes[3])) == 0)
+		return memo;
+	root->memo_len[slot] = (uint8_t) len;
+	memcpy(memo->bytes, b, sizeof(b));
+	memo->glance = root->glances ? GlanceAt(text, len, room) : GLANCE_MORE;
+	memo->clean = memo->judged = false;
+	memo->context_len = 0;
+	return memo;
 }
 
 /* Writes something instead of a scalar, with quotes if it had none. */
@@ -478,26 +561,37 @@ ScanPart(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len,
 		 size_t room, bool *masked)
 {
 	JsonRoot   *root = walk->root;
+	Memo	   *memo = NULL;
 	TextGlance	glance = GLANCE_MORE;
 	MaskHit    *hits;
 	size_t		count;
 	MaskStatus	status;
+	uint32_t	set;
 	bool		good;
 
 	/* a number has too many digits to be nothing, or would not be here */
 	if (place->bare)
 		glance = GLANCE_EVENTS;
 	else if (root->glances)
-		glance = GlanceAt(text, len, room);
-	if (glance == GLANCE_NOTHING ||
-		(glance == GLANCE_NUMBERS &&
-		 !(WithinContexts(&walk->context) >> CTX_BIRTH & 1)))
+	{
+		memo = MemoOf(root, text, len, room);
+		glance = memo != NULL ? memo->glance : GlanceAt(text, len, room);
+	}
+	if (glance == GLANCE_NOTHING)
+		return true;
+	set = WithinContexts(&walk->context);
+	if ((glance == GLANCE_NUMBERS && !(set >> CTX_BIRTH & 1)) ||
+		(memo != NULL && memo->clean && memo->clean_set == set))
 		return true;
 	root->within.context = walk->context.text;
 	root->within.context_len = walk->context.len;
-	status = FindInContexts(&root->within, root->set,
-							WithinContexts(&walk->context),
+	status = FindInContexts(&root->within, root->set, set,
 							glance == GLANCE_EVENTS, text, len, &hits, &count);
+	if (memo != NULL)
+	{
+		memo->clean = status == MASK_CLEAN;
+		memo->clean_set = set;
+	}
 	if (status == MASK_CLEAN)
 		return true;
 	if (status == MASK_WITHHELD)
@@ -508,13 +602,6 @@ ScanPart(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len,
 	good = EmitHits(walk, place, text, len, hits, count);
 	MaskRelease(root->options, hits);
 	return good;
-}
-
-static inline void
-ForgetTrail(Trail *trail)
-{
-	trail->count = trail->digit_count = 0;
-	trail->luhn[0] = trail->luhn[1] = 0;
 }
 
 /* Begins the walk over JSON inside a string of another. */
@@ -1028,6 +1115,7 @@ CopyContext(JsonContext *to, const JsonContext *outer)
 {
 	memcpy(to->text, outer->text, CONTEXT_ROOM / 2);
 	to->len = outer->len;
+	to->memo = outer->memo;
 	to->set = outer->set;
 	to->set_known = outer->set_known;
 	to->card = outer->card;
@@ -1036,7 +1124,7 @@ CopyContext(JsonContext *to, const JsonContext *outer)
 
 /* Adds a key to the context; keeps the one before it and no more. */
 static void
-PushContext(JsonContext *context, const char *key, size_t len)
+PushContext(JsonContext *context, const char *key, size_t len, Memo *memo)
 {
 	if (len > CONTEXT_ROOM / 2 - 2)
 		len = CONTEXT_ROOM / 2 - 2;
@@ -1044,6 +1132,7 @@ PushContext(JsonContext *context, const char *key, size_t len)
 		context->text[context->len++] = ' ';
 	memcpy(context->text +context->len, key, len);
 	context->len += len;
+	context->memo = memo;
 	context->set_known = context->card_known = false;
 }
 
@@ -1056,6 +1145,7 @@ CutContext(const JsonContext *context, JsonContext *outer)
 
 	outer->len = context->len - cut;
 	memcpy(outer->text, context->text +cut, outer->len);
+	outer->memo = context->memo;
 	outer->set = context->set;
 	outer->card = context->card;
 	outer->set_known = context->set_known && cut == 0;
@@ -1100,75 +1190,30 @@ NoteName(JsonWalk *walk)
 		walk->named = KEY_PLAIN;
 }
 
-/* What a key's name says, in info. */
+/* What a key's name says. */
 static void
-JudgeKey(KeyInfo *info, const char *name, size_t len)
+JudgeKey(Memo *memo, const char *name, size_t len)
 {
-	info->kind = KindOfKey((const unsigned char *) name, len);
-	info->names = IsOneOf(name, len, naming);
-	info->holds = IsOneOf(name, len, holding);
-	info->clean = false;
-}
-
-/*
- * What is known of a key without escapes, found out if it is new; NULL if
- * that isn't kept.
- */
-static KeyInfo *
-KnownKey(JsonWalk *walk, const char *name, size_t len)
-{
-	JsonRoot   *root = walk->root;
-	uint64_t	key[KEY_BYTES / 8] = {0};
-	KeyInfo    *info;
-	size_t		slot;
-	char		first;
-
-	if (len == 0 || len > KEY_BYTES)
-		return NULL;
-	memcpy(key, name, len);
-	slot = ((key[0] ^ key[1] * 3 ^ key[2] * 5 ^ key[3] * 7) *
-			UINT64_C(0x9E3779B97F4A7C15)) >> 58;
-	info = &root->keys[slot];
-	if (root->key_len[slot] == len &&
-		memcmp(info->key, key, sizeof(key)) == 0)
-		return info;
-	root->key_len[slot] = (uint8_t) len;
-	memcpy(info->key, key, sizeof(key));
-	JudgeKey(info, name, len);
-	first = FirstChar(name, len);
-	info->glance = !root->glances || first == '{' || first == '[' ? GLANCE_MORE :
-		GlanceAt(name, len, (size_t) (walk->text +walk->len - name));
-	return info;
+	memo->kind = KindOfKey((const unsigned char *) name, len);
+	memo->names = IsOneOf(name, len, naming);
+	memo->holds = IsOneOf(name, len, holding);
+	memo->judged = true;
 }
 
 /*
  * Masks a key within its object's context, and leaves the walk with that.
- * info is what is known of the key, or NULL.
+ * memo is what is known of the key, or NULL.
  */
 static bool
-MaskKey(JsonWalk *walk, const JsonScalar *key, KeyInfo *info,
+MaskKey(JsonWalk *walk, const JsonScalar *key, const Memo *memo,
 		JsonContext *outer)
 {
-	size_t		copied = walk->copied;
-	uint32_t	set = 0;
-
-	if (info != NULL && info->glance != GLANCE_NOTHING)
-		set = WithinContexts(outer);
+	/* for all keys of the object, and not for this one alone */
+	if (memo != NULL && memo->glance != GLANCE_NOTHING)
+		WithinContexts(outer);
 	CopyContext(&walk->context, outer);
-	if (info != NULL &&
-		(info->glance == GLANCE_NOTHING ||
-		 (info->glance == GLANCE_NUMBERS && !(set >> CTX_BIRTH & 1)) ||
-		 (info->clean && info->clean_set == set)))
-		return true;
-	if (!MaskString(walk, key, KEY_PLAIN))
-		return false;
-	if (info != NULL && walk->root->glances)
-	{
-		/* without quotes it holds no JSON that has keys: info is its own */
-		info->clean = walk->copied == copied;
-		info->clean_set = set;
-	}
-	return true;
+	return (memo != NULL && memo->glance == GLANCE_NOTHING) ||
+		MaskString(walk, key, KEY_PLAIN);
 }
 
 /* Reads a key; its name without escapes, the end if it is long. */
@@ -1200,26 +1245,30 @@ WalkMember(JsonWalk *walk, KeyKind kind, JsonContext *outer)
 	char		decoded[CONTEXT_ROOM];
 	const char *name;
 	size_t		len;
-	KeyInfo    *info;
-	KeyInfo		judged;
+	Memo	   *memo = NULL;
+	Memo		judged;
 	KeyKind		own;
 
 	if (!ReadKey(walk, &key, decoded, &name, &len))
 		return false;
-	info = key.escaped ? NULL : KnownKey(walk, name, len);
-	if (!MaskKey(walk, &key, info, outer))
+	/* a bracket may begin JSON: nothing but a walk tells what is in that */
+	if (!key.escaped && *name != '[' && *name != '{' && *name != ' ')
+		memo = MemoOf(walk->root, name, len, walk->len - key.start);
+	if (!MaskKey(walk, &key, memo, outer))
 		return false;
 	SkipSpace(walk);
 	if (Peek(walk) != ':')
 		return Fail(walk, MASK_WITHHELD, not_json);
 	walk->pos++;
-	PushContext(&walk->context, name, len);
-	if (info == NULL)
-		JudgeKey(info = &judged, name, len);
+	PushContext(&walk->context, name, len, memo);
+	if (memo == NULL)
+		JudgeKey(memo = &judged, name, len);
+	else if (!memo->judged)
+		JudgeKey(memo, name, len);
 	SkipSpace(walk);
-	if (info->names)
+	if (memo->names)
 		NoteName(walk);
-	own = info->holds && walk->named > info->kind ? walk->named : info->kind;
+	own = memo->holds && walk->named > memo->kind ? walk->named : memo->kind;
 	return WalkValue(walk, own > kind ? own : kind);
 }
 
@@ -1282,7 +1331,7 @@ WalkValue(JsonWalk *walk, KeyKind kind)
 static void
 BeginRoot(JsonRoot *root, const MaskOptions *options, const KnownSet *set)
 {
-	memset(root, 0, offsetof(JsonRoot, keys));
+	memset(root, 0, offsetof(JsonRoot, memos));
 	root->options = options;
 	root->set = set;
 	root->within = *options;
@@ -1310,7 +1359,8 @@ JsonWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 
 	walk.len = len;
 	if (options->context_len > 0)
-		PushContext(&walk.context, options->context, options->context_len);
+		PushContext(&walk.context, options->context, options->context_len,
+					NULL);
 	WalkNested(&walk);
 	if (walk.status != MASK_CLEAN)
 	{
