@@ -41,8 +41,8 @@ typedef struct TrailPart
 	size_t		end;
 	bool		number;			/* without quotes */
 	int			first;			/* of its digits */
-	unsigned	luhn[2];		/* sums of all digits before it, of which every
-								 * other counts twice: the second, the first */
+	unsigned	luhn[2];		/* sums of the strings' digits before it, where
+								 * those at even places count twice, or odd */
 } TrailPart;
 
 /* The last scalars, as long as they were of digits alone. */
@@ -609,7 +609,7 @@ static void
 BeginNested(const JsonWalk *walk, JsonWalk *inner, const char *text, size_t len)
 {
 	/* the rest is not read before it is written */
-	memset(inner, 0, offsetof(JsonWalk, context));
+	ZeroBytes(inner, offsetof(JsonWalk, context));
 	inner->root = walk->root;
 	inner->text = text;
 
@@ -710,10 +710,20 @@ WholePart(JsonWalk *walk, KeyKind kind, const JsonScalar *place,
 	MaskHit    *hits = NULL;
 	size_t		count = 0;
 	MaskStatus	status = MASK_CLEAN;
+	uint32_t	set = OuterContexts(root);
+	Memo	   *memo = NULL;
 
-	if (!root->glances || GlanceAt(text, len, room) != GLANCE_NOTHING)
-		status = FindInContexts(root->options, root->set, OuterContexts(root),
-								false, text, len, &hits, &count);
+	if (root->glances)
+		memo = MemoOf(root, text, len, room);
+	if (memo == NULL || (memo->glance != GLANCE_NOTHING &&
+						 !(memo->clean && memo->clean_set == set)))
+		status = FindInContexts(root->options, root->set, set, false, text,
+								len, &hits, &count);
+	if (memo != NULL && memo->glance != GLANCE_NOTHING)
+	{
+		memo->clean = status == MASK_CLEAN;
+		memo->clean_set = set;
+	}
 	hit.entity = kind == KEY_PASSWORD ? MASK_PASSWORD :
 		kind == KEY_AUTHORIZATION ? MASK_AUTHORIZATION : MASK_SECRET;
 	hit.end = len;
@@ -802,8 +812,8 @@ MaskTrail(JsonWalk *walk, int first, MaskEntity entity)
 }
 
 /*
- * Whether digits that were put together are one identifier; luhn is the sum
- * of those of a card.
+ * Whether digits that were put together are one identifier; luhn is what
+ * their sum would be if they were a card.
  */
 static MaskEntity
 TrailEntity(const char *digits, int len, unsigned luhn)
@@ -833,13 +843,20 @@ ContextSaysCard(JsonContext *context)
 
 /*
  * Reads a scalar of digits as a part of the trail, which it may be with
- * blanks and dashes; its digits' number, 0 if it is anything else.
+ * blanks and dashes; its digits' number, 0 if it is anything else.  room
+ * bytes can be read.
  */
 static inline int
-ReadTrailPart(const char *text, size_t len, char *digits)
+ReadTrailPart(const char *text, size_t len, size_t room, char *digits)
 {
 	int			n = 0;
 
+	if (len <= 8 && room >= 8 &&
+		LeadingDigits((const unsigned char *) text) >= len)
+	{
+		memcpy(digits, text, 8);
+		return (int) len;
+	}
 	for (size_t i = 0; i < len; i++)
 	{
 		unsigned char c = (unsigned char) text[i];
@@ -903,6 +920,7 @@ CheckTrail(JsonWalk *walk)
 		if (len < 12)
 			continue;
 		entity = TrailEntity(trail->digits + part->first, len,
+							 number ? 0 :
 							 trail->luhn[end & 1] - part->luhn[end & 1]);
 		if (entity != MASK_ENTITY_COUNT)
 			return MaskTrail(walk, i, entity);
@@ -923,7 +941,6 @@ SumDigits(Trail *trail, int n)
 		trail->luhn[i & 1] += twice[digit];
 		trail->luhn[~i & 1] += digit;
 	}
-	trail->digit_count += n;
 }
 
 /*
@@ -932,7 +949,7 @@ SumDigits(Trail *trail, int n)
  */
 static bool
 FollowTrail(JsonWalk *walk, const JsonScalar *place, const char *text,
-			size_t len)
+			size_t len, size_t room)
 {
 	Trail	   *trail = &walk->trail;
 	TrailPart  *part;
@@ -940,7 +957,8 @@ FollowTrail(JsonWalk *walk, const JsonScalar *place, const char *text,
 
 	if (trail->count == TRAIL_ROOM)
 		ShiftTrail(trail);
-	digits = ReadTrailPart(text, len, trail->digits + trail->digit_count);
+	digits = ReadTrailPart(text, len, room,
+						   trail->digits + trail->digit_count);
 	if (digits == 0)
 	{
 		ForgetTrail(trail);
@@ -953,7 +971,9 @@ FollowTrail(JsonWalk *walk, const JsonScalar *place, const char *text,
 	part->first = trail->digit_count;
 	part->luhn[0] = trail->luhn[0];
 	part->luhn[1] = trail->luhn[1];
-	SumDigits(trail, digits);
+	if (!part->number)
+		SumDigits(trail, digits);
+	trail->digit_count += digits;
 	return trail->count < 2 || CheckTrail(walk);
 }
 
@@ -969,7 +989,7 @@ MaskDecoded(JsonWalk *walk, const JsonScalar *string, KeyKind kind,
 	if (masked)
 		ForgetTrail(&walk->trail);
 	else if (!string->key)
-		return FollowTrail(walk, string, text, len);
+		return FollowTrail(walk, string, text, len, room);
 	return true;
 }
 
@@ -1102,7 +1122,7 @@ WalkScalar(JsonWalk *walk, KeyKind kind)
 	if (!good)
 		return false;
 	if (!masked)
-		return FollowTrail(walk, &place, text, len);
+		return FollowTrail(walk, &place, text, len, walk->len - start);
 	ForgetTrail(&walk->trail);
 	return true;
 }
@@ -1331,7 +1351,7 @@ WalkValue(JsonWalk *walk, KeyKind kind)
 static void
 BeginRoot(JsonRoot *root, const MaskOptions *options, const KnownSet *set)
 {
-	memset(root, 0, offsetof(JsonRoot, memos));
+	ZeroBytes(root, offsetof(JsonRoot, memos));
 	root->options = options;
 	root->set = set;
 	root->within = *options;
@@ -1352,7 +1372,7 @@ JsonWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 
 	ScanPrepare();
 	BeginRoot(&root, options, set);
-	memset(&walk, 0, offsetof(JsonWalk, trail));
+	ZeroBytes(&walk, offsetof(JsonWalk, trail));
 	ForgetTrail(&walk.trail);
 	walk.root = &root;
 	walk.text = text;

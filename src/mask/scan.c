@@ -40,7 +40,8 @@ bool
 HitRoom(MaskScan *scan, size_t more)
 {
 	MaskHit    *grown;
-	size_t		room = scan->hit_room ? scan->hit_room * 2 : 32;
+	size_t		room = scan->hit_room ? scan->hit_room * 2 :
+	scan->len < 256 ? 4 : 32;
 
 	if (more <= scan->hit_room - scan->hit_count)
 		return true;
@@ -1080,6 +1081,13 @@ AskFinder(MaskScan *scan, const MaskFinder *finder)
 	return status == MASK_WITHHELD ? status : MASK_CLEAN;
 }
 
+__attribute__((noinline))
+void
+ZeroBytes(void *chunk, size_t len)
+{
+	memset(chunk, 0, len);
+}
+
 /* Fills all tables, once per process. */
 void
 ScanPrepare(void)
@@ -1119,7 +1127,7 @@ FindInContexts(const MaskOptions *options, const KnownSet *set,
 	shadow.len = len;
 	if (!plain && !ShadowMake(options, text, len, &shadow))
 		return MASK_NO_MEMORY;
-	memset(&scan, 0, offsetof(MaskScan, run));
+	ZeroBytes(&scan, offsetof(MaskScan, run));
 	scan.run.groups = scan.run.chain_count = 0;
 	scan.run.chain_end = scan.run.right_of = 0;
 	scan.due = scan.value_memo.pos = SIZE_MAX;
