@@ -992,17 +992,17 @@ HasEventsOfDigits(const BlockMasks *m, uint64_t alnum)
 /*
  * True if a short text's numbers are nothing, unless a word of birth is near:
  * fewer digits than any number has, in less than two gaps of one sign, and no
- * letter; see PoorRows().  Four at once begin no card where that has no room.
+ * letter; see PoorRows().  So few are no card of four groups either.
  */
 static inline bool
-HasFewDigits(const BlockMasks *m, size_t len, uint64_t letters)
+HasFewDigits(const BlockMasks *m, uint64_t letters)
 {
 	uint64_t	rest = m->digit;
 	uint64_t	gap = m->join & m->digit << 1 & m->digit >> 1;
 
 	for (int i = 0; i < 5; i++)
 		rest &= rest - 1;
-	return rest == 0 && letters == 0 && (gap & (gap - 1)) == 0 && len < 19;
+	return rest == 0 && letters == 0 && (gap & (gap - 1)) == 0;
 }
 
 /*
@@ -1039,7 +1039,7 @@ GlanceAt(const char *chars, size_t len, size_t room)
 	{
 		m.digit &= keep;
 		m.join &= keep;
-		if (!HasFewDigits(&m, len, letters) &&
+		if (!HasFewDigits(&m, letters) &&
 			HasEventsOfDigits(&m, letters | m.digit))
 			return GLANCE_EVENTS;
 	}

@@ -14,11 +14,15 @@
 static bool
 IsMasked(const MaskOptions *options, const char *text, const char *expect)
 {
+	/* without a byte behind it that might be read */
+	char	   *copy = malloc(strlen(text));
 	MaskResult	result;
 	const char *got = text;
 	bool		good;
 
-	MaskDocument(options, text, strlen(text), &result);
+	memcpy(copy, text, strlen(text));
+	MaskDocument(options, copy, strlen(text), &result);
+	free(copy);
 	if (result.status == MASK_MASKED)
 		got = result.text;
 	good = result.status <= MASK_MASKED && strcmp(got, expect) == 0;
@@ -202,6 +206,9 @@ TestLengths(void)
 	}
 }
 
+#define LONG_KEY "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
+	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
 /* What gives a string its meaning, beside the same string without. */
 static void
 TestMeaning(void)
@@ -236,6 +243,18 @@ TestMeaning(void)
 			  "\"<CREDIT_CARD>\"],\"n\":[4111,1111,1111,1111],"
 			  "\"card_\":[\"<CREDIT_CARD>\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\","
 			  "\"<CREDIT_CARD>\"]}");
+	MasksBoth("{\"phone\":[{\"b\":\"329 7730\"},\"329 7730\"]}",
+			  "{\"phone\":[{\"b\":\"<PHONE_NUMBER:**30>\"},\"<PHONE_NUMBER:**30>\"]}");
+	MasksBoth("{\"phone\":{\"n\":\"329 7730\"},\"ohone\":{\"n\":\"329 7730\"}}",
+			  "{\"phone\":{\"n\":\"<PHONE_NUMBER:**30>\"},\"ohone\":{\"n\":\"329 7730\"}}");
+	/* a key too long for what is above it to be kept for the next level */
+	Masks(&plain, "{\"phone\":{\"" LONG_KEY "\":[\"329 7730\",{\"a\":1},\"329 7730\"]}}",
+		  "{\"phone\":{\"" LONG_KEY "\":[\"<PHONE_NUMBER:**30>\",{\"a\":1},\"329 7730\"]}}");
+	MasksBoth("{\"n\":[1,2,{\"card\":[4111,1111,1111,1111]}]}",
+			  "{\"n\":[1,2,{\"card\":[\"<CREDIT_CARD>\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\","
+			  "\"<CREDIT_CARD>\"]}]}");
+	MasksBoth("{\"card\":[\"4111\",1111,\"1111\",1111]}",
+			  "{\"card\":[\"<CREDIT_CARD>\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\"]}");
 	/* what was clean is a secret under its key, and a secret one is not */
 	MasksBoth("{\"a\":\"x1\",\"token\":\"x1\",\"b\":\"x1\",\"token\":\"x1\"}",
 			  "{\"a\":\"x1\",\"token\":\"<SECRET>\",\"b\":\"x1\",\"token\":\"<SECRET>\"}");
@@ -248,29 +267,46 @@ TestMeaning(void)
 			  "{\"[\\\"<KZ_IIN:**67>\\\"]\":1,\"[<KZ_IIN:**67>\":1}");
 }
 
+/* Short strings of few digits that are something, and their likes. */
+static void
+TestFewDigits(void)
+{
+	MasksBoth("[\"8.8.8.8\",\"8.8.8\",\"8-8-8-8\"]",
+			  "[\"<IP_ADDRESS>\",\"8.8.8\",\"8-8-8-8\"]");
+	MasksBoth("{\"passport\":\"AB12345\",\"b\":\"AB12345\"}",
+			  "{\"passport\":\"<NATIONAL_ID:**45>\",\"b\":\"AB12345\"}");
+	MasksBoth("[\"PIN 12345\",\"theCvv 123\",\"the 123\",\"12345\"]",
+			  "[\"PIN <SECRET>\",\"theCvv <SECRET>\",\"the 123\",\"12345\"]");
+	MasksBoth("[\"\u0440\u043e\u0434\u0438\u043b\u0441\u044f 5 1990\",\"\u0433\u043e\u0434 5 1990\"]",
+			  "[\"\u0440\u043e\u0434\u0438\u043b\u0441\u044f <DATE_OF_BIRTH>\",\"\u0433\u043e\u0434 5 1990\"]");
+	MasksBoth("[\"Dear Mr Smith\",\"Dear Sir\"]", "[\"Dear Mr <PERSON>\",\"Dear Sir\"]");
+	MasksBoth("[\"111111\",\"1111\",\"11 1 11\"]", "[\"111111\",\"1111\",\"11 1 11\"]");
+}
+
 /* More different keys than are kept in mind, each of them twice. */
 static void
 TestManyKeys(void)
 {
-	static char text[40000];
-	static char expect[40000];
+	static char text[200000];
+	static char expect[200000];
 	char	   *t = text;
 	char	   *e = expect;
 
-	for (int round = 0; round < 2; round++)
+	for (int round = 0; round < 4; round++)
 		for (int i = 0; i < 500; i++)
 		{
+			const char *same = round < 2 ? "" : "xxxxxxxxxxxxxxxxxxxxxxx_";
 			const char *kind = i % 3 == 0 ? "phone" : i % 3 == 1 ? "token" : "a";
 
-			t += sprintf(t, "%s{\"%s%d\":\"329 7730\"}", t == text ? "[" : ",",
-						 kind, i);
-			e += sprintf(e, "%s{\"%s%d\":\"%s\"}", e == expect ? "[" : ",", kind,
-						 i, i % 3 == 0 ? "<PHONE_NUMBER:**30>" :
+			t += sprintf(t, "%s{\"%s%s%d\":\"329 7730\"}",
+						 t == text ? "[" : ",", same, kind, i);
+			e += sprintf(e, "%s{\"%s%s%d\":\"%s\"}",
+						 e == expect ? "[" : ",", same, kind, i, i % 3 == 0 ? "<PHONE_NUMBER:**30>" :
 						 i % 3 == 1 ? "<SECRET>" : "329 7730");
 		}
 	strcpy(t, "]");
 	strcpy(e, "]");
-	Ok(IsMasked(&plain, text, expect), "a thousand keys");
+	Ok(IsMasked(&plain, text, expect), "two thousand keys");
 }
 
 /* A card split over strings behind any number of others, of any parity. */
@@ -341,6 +377,8 @@ TestDepth(void)
 	Ok(MaskDocument(&plain, text +n - 200, 400, &result) == MASK_CLEAN,
 	   "two hundred levels are read");
 	options.max_depth = 10;
+	Ok(MaskDocument(&options, "{\"[[[[[[[[[[\":1}", 16, &result) ==
+	   MASK_WITHHELD, "the levels within a key count");
 	Ok(MaskDocument(&options, text +n - 11, 22, &result) == MASK_WITHHELD,
 	   "the limit can be set");
 	free(text);
@@ -418,6 +456,7 @@ main(void)
 	TestContent();
 	TestLengths();
 	TestMeaning();
+	TestFewDigits();
 	TestManyKeys();
 	TestLongTrail();
 	TestNumbers();
