@@ -41,8 +41,9 @@ typedef struct TrailPart
 	size_t		end;
 	bool		number;			/* without quotes */
 	int			first;			/* of its digits */
-	unsigned	luhn[2];		/* sums of the strings' digits before it, where
-								 * those at even places count twice, or odd */
+	unsigned	luhn[2];		/* sums of the strings' digits before it,
+								 * where those at even places count twice, or
+								 * odd */
 } TrailPart;
 
 /* The last scalars, as long as they were of digits alone. */
@@ -80,7 +81,7 @@ typedef struct Memo
 /* The nearest keys, and what they say: found out when it is asked for. */
 typedef struct JsonContext
 {
-	char		text[CONTEXT_ROOM];
+	char text[	CONTEXT_ROOM];
 	size_t		len;
 	Memo	   *memo;			/* where its set may be noted, or NULL */
 	uint32_t	set;			/* of ContextsOf() */
@@ -231,6 +232,7 @@ EmitEscaped(JsonWalk *walk, const char *text, size_t len)
 		if (!Emit(walk, text +done, at - done) || at == len)
 			return at == len && walk->status == MASK_CLEAN;
 		c = (unsigned char) text[at];
+
 		if (c == '\n')
 			escape[1] = 'n';
 		else if (c >= 0x20)
@@ -470,7 +472,7 @@ static inline void
 PadMemo(uint64_t *bytes, const char *text, size_t len, size_t room)
 {
 	static const unsigned char ones[2 * MEMO_BYTES] = {
-		[0 ... MEMO_BYTES - 1] = 0xFF
+		['\0'...'\37'] = 0xFF	/* MEMO_BYTES of them */
 	};
 
 	if (room < MEMO_BYTES)
@@ -529,9 +531,10 @@ EmitInstead(JsonWalk *walk, const JsonScalar *place, const char *text, size_t le
 
 /* Writes a scalar with its findings replaced. */
 static bool
-EmitHits(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len,
+EmitHits(JsonWalk *walk, const JsonScalar *place, const TextPiece *piece,
 		 const MaskHit *hits, size_t count)
 {
+	const char *text = piece->text;
 	char		form[MASK_FORM_MAX];
 	size_t		pos = 0;
 	bool		good = EmitUpTo(walk, place->start, place->end) &&
@@ -548,17 +551,17 @@ EmitHits(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len,
 				  (MaskEntity) hits[i].entity, text +hits[i].start,
 				  hits[i].end - hits[i].start);
 	}
-	return good && EmitEscaped(walk, text +pos, len - pos) &&
+	return good && EmitEscaped(walk, text +pos, piece->len - pos) &&
 		Emit(walk, "\"", place->bare);
 }
 
 /*
  * What becomes of a scalar: *masked says whether it was written anew.  Here
- * by its content, with the walk's context; room bytes can be read at text.
+ * by its content, with the walk's context.
  */
 static bool
-ScanPart(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len,
-		 size_t room, bool *masked)
+ScanPart(JsonWalk *walk, const JsonScalar *place, TextPiece *piece,
+		 bool *masked)
 {
 	JsonRoot   *root = walk->root;
 	Memo	   *memo = NULL;
@@ -574,8 +577,9 @@ ScanPart(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len,
 		glance = GLANCE_EVENTS;
 	else if (root->glances)
 	{
-		memo = MemoOf(root, text, len, room);
-		glance = memo != NULL ? memo->glance : GlanceAt(text, len, room);
+		memo = MemoOf(root, piece->text, piece->len, piece->room);
+		glance = memo != NULL ? memo->glance :
+			GlanceAt(piece->text, piece->len, piece->room);
 	}
 	if (glance == GLANCE_NOTHING)
 		return true;
@@ -585,8 +589,9 @@ ScanPart(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len,
 		return true;
 	root->within.context = walk->context.text;
 	root->within.context_len = walk->context.len;
-	status = FindInContexts(&root->within, root->set, set,
-							glance == GLANCE_EVENTS, text, len, &hits, &count);
+	piece->outer = set;
+	piece->plain = glance == GLANCE_EVENTS;
+	status = FindInPiece(&root->within, root->set, piece, &hits, &count);
 	if (memo != NULL)
 	{
 		memo->clean = status == MASK_CLEAN;
@@ -599,7 +604,7 @@ ScanPart(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len,
 	if (status == MASK_NO_MEMORY)
 		return Fail(walk, status, NULL);
 	*masked = true;
-	good = EmitHits(walk, place, text, len, hits, count);
+	good = EmitHits(walk, place, piece, hits, count);
 	MaskRelease(root->options, hits);
 	return good;
 }
@@ -702,7 +707,7 @@ OuterContexts(JsonRoot *root)
 /* Masks the value of a sensitive key entirely. */
 static bool
 WholePart(JsonWalk *walk, KeyKind kind, const JsonScalar *place,
-		  const char *text, size_t len, size_t room, bool *masked)
+		  TextPiece *piece, bool *masked)
 {
 	JsonRoot   *root = walk->root;
 	char		form[MASK_FORM_MAX];
@@ -710,33 +715,33 @@ WholePart(JsonWalk *walk, KeyKind kind, const JsonScalar *place,
 	MaskHit    *hits = NULL;
 	size_t		count = 0;
 	MaskStatus	status = MASK_CLEAN;
-	uint32_t	set = OuterContexts(root);
 	Memo	   *memo = NULL;
 
+	piece->outer = OuterContexts(root);
 	if (root->glances)
-		memo = MemoOf(root, text, len, room);
+		memo = MemoOf(root, piece->text, piece->len, piece->room);
 	if (memo == NULL || (memo->glance != GLANCE_NOTHING &&
-						 !(memo->clean && memo->clean_set == set)))
-		status = FindInContexts(root->options, root->set, set, false, text,
-								len, &hits, &count);
+						 !(memo->clean && memo->clean_set == piece->outer)))
+		status = FindInPiece(root->options, root->set, piece, &hits, &count);
 	if (memo != NULL && memo->glance != GLANCE_NOTHING)
 	{
 		memo->clean = status == MASK_CLEAN;
-		memo->clean_set = set;
+		memo->clean_set = piece->outer;
 	}
 	hit.entity = kind == KEY_PASSWORD ? MASK_PASSWORD :
 		kind == KEY_AUTHORIZATION ? MASK_AUTHORIZATION : MASK_SECRET;
-	hit.end = len;
+	hit.end = piece->len;
 	if (status == MASK_MASKED && count == 1 && hits[0].start == 0 &&
-		hits[0].end == len)
+		hits[0].end == piece->len)
 		hit = hits[0];
 	MaskRelease(root->options, hits);
 	if (status == MASK_NO_MEMORY)
 		return Fail(walk, status, NULL);
 	/* of a value that no finder can be asked about nothing is shown */
 	*masked = true;
-	NoteFound(root->options, &walk->found, (MaskEntity) hit.entity, text, len);
-	return EmitInstead(walk, place, form, MaskForm(text, &hit, form));
+	NoteFound(root->options, &walk->found, (MaskEntity) hit.entity,
+			  piece->text, piece->len);
+	return EmitInstead(walk, place, form, MaskForm(piece->text, &hit, form));
 }
 
 /*
@@ -762,8 +767,10 @@ IsMaskedForm(const char *text, size_t len)
 /* What becomes of a decoded string. */
 static bool
 StringPart(JsonWalk *walk, KeyKind kind, const JsonScalar *place,
-		   const char *text, size_t len, size_t room, bool *masked)
+		   TextPiece *piece, bool *masked)
 {
+	const char *text = piece->text;
+	size_t		len = piece->len;
 	char		first;
 	bool		followed;
 
@@ -771,7 +778,7 @@ StringPart(JsonWalk *walk, KeyKind kind, const JsonScalar *place,
 		return true;
 	if (kind >= KEY_SECRET)
 		return IsMaskedForm(text, len) ||
-			WholePart(walk, kind, place, text, len, room, masked);
+			WholePart(walk, kind, place, piece, masked);
 	first = FirstChar(text, len);
 	if (len > 1 && (first == '{' || first == '[' || first == '"'))
 	{
@@ -782,7 +789,7 @@ StringPart(JsonWalk *walk, KeyKind kind, const JsonScalar *place,
 		if (followed)
 			return true;
 	}
-	return ScanPart(walk, place, text, len, room, masked);
+	return ScanPart(walk, place, piece, masked);
 }
 
 /* ---------------- the trail ---------------- */
@@ -843,15 +850,16 @@ ContextSaysCard(JsonContext *context)
 
 /*
  * Reads a scalar of digits as a part of the trail, which it may be with
- * blanks and dashes; its digits' number, 0 if it is anything else.  room
- * bytes can be read.
+ * blanks and dashes; its digits' number, 0 if it is anything else.
  */
 static inline int
-ReadTrailPart(const char *text, size_t len, size_t room, char *digits)
+ReadTrailPart(const TextPiece *piece, char *digits)
 {
+	const char *text = piece->text;
+	size_t		len = piece->len;
 	int			n = 0;
 
-	if (len <= 8 && room >= 8 &&
+	if (len <= 8 && piece->room >= 8 &&
 		LeadingDigits((const unsigned char *) text) >= len)
 	{
 		memcpy(digits, text, 8);
@@ -948,8 +956,7 @@ SumDigits(Trail *trail, int n)
  * holds more than digits; then looks whether the last ones make something.
  */
 static bool
-FollowTrail(JsonWalk *walk, const JsonScalar *place, const char *text,
-			size_t len, size_t room)
+FollowTrail(JsonWalk *walk, const JsonScalar *place, const TextPiece *piece)
 {
 	Trail	   *trail = &walk->trail;
 	TrailPart  *part;
@@ -957,8 +964,7 @@ FollowTrail(JsonWalk *walk, const JsonScalar *place, const char *text,
 
 	if (trail->count == TRAIL_ROOM)
 		ShiftTrail(trail);
-	digits = ReadTrailPart(text, len, room,
-						   trail->digits + trail->digit_count);
+	digits = ReadTrailPart(piece, trail->digits + trail->digit_count);
 	if (digits == 0)
 	{
 		ForgetTrail(trail);
@@ -977,19 +983,19 @@ FollowTrail(JsonWalk *walk, const JsonScalar *place, const char *text,
 	return trail->count < 2 || CheckTrail(walk);
 }
 
-/* Masks a decoded string, of which room bytes can be read. */
+/* Masks a decoded string. */
 static bool
 MaskDecoded(JsonWalk *walk, const JsonScalar *string, KeyKind kind,
-			const char *text, size_t len, size_t room)
+			TextPiece *piece)
 {
 	bool		masked = false;
 
-	if (!StringPart(walk, kind, string, text, len, room, &masked))
+	if (!StringPart(walk, kind, string, piece, &masked))
 		return false;
 	if (masked)
 		ForgetTrail(&walk->trail);
 	else if (!string->key)
-		return FollowTrail(walk, string, text, len, room);
+		return FollowTrail(walk, string, piece);
 	return true;
 }
 
@@ -997,27 +1003,29 @@ MaskDecoded(JsonWalk *walk, const JsonScalar *string, KeyKind kind,
 static bool
 MaskString(JsonWalk *walk, const JsonScalar *string, KeyKind kind)
 {
-	const char *text = walk->text +string->start;
 	size_t		len = string->end - string->start;
+	TextPiece	piece = PieceOf(walk->text +string->start, len,
+								walk->len - string->start);
 	char		buffer[SHORT_STRING + GLANCE_ROOM];
 	char	   *decoded = buffer;
 	bool		good;
 
 	if (!string->escaped)
-		return MaskDecoded(walk, string, kind, text, len,
-						   walk->len - string->start);
+		return MaskDecoded(walk, string, kind, &piece);
 	if (len > SHORT_STRING)
-	{
 		decoded = MaskAlloc(walk->root->options, len);
-		if (decoded == NULL)
-			return Fail(walk, MASK_NO_MEMORY, NULL);
-	}
-	good = DecodeString(text, len, decoded, &len) ||
+	if (decoded == NULL)
+		return Fail(walk, MASK_NO_MEMORY, NULL);
+	good = DecodeString(piece.text, len, decoded, &piece.len) ||
 		Fail(walk, MASK_WITHHELD, not_json);
+	piece.text = decoded;
+	piece.room = len;
 	if (good && decoded == buffer)
-		memset(buffer + len, 0, GLANCE_ROOM);
-	good = good && MaskDecoded(walk, string, kind, decoded, len,
-							   decoded == buffer ? len + GLANCE_ROOM : len);
+	{
+		memset(buffer + piece.len, 0, GLANCE_ROOM);
+		piece.room = piece.len + GLANCE_ROOM;
+	}
+	good = good && MaskDecoded(walk, string, kind, &piece);
 	if (decoded != buffer)
 		MaskRelease(walk->root->options, decoded);
 	return good;
@@ -1104,25 +1112,25 @@ WalkScalar(JsonWalk *walk, KeyKind kind)
 	size_t		start = walk->pos;
 	size_t		end = ScalarEnd(walk);
 	const char *text = walk->text +start;
-	size_t		len = end - start;
-	JsonScalar	place = {start, end, .bare = true};
+	TextPiece	piece = PieceOf(text, end - start, walk->len - start);
+	JsonScalar	place = {start, end,.bare = true};
 	bool		masked = false;
 	bool		good = true;
 
 	walk->pos = end;
-	if (len == 0)
+	if (piece.len == 0)
 		return Fail(walk, MASK_WITHHELD, not_json);
 	if (IsAlpha((unsigned char) text[0]))
-		return IsLiteral(text, len) || Fail(walk, MASK_WITHHELD, not_json);
+		return IsLiteral(text, piece.len) ||
+			Fail(walk, MASK_WITHHELD, not_json);
 	if (kind >= KEY_SECRET)
-		good = WholePart(walk, kind, &place, text, len, walk->len - start,
-						 &masked);
-	else if (NumberMayMatter(text, &len) || walk->root->set != NULL)
-		good = ScanPart(walk, &place, text, len, walk->len - start, &masked);
+		good = WholePart(walk, kind, &place, &piece, &masked);
+	else if (NumberMayMatter(text, &piece.len) || walk->root->set != NULL)
+		good = ScanPart(walk, &place, &piece, &masked);
 	if (!good)
 		return false;
 	if (!masked)
-		return FollowTrail(walk, &place, text, len, walk->len - start);
+		return FollowTrail(walk, &place, &piece);
 	ForgetTrail(&walk->trail);
 	return true;
 }

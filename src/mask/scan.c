@@ -1029,6 +1029,7 @@ GlanceAt(const char *chars, size_t len, size_t room)
 		return len == 0 ? GLANCE_NOTHING : GLANCE_MORE;
 	if (room < sizeof(copy))
 		text = PadCopy(copy, text, len);
+
 	keep = ~UINT64_C(0) >> (64 - len);
 	if ((EncodingOf()->special(text) & keep) != 0)
 		return GLANCE_MORE;
@@ -1047,6 +1048,7 @@ GlanceAt(const char *chars, size_t len, size_t room)
 	{
 		m.sign &= keep;
 		text = text == copy ? text : PadCopy(copy, text, len);
+
 		if (FilterSigns(text, text, 0, &m, ways) != 0)
 			return GLANCE_EVENTS;
 	}
@@ -1106,26 +1108,24 @@ ScanPrepare(void)
 }
 
 /*
- * MaskFind with known values that were prepared before (set may be NULL), and
- * with contexts for those of the options.  plain: the text has nothing that
- * its shadow has otherwise.
+ * MaskFind with known values that were prepared before (set may be NULL), of
+ * a piece in its contexts.
  */
 MaskStatus
-FindInContexts(const MaskOptions *options, const KnownSet *set,
-			   uint32_t outer, bool plain, const char *text, size_t len,
-			   MaskHit **hits, size_t *count)
+FindInPiece(const MaskOptions *options, const KnownSet *set,
+			const TextPiece *piece, MaskHit **hits, size_t *count)
 {
 	MaskScan	scan;
-	Shadow		shadow;
+	Shadow		shadow = {0};
 	MaskStatus	status = MASK_CLEAN;
 
 	*hits = NULL;
 	*count = 0;
-	memset(&shadow, 0, sizeof(shadow));
-	shadow.text = (const unsigned char *) text;
+	shadow.text = (const unsigned char *) piece->text;
 
-	shadow.len = len;
-	if (!plain && !ShadowMake(options, text, len, &shadow))
+	shadow.len = piece->len;
+	if (!piece->plain &&
+		!ShadowMake(options, piece->text, piece->len, &shadow))
 		return MASK_NO_MEMORY;
 	ZeroBytes(&scan, offsetof(MaskScan, run));
 	scan.run.groups = scan.run.chain_count = 0;
@@ -1135,7 +1135,7 @@ FindInContexts(const MaskOptions *options, const KnownSet *set,
 	scan.len = shadow.len;
 	scan.options = options;
 	scan.dear_checks = 64 + (int) (shadow.len >> 10 & 0xFFFFF);
-	scan.outer = outer;
+	scan.outer = piece->outer;
 	ScanText(&scan);
 	if (set != NULL && scan.len > 0 && !scan.no_memory)
 		KnownFind(&scan, set);
@@ -1148,7 +1148,8 @@ FindInContexts(const MaskOptions *options, const KnownSet *set,
 		MaskRelease(options, scan.hits);
 	else
 	{
-		ShadowMapHits(&shadow, text, len, scan.hits, scan.hit_count);
+		ShadowMapHits(&shadow, piece->text, piece->len, scan.hits,
+					  scan.hit_count);
 		*hits = scan.hits;
 		*count = scan.hit_count;
 		status = MASK_MASKED;
@@ -1161,10 +1162,11 @@ MaskStatus
 FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 			size_t len, MaskHit **hits, size_t *count)
 {
+	TextPiece	piece = PieceOf(text, len, len);
+
 	ScanPrepare();
-	return FindInContexts(options, set,
-						  ContextsOf(options->context, options->context_len),
-						  false, text, len, hits, count);
+	piece.outer = ContextsOf(options->context, options->context_len);
+	return FindInPiece(options, set, &piece, hits, count);
 }
 
 MaskStatus

@@ -559,16 +559,38 @@ extern MaskStatus TextWithSet(const MaskOptions *options, const KnownSet *set,
 							  const char *text, size_t len,
 							  MaskResult *result);
 
+/* A text that is one of many in a document. */
+typedef struct TextPiece
+{
+	const char *text;
+	size_t		len;
+	size_t		room;			/* bytes that can be read there */
+	uint32_t	outer;			/* ContextsOf() what stands as if before it */
+	bool		plain;			/* its shadow is the text itself, for sure */
+} TextPiece;
+
+/* A piece of which nothing else is known yet. */
+static inline TextPiece
+PieceOf(const char *text, size_t len, size_t room)
+{
+	TextPiece	piece = {0};
+
+	piece.text = text;
+
+	piece.len = len;
+	piece.room = room;
+	return piece;
+}
+
 /*
- * scan.c: the same for many texts of a document: ContextsOf() the words that
- * stand as if before a text is asked once, as a bit set.
+ * scan.c: the same of a piece, whose contexts are asked once for many: those
+ * of the options don't matter.  After ScanPrepare().
  */
 extern void ScanPrepare(void);
 extern uint32_t ContextsOf(const char *context, size_t len);
-extern MaskStatus FindInContexts(const MaskOptions *options,
-								 const KnownSet *set, uint32_t outer,
-								 bool plain, const char *text, size_t len,
-								 MaskHit **hits, size_t *count);
+extern MaskStatus FindInPiece(const MaskOptions *options, const KnownSet *set,
+							  const TextPiece *piece, MaskHit **hits,
+							  size_t *count);
 
 /* scan.c: what a glance at a short text tells, after ScanPrepare() */
 typedef enum TextGlance

@@ -189,7 +189,7 @@ TestLengths(void)
 		{"[\"", "\",\"4111\",\"11111111\",\"1111\"]", "[\"",
 		"\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\"]"},
 	};
-	char		text[500];
+	char		doc[500];
 	char		expect[500];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -198,7 +198,7 @@ TestLengths(void)
 
 		/* of a longer key the end is no context */
 		for (int n = 0; n < 72; n++)
-			good &= IsMaskedBoth(Filled(text, cases[i].before, n,
+			good &= IsMaskedBoth(Filled(doc, cases[i].before, n,
 										cases[i].behind),
 								 Filled(expect, cases[i].expect_before, n,
 										cases[i].expect_behind));
@@ -287,9 +287,9 @@ TestFewDigits(void)
 static void
 TestManyKeys(void)
 {
-	static char text[200000];
+	static char doc[200000];
 	static char expect[200000];
-	char	   *t = text;
+	char	   *t = doc;
 	char	   *e = expect;
 
 	for (int round = 0; round < 4; round++)
@@ -299,14 +299,14 @@ TestManyKeys(void)
 			const char *kind = i % 3 == 0 ? "phone" : i % 3 == 1 ? "token" : "a";
 
 			t += sprintf(t, "%s{\"%s%s%d\":\"329 7730\"}",
-						 t == text ? "[" : ",", same, kind, i);
+						 t == doc ? "[" : ",", same, kind, i);
 			e += sprintf(e, "%s{\"%s%s%d\":\"%s\"}",
 						 e == expect ? "[" : ",", same, kind, i, i % 3 == 0 ? "<PHONE_NUMBER:**30>" :
 						 i % 3 == 1 ? "<SECRET>" : "329 7730");
 		}
 	strcpy(t, "]");
 	strcpy(e, "]");
-	Ok(IsMasked(&plain, text, expect), "two thousand keys");
+	Ok(IsMasked(&plain, doc, expect), "two thousand keys");
 }
 
 /* A card split over strings behind any number of others, of any parity. */
@@ -315,21 +315,21 @@ TestLongTrail(void)
 {
 	static const char card[] =
 	"\"<CREDIT_CARD>\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\"]";
-	char		text[1200];
+	char		doc[1200];
 	char		expect[1200];
 	bool		good = true;
 
 	for (int n = 0; n < 150; n++)
 		for (int two = 0; two < 2; two++)
 		{
-			char	   *t = text + sprintf(text, "[");
+			char	   *t = doc + sprintf(doc, "[");
 
 			for (int i = 0; i < n; i++)
 				t += sprintf(t, two && i % 7 == 0 ? "\"00\"," : "\"0\",");
-			memcpy(expect, text, sizeof(text));
+			memcpy(expect, doc, sizeof(doc));
 			strcpy(t, "\"4000\",\"056655\",\"665556\"]");
-			strcpy(expect + (t - text), card);
-			good &= IsMasked(&plain, text, expect);
+			strcpy(expect + (t - doc), card);
+			good &= IsMasked(&plain, doc, expect);
 		}
 	Ok(good, "a card behind any number of digits");
 	Masks(&plain, "[\"4000056655665\",\"556\",\"4 0-00\",\"0566-55 665556\"]",
@@ -340,22 +340,22 @@ TestLongTrail(void)
 static void
 TestNumbers(void)
 {
-	char		text[500];
+	char		doc[500];
 	char		expect[500];
 	bool		good = true;
 
 	for (int n = 0; n < 40; n++)
 	{
-		sprintf(text, "[0.%0*d,830717350867.%0*d,-1.5e+%0*d,true]", n + 1, 0,
+		sprintf(doc, "[0.%0*d,830717350867.%0*d,-1.5e+%0*d,true]", n + 1, 0,
 				n + 1, 0, n + 1, 7);
 		sprintf(expect, "[0.%0*d,\"<KZ_IIN:**67>\",-1.5e+%0*d,true]", n + 1, 0,
 				n + 1, 7);
-		good &= IsMaskedBoth(text, expect);
-		sprintf(text, "[\n%*s830717350867\r\n\t%*s,\t%*s1,[830717350867]]", n, "",
+		good &= IsMaskedBoth(doc, expect);
+		sprintf(doc, "[\n%*s830717350867\r\n\t%*s,\t%*s1,[830717350867]]", n, "",
 				n, "", n, "");
 		sprintf(expect, "[\n%*s\"<KZ_IIN:**67>\"\r\n\t%*s,\t%*s1,[\"<KZ_IIN:**67>\"]]",
 				n, "", n, "", n, "");
-		good &= IsMaskedBoth(text, expect);
+		good &= IsMaskedBoth(doc, expect);
 	}
 	Ok(good, "numbers and blanks of all lengths");
 	MasksBoth("[830717350867,1,12/3]", "[<KZ_IIN:**67>,1,12/3]");
