@@ -100,8 +100,9 @@ typedef struct JsonRoot
 	bool		outer_known;
 	uint32_t	outer;			/* contexts of the options */
 	int			max_depth;
-	uint8_t		memo_len[MEMOS];	/* of memos[], in bytes; 0: none yet */
-	Memo		memos[MEMOS];
+	uint8_t		memo_len[2 * MEMOS];	/* of memos[], in bytes; 0: none yet */
+	Memo		memos[2 * MEMOS];	/* of keys, and of other strings, which
+								 * are less likely to come again */
 } JsonRoot;
 
 typedef struct JsonWalk
@@ -496,17 +497,20 @@ PadMemo(uint64_t *bytes, const char *text, size_t len, size_t room)
  * of it.  Only where detectors alone seek does its glance tell all.
  */
 static Memo *
-MemoOf(JsonRoot *root, const char *text, size_t len, size_t room)
+MemoOf(JsonRoot *root, const TextPiece *piece, bool key)
 {
+	const char *text = piece->text;
+	size_t		len = piece->len;
 	uint64_t	b[MEMO_BYTES / 8];
 	Memo	   *memo;
 	size_t		slot;
 
 	if (len == 0 || len > MEMO_BYTES)
 		return NULL;
-	PadMemo(b, text, len, room);
+	PadMemo(b, text, len, piece->room);
 	slot = ((b[0] ^ b[1] * 3 ^ b[2] * 5 ^ b[3] * 7) *
 			UINT64_C(0x9E3779B97F4A7C15)) >> 58;
+	slot += key ? MEMOS : 0;
 	memo = &root->memos[slot];
 	if (root->memo_len[slot] == len &&
 		((b[0] ^ memo->bytes[0]) | (b[1] ^ memo->bytes[1]) |
@@ -514,7 +518,8 @@ MemoOf(JsonRoot *root, const char *text, size_t len, size_t room)
 		return memo;
 	root->memo_len[slot] = (uint8_t) len;
 	memcpy(memo->bytes, b, sizeof(b));
-	memo->glance = root->glances ? GlanceAt(text, len, room) : GLANCE_MORE;
+	memo->glance = root->glances ? GlanceAt(text, len, piece->room) :
+		GLANCE_MORE;
 	memo->clean = memo->judged = false;
 	memo->context_len = 0;
 	return memo;
@@ -577,7 +582,7 @@ ScanPart(JsonWalk *walk, const JsonScalar *place, TextPiece *piece,
 		glance = GLANCE_EVENTS;
 	else if (root->glances)
 	{
-		memo = MemoOf(root, piece->text, piece->len, piece->room);
+		memo = MemoOf(root, piece, place->key);
 		glance = memo != NULL ? memo->glance :
 			GlanceAt(piece->text, piece->len, piece->room);
 	}
@@ -719,7 +724,7 @@ WholePart(JsonWalk *walk, KeyKind kind, const JsonScalar *place,
 
 	piece->outer = OuterContexts(root);
 	if (root->glances)
-		memo = MemoOf(root, piece->text, piece->len, piece->room);
+		memo = MemoOf(root, piece, false);
 	if (memo == NULL || (memo->glance != GLANCE_NOTHING &&
 						 !(memo->clean && memo->clean_set == piece->outer)))
 		status = FindInPiece(root->options, root->set, piece, &hits, &count);
@@ -1126,7 +1131,11 @@ WalkScalar(JsonWalk *walk, KeyKind kind)
 	if (kind >= KEY_SECRET)
 		good = WholePart(walk, kind, &place, &piece, &masked);
 	else if (NumberMayMatter(text, &piece.len) || walk->root->set != NULL)
+	{
+		/* without a known value it is here for its digits, and has no more */
+		piece.number = walk->root->set == NULL;
 		good = ScanPart(walk, &place, &piece, &masked);
+	}
 	if (!good)
 		return false;
 	if (!masked)
@@ -1281,7 +1290,11 @@ WalkMember(JsonWalk *walk, KeyKind kind, JsonContext *outer)
 		return false;
 	/* a bracket may begin JSON: nothing but a walk tells what is in that */
 	if (!key.escaped && *name != '[' && *name != '{' && *name != ' ')
-		memo = MemoOf(walk->root, name, len, walk->len - key.start);
+	{
+		TextPiece	piece = PieceOf(name, len, walk->len - key.start);
+
+		memo = MemoOf(walk->root, &piece, true);
+	}
 	if (!MaskKey(walk, &key, memo, outer))
 		return false;
 	SkipSpace(walk);

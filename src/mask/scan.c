@@ -914,6 +914,18 @@ ScanText(MaskScan *scan)
 }
 
 /*
+ * What ScanText() does with a text of digits alone, too many to be idle, that
+ * is less than a block: its beginning is the only event.
+ */
+static void
+ScanNumber(MaskScan *scan)
+{
+	scan->block = 0;
+	scan->alnum = scan->digit = (UINT64_C(1) << scan->len) - 1;
+	DigitEvent(scan, 0);
+}
+
+/*
  * The contexts of words outside a text, as a bit set: of the name of its
  * column or JSON key.
  */
@@ -1136,7 +1148,10 @@ FindInPiece(const MaskOptions *options, const KnownSet *set,
 	scan.options = options;
 	scan.dear_checks = 64 + (int) (shadow.len >> 10 & 0xFFFFF);
 	scan.outer = piece->outer;
-	ScanText(&scan);
+	if (piece->number && scan.len < 64)
+		ScanNumber(&scan);
+	else
+		ScanText(&scan);
 	if (set != NULL && scan.len > 0 && !scan.no_memory)
 		KnownFind(&scan, set);
 	for (int i = 0; i < MASK_FINDERS && status == MASK_CLEAN; i++)

@@ -567,6 +567,7 @@ typedef struct TextPiece
 	size_t		room;			/* bytes that can be read there */
 	uint32_t	outer;			/* ContextsOf() what stands as if before it */
 	bool		plain;			/* its shadow is the text itself, for sure */
+	bool		number;			/* it is of digits alone, six or more */
 } TextPiece;
 
 /* A piece of which nothing else is known yet. */
