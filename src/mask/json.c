@@ -100,9 +100,10 @@ typedef struct JsonRoot
 	bool		outer_known;
 	uint32_t	outer;			/* contexts of the options */
 	int			max_depth;
+	unsigned	memo_turn;
 	uint8_t		memo_len[2 * MEMOS];	/* of memos[], in bytes; 0: none yet */
 	Memo		memos[2 * MEMOS];	/* of keys, and of other strings, which
-								 * are less likely to come again */
+									 * are less likely to come again */
 } JsonRoot;
 
 typedef struct JsonWalk
@@ -414,7 +415,13 @@ DecodeString(const char *text, size_t len, char *out, size_t *out_len)
 
 		if (*text !='\\')
 		{
-			out[n++] = *text ++;
+			const char *stop = memchr(text, '\\', (size_t) (end - text));
+			size_t		run = (size_t) ((stop == NULL ? end : stop) - text);
+
+			memcpy(out + n, text, run);
+			n += run;
+			text	  +=run;
+
 			continue;
 		}
 		text	  ++;
@@ -492,6 +499,33 @@ PadMemo(uint64_t *bytes, const char *text, size_t len, size_t room)
 	}
 }
 
+/* True if a memo is of these bytes. */
+static inline bool
+IsMemoOf(const Memo *memo, const uint64_t *b)
+{
+	return ((b[0] ^ memo->bytes[0]) | (b[1] ^ memo->bytes[1]) |
+			(b[2] ^ memo->bytes[2]) | (b[3] ^ memo->bytes[3])) == 0;
+}
+
+/* A new memo, in a slot or its neighbour: in turn if both are taken. */
+static Memo *
+NewMemo(JsonRoot *root, const TextPiece *piece, const uint64_t *b,
+		size_t slot)
+{
+	Memo	   *memo;
+
+	if (root->memo_len[slot] != 0)
+		slot ^= root->memo_len[slot ^ 1] == 0 || (root->memo_turn++ & 1);
+	memo = &root->memos[slot];
+	root->memo_len[slot] = (uint8_t) piece->len;
+	memcpy(memo->bytes, b, MEMO_BYTES);
+	memo->glance = root->glances ?
+		GlanceAt(piece->text, piece->len, piece->room) : GLANCE_MORE;
+	memo->clean = memo->judged = false;
+	memo->context_len = 0;
+	return memo;
+}
+
 /*
  * What is known of a string, found out if it is new; NULL if nothing is kept
  * of it.  Only where detectors alone seek does its glance tell all.
@@ -499,30 +533,20 @@ PadMemo(uint64_t *bytes, const char *text, size_t len, size_t room)
 static Memo *
 MemoOf(JsonRoot *root, const TextPiece *piece, bool key)
 {
-	const char *text = piece->text;
-	size_t		len = piece->len;
 	uint64_t	b[MEMO_BYTES / 8];
-	Memo	   *memo;
+	size_t		len = piece->len;
 	size_t		slot;
 
 	if (len == 0 || len > MEMO_BYTES)
 		return NULL;
-	PadMemo(b, text, len, piece->room);
+	PadMemo(b, piece->text, len, piece->room);
 	slot = ((b[0] ^ b[1] * 3 ^ b[2] * 5 ^ b[3] * 7) *
 			UINT64_C(0x9E3779B97F4A7C15)) >> 58;
 	slot += key ? MEMOS : 0;
-	memo = &root->memos[slot];
-	if (root->memo_len[slot] == len &&
-		((b[0] ^ memo->bytes[0]) | (b[1] ^ memo->bytes[1]) |
-		 (b[2] ^ memo->bytes[2]) | (b[3] ^ memo->bytes[3])) == 0)
-		return memo;
-	root->memo_len[slot] = (uint8_t) len;
-	memcpy(memo->bytes, b, sizeof(b));
-	memo->glance = root->glances ? GlanceAt(text, len, piece->room) :
-		GLANCE_MORE;
-	memo->clean = memo->judged = false;
-	memo->context_len = 0;
-	return memo;
+	for (int i = 0; i < 2; i++, slot ^= 1)
+		if (root->memo_len[slot] == len && IsMemoOf(&root->memos[slot], b))
+			return &root->memos[slot];
+	return NewMemo(root, piece, b, slot);
 }
 
 /* Writes something instead of a scalar, with quotes if it had none. */

@@ -357,6 +357,11 @@ TestNumbers(void)
 				n, "", n, "", n, "");
 		good &= IsMaskedBoth(doc, expect);
 	}
+	for (int n = 25; n < 140; n++)
+	{
+		sprintf(doc, "[%0*d,2]", n, 1);
+		good &= IsMaskedBoth(doc, doc);
+	}
 	Ok(good, "numbers and blanks of all lengths");
 	MasksBoth("[830717350867,1,12/3]", "[<KZ_IIN:**67>,1,12/3]");
 }
