@@ -81,7 +81,7 @@ typedef struct Memo
 /* The nearest keys, and what they say: found out when it is asked for. */
 typedef struct JsonContext
 {
-	char text[	CONTEXT_ROOM];
+	char		words[CONTEXT_ROOM];
 	size_t		len;
 	Memo	   *memo;			/* where its set may be noted, or NULL */
 	uint32_t	set;			/* of ContextsOf() */
@@ -457,14 +457,14 @@ ReadContexts(JsonContext *context)
 
 	context->set_known = true;
 	if (memo != NULL && memo->context_len == context->len &&
-		memcmp(memo->context, context->text, context->len) == 0)
+		memcmp(memo->context, context->words, context->len) == 0)
 		return context->set = memo->set;
-	context->set = ContextsOf(context->text, context->len);
+	context->set = ContextsOf(context->words, context->len);
 	if (memo != NULL)
 	{
 		memo->set = context->set;
 		memo->context_len = (uint8_t) context->len;
-		memcpy(memo->context, context->text, context->len);
+		memcpy(memo->context, context->words, context->len);
 	}
 	return context->set;
 }
@@ -616,7 +616,7 @@ ScanPart(JsonWalk *walk, const JsonScalar *place, TextPiece *piece,
 	if ((glance == GLANCE_NUMBERS && !(set >> CTX_BIRTH & 1)) ||
 		(memo != NULL && memo->clean && memo->clean_set == set))
 		return true;
-	root->within.context = walk->context.text;
+	root->within.context = walk->context.words;
 	root->within.context_len = walk->context.len;
 	piece->outer = set;
 	piece->plain = glance == GLANCE_EVENTS;
@@ -871,8 +871,8 @@ ContextSaysCard(JsonContext *context)
 	context->card_known = true;
 	context->card = false;
 	for (size_t i = 0; i + 4 <= context->len && !context->card; i++)
-		context->card = (context->text[i] | 0x20) == 'c' &&
-			FoldMatch((const unsigned char *) context->text, context->len, i,
+		context->card = (context->words[i] | 0x20) == 'c' &&
+			FoldMatch((const unsigned char *) context->words, context->len, i,
 					  "card", 4) > 0;
 	return context->card;
 }
@@ -1174,7 +1174,7 @@ WalkScalar(JsonWalk *walk, KeyKind kind)
 static inline void
 CopyContext(JsonContext *to, const JsonContext *outer)
 {
-	memcpy(to->text, outer->text, CONTEXT_ROOM / 2);
+	memcpy(to->words, outer->words, CONTEXT_ROOM / 2);
 	to->len = outer->len;
 	to->memo = outer->memo;
 	to->set = outer->set;
@@ -1190,8 +1190,8 @@ PushContext(JsonContext *context, const char *key, size_t len, Memo *memo)
 	if (len > CONTEXT_ROOM / 2 - 2)
 		len = CONTEXT_ROOM / 2 - 2;
 	if (context->len > 0)
-		context->text[context->len++] = ' ';
-	memcpy(context->text +context->len, key, len);
+		context->words[context->len++] = ' ';
+	memcpy(context->words + context->len, key, len);
 	context->len += len;
 	context->memo = memo;
 	context->set_known = context->card_known = false;
@@ -1205,7 +1205,7 @@ CutContext(const JsonContext *context, JsonContext *outer)
 	context->len - CONTEXT_ROOM / 2 : 0;
 
 	outer->len = context->len - cut;
-	memcpy(outer->text, context->text +cut, outer->len);
+	memcpy(outer->words, context->words + cut, outer->len);
 	outer->memo = context->memo;
 	outer->set = context->set;
 	outer->card = context->card;
