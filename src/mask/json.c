@@ -13,6 +13,10 @@
  * members of an object: the last scalars that hold digits alone are kept in
  * mind (the trail), and masked together when they make one.
  *
+ * A document may be of nothing but short strings and keys.  Most hold nothing
+ * that any detector asks for, which a glance tells (GlanceAt() in scan.c); and
+ * what was found out about a short one is kept for when it comes again.
+ *
  * The walk recurses, but no deeper than the caller's limit; beyond that the
  * document is withheld.  JSON inside strings is followed NEST_MAX times, and
  * each level is smaller than the one around it: the whole stays linear.

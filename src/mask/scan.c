@@ -828,7 +828,10 @@ FilterWords(const unsigned char *block, uint64_t starts,
 	return pass;
 }
 
-/* Finds and dispatches the events of one block of 64 bytes. */
+/*
+ * Finds and dispatches the events of one block of 64 bytes.  What is an event
+ * here has to be one in GlanceAt().
+ */
 static void
 ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
 		  BlockCarry *carry)
