@@ -833,17 +833,21 @@ MaskTrail(JsonWalk *walk, int first, MaskEntity entity)
 {
 	const Trail *trail = &walk->trail;
 	const char *name = MaskEntityName(entity);
+	size_t		n = strlen(name);
+	char		form[MASK_FORM_MAX];	/* with quotes, for numbers */
 	int			begin = trail->parts[first].first;
 	bool		good = true;
 
+	memcpy(form, "\"<", 2);
+	memcpy(form + 2, name, n);
+	memcpy(form + 2 + n, ">\"", 2);
 	for (int i = first; i < trail->count && good; i++)
 	{
 		const TrailPart *part = &trail->parts[i];
 
 		good = EmitUpTo(walk, part->start, part->end) &&
-			Emit(walk, "\"", part->number) && Emit(walk, "<", 1) &&
-			Emit(walk, name, strlen(name)) && Emit(walk, ">", 1) &&
-			Emit(walk, "\"", part->number);
+			(part->number ? Emit(walk, form, n + 4) :
+			 Emit(walk, form + 1, n + 2));
 	}
 	NoteFound(walk->root->options, &walk->found, entity,
 			  trail->digits + begin, (size_t) (trail->digit_count - begin));
