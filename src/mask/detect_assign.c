@@ -54,9 +54,9 @@ CompactKey(const unsigned char *key, size_t len, char *out, bool *word)
 	return n;
 }
 
-/* True if what follows the word in the key says that it's no secret. */
+/* True if what follows the word in the key is one of these. */
 static bool
-HarmlessSuffix(const char *rest)
+IsHarmlessSuffix(const char *rest)
 {
 	static const char suffixes[] =
 	"|s|count|counts|limit|limits|type|types|name|names|id|ids|url|uri|"
@@ -81,6 +81,17 @@ HarmlessSuffix(const char *rest)
 	framed[len + 1] = '|';
 	framed[len + 2] = '\0';
 	return strstr(suffixes, framed) != NULL;
+}
+
+/*
+ * True if what follows the word in the key, or its plural, says that it's no
+ * secret: password_policy, prompt_tokens_details.
+ */
+static bool
+HarmlessSuffix(const char *rest)
+{
+	return IsHarmlessSuffix(rest) ||
+		(rest[0] == 's' && strcmp(rest, "ss") != 0 && IsHarmlessSuffix(rest + 1));
 }
 
 static const char password_words[] =
@@ -229,6 +240,8 @@ KindOfKey(const unsigned char *key, size_t len)
 	if (n < 3 || !word)
 		return KEY_PLAIN;
 	FindKeyWords(name, n, end);
+	if (end[KEY_PASSWORD] != NULL && strcmp(end[KEY_PASSWORD], "s") == 0)
+		return KEY_PASSWORD;
 	if (end[KEY_PASSWORD] != NULL)
 		return HarmlessSuffix(end[KEY_PASSWORD]) ? KEY_PLAIN : KEY_PASSWORD;
 	if (ENDS(name, n, "pwd") ||

@@ -13,6 +13,10 @@
  * members of an object: the last scalars that hold digits alone are kept in
  * mind (the trail), and masked together when they make one.
  *
+ * A document may be of nothing but short strings and keys.  Most hold nothing
+ * that any detector asks for, which a glance tells (GlanceAt() in scan.c); and
+ * what was found out about a short one is kept for when it comes again.
+ *
  * The walk recurses, but no deeper than the caller's limit; beyond that the
  * document is withheld.  JSON inside strings is followed NEST_MAX times, and
  * each level is smaller than the one around it: the whole stays linear.  Where
@@ -26,23 +30,91 @@
 
 #define NEST_MAX 8
 #define CONTEXT_ROOM 160
+#define SHORT_STRING 256		/* decoded without asking for memory */
 
-/* A scalar of digits: where it stands and what it holds. */
+/*
+ * A scalar of digits: where it stands, and where its digits are among those
+ * of all.  The last TRAIL_PARTS matter; there is room for more, so that they
+ * seldom move.
+ */
 #define TRAIL_PARTS 19
-#define TRAIL_DIGITS 12
+#define TRAIL_ROOM 64
+#define TRAIL_DIGITS 12			/* of one */
+#define TRAIL_MOST 19			/* of several together */
 typedef struct TrailPart
 {
 	size_t		start;
 	size_t		end;
 	bool		number;			/* without quotes */
-	int			len;
-	char		digits[TRAIL_DIGITS];
+	int			first;			/* of its digits */
+	unsigned	luhn[2];		/* sums of the strings' digits before it,
+								 * where those at even places count twice, or
+								 * odd */
 } TrailPart;
 
-typedef struct JsonWalk
+/* The last scalars, as long as they were of digits alone. */
+typedef struct Trail
+{
+	int			count;
+	int			digit_count;
+	unsigned	luhn[2];
+	TrailPart	parts[TRAIL_ROOM];
+	char		digits[TRAIL_ROOM * TRAIL_DIGITS];
+} Trail;
+
+/*
+ * What is known of a short string, key or not; documents repeat a few.  Its
+ * bytes are filled up with zeros, which no string has.
+ */
+#define MEMOS 64
+#define MEMO_BYTES 32
+#define MEMO_CONTEXT 64
+typedef struct Memo
+{
+	uint64_t	bytes[MEMO_BYTES / 8];
+	TextGlance	glance;
+	uint32_t	clean_set;
+	bool		clean;			/* nothing is found in it within clean_set */
+	bool		judged;			/* as a key, which the next three are of */
+	bool		names;			/* is one of "name", "key" and so on */
+	bool		holds;			/* is one of "value" and so on */
+	KeyKind		kind;
+	uint32_t	set;			/* what a context says that ended with it */
+	uint8_t		context_len;	/* 0: none */
+	char		context[MEMO_CONTEXT];
+} Memo;
+
+/* The nearest keys, and what they say: found out when it is asked for. */
+typedef struct JsonContext
+{
+	char		words[CONTEXT_ROOM];
+	size_t		len;
+	Memo	   *memo;			/* where its set may be noted, or NULL */
+	uint32_t	set;			/* of ContextsOf() */
+	bool		set_known;
+	bool		card;			/* speaks of cards */
+	bool		card_known;
+} JsonContext;
+
+/* What all walks of a document have in common. */
+typedef struct JsonRoot
 {
 	const MaskOptions *options;
 	const KnownSet *set;
+	MaskOptions within;			/* the options, but for the context */
+	bool		glances;		/* nothing is sought but by detectors */
+	bool		outer_known;
+	uint32_t	outer;			/* contexts of the options */
+	int			max_depth;
+	unsigned	memo_turn;
+	uint8_t		memo_len[2 * MEMOS];	/* of memos[], in bytes; 0: none yet */
+	Memo		memos[2 * MEMOS];	/* of keys, and of other strings, which
+									 * are less likely to come again */
+} JsonRoot;
+
+typedef struct JsonWalk
+{
+	JsonRoot   *root;
 	const char *text;
 	size_t		len;
 	size_t		pos;
@@ -51,23 +123,34 @@ typedef struct JsonWalk
 	size_t		out_len;
 	size_t		out_room;
 	int			depth;
-	int			max_depth;
 	int			nesting;
-	char		context[CONTEXT_ROOM];
-	size_t		context_len;
 	MaskStatus	status;
 	const char *reason;
-	MaskResult	found;			/* what was found; its counts only */
 	KeyKind		named;			/* what a member "name" says of "value" */
 	bool		cut;			/* the rest is withheld */
-	int			trail_count;
-	TrailPart	trail[TRAIL_PARTS];
+	MaskResult	found;			/* what was found; its counts only */
+	JsonContext context;
+	Trail		trail;			/* begun by ForgetTrail() */
 } JsonWalk;
 
 static const char not_json[] = "not JSON";
 static const char too_deep[] = "nested too deep";
 
 static bool WalkValue(JsonWalk *walk, KeyKind kind);
+
+/* Counts work of the walk itself. */
+static inline void
+CountJson(const JsonRoot *root, size_t work)
+{
+	root->options->work->done += work;
+}
+
+static inline void
+ForgetTrail(Trail *trail)
+{
+	trail->count = trail->digit_count = 0;
+	trail->luhn[0] = trail->luhn[1] = 0;
+}
 
 /* Ends the walk; always false. */
 static bool
@@ -91,12 +174,12 @@ Emit(JsonWalk *walk, const char *text, size_t len)
 
 		if (walk->out == NULL)
 			room = walk->len + len + 256;
-		grown = MaskAlloc(walk->options, room);
+		grown = MaskAlloc(walk->root->options, room);
 		if (grown == NULL)
 			return Fail(walk, MASK_NO_MEMORY, NULL);
 		if (walk->out_len > 0)
 			memcpy(grown, walk->out, walk->out_len);
-		MaskRelease(walk->options, walk->out);
+		MaskRelease(walk->root->options, walk->out);
 		walk->out = grown;
 		walk->out_room = room;
 	}
@@ -116,6 +199,38 @@ EmitUpTo(JsonWalk *walk, size_t pos, size_t skip_to)
 	return good;
 }
 
+/* The highest bit of each of eight bytes that is c, exact up to the first. */
+static inline uint64_t
+BytesAre(uint64_t v, char c)
+{
+	v ^= (unsigned char) c * EACH_BYTE;
+	return (v - EACH_BYTE) & ~v & 0x80 * EACH_BYTE;
+}
+
+/*
+ * The next quote, backslash or control character of a text from at on, or its
+ * end: what ends a string of JSON, or has to be escaped in one.
+ */
+static inline size_t
+NextInString(const char *chars, size_t len, size_t at)
+{
+	const unsigned char *text = (const unsigned char *) chars;
+
+	for (; at + 8 <= len; at += 8)
+	{
+		uint64_t	v = EightBytes(text +at);
+		uint64_t	stop = BytesAre(v, '"') | BytesAre(v, '\\') |
+		((v - 0x20 * EACH_BYTE) & ~v & 0x80 * EACH_BYTE);
+
+		if (stop != 0)
+			return at + (size_t) __builtin_ctzll(stop) / 8;
+	}
+	while (at < len && text[at] >= 0x20 && text[at] != '"' &&
+		   text[at] != '\\')
+		at++;
+	return at;
+}
+
 /* Writes a text as the inside of a JSON string. */
 static bool
 EmitEscaped(JsonWalk *walk, const char *text, size_t len)
@@ -123,14 +238,17 @@ EmitEscaped(JsonWalk *walk, const char *text, size_t len)
 	static const char hex[] = "0123456789abcdef";
 	size_t		done = 0;
 
-	for (size_t i = 0; i < len; i++)
+	for (;;)
 	{
-		unsigned char c = (unsigned char) text[i];
+		size_t		at = NextInString(text, len, done);
 		char		escape[6] = {'\\', 'u', '0', '0', 0, 0};
 		size_t		n = 2;
+		unsigned char c;
 
-		if (c >= 0x20 && c != '"' && c != '\\')
-			continue;
+		if (!Emit(walk, text +done, at - done) || at == len)
+			return at == len && walk->status == MASK_CLEAN;
+		c = (unsigned char) text[at];
+
 		if (c == '\n')
 			escape[1] = 'n';
 		else if (c >= 0x20)
@@ -141,22 +259,41 @@ EmitEscaped(JsonWalk *walk, const char *text, size_t len)
 			escape[5] = hex[c & 15];
 			n = 6;
 		}
-		if (!Emit(walk, text +done, i - done) || !Emit(walk, escape, n))
+		if (!Emit(walk, escape, n))
 			return false;
-		done = i + 1;
+		done = at + 1;
 	}
-	return Emit(walk, text +done, len - done);
 }
 
 /* ---------------- reading ---------------- */
 
+static inline bool
+IsJsonSpace(unsigned char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/* Skips white space, which documents for the eye have much of in a row. */
 static void
+SkipSpaces(JsonWalk *walk)
+{
+	const unsigned char *text = (const unsigned char *) walk->text;
+	size_t		at = walk->pos;
+
+	while (at < walk->len && IsJsonSpace(text[at]))
+	{
+		at++;
+		while (at + 8 <= walk->len && EightBytes(text +at) == ' ' * EACH_BYTE)
+			at += 8;
+	}
+	walk->pos = at;
+}
+
+static inline void
 SkipSpace(JsonWalk *walk)
 {
-	while (walk->pos < walk->len &&
-		   strchr(" \t\r\n", walk->text[walk->pos]) != NULL &&
-		   walk->text[walk->pos] != '\0')
-		walk->pos++;
+	if (walk->pos < walk->len && walk->text[walk->pos] <= ' ')
+		SkipSpaces(walk);
 }
 
 /* The next character, 0 at the end. */
@@ -166,36 +303,30 @@ Peek(const JsonWalk *walk)
 	return walk->pos < walk->len ? walk->text[walk->pos] : '\0';
 }
 
-/* A string between its quotes. */
-typedef struct JsonString
+/* A string between its quotes, or another scalar. */
+typedef struct JsonScalar
 {
 	size_t		start;
 	size_t		end;
 	bool		escaped;
 	bool		key;			/* of a member */
-} JsonString;
+	bool		bare;			/* without quotes */
+} JsonScalar;
 
 /* Reads a string at its quote and moves behind it. */
 static bool
-ReadString(JsonWalk *walk, JsonString *string)
+ReadString(JsonWalk *walk, JsonScalar *string)
 {
-	size_t		at = walk->pos + 1;
+	size_t		at = NextInString(walk->text, walk->len, walk->pos + 1);
 
-	string->start = at;
-	string->escaped = false;
-	string->key = false;
-	while (at < walk->len && walk->text[at] != '"')
+	string->start = walk->pos + 1;
+	string->escaped = string->key = string->bare = false;
+	while (at < walk->len && walk->text[at] == '\\')
 	{
-		if ((unsigned char) walk->text[at] < 0x20)
-			return Fail(walk, MASK_WITHHELD, not_json);
-		if (walk->text[at] == '\\')
-		{
-			string->escaped = true;
-			at++;
-		}
-		at++;
+		string->escaped = true;
+		at = NextInString(walk->text, walk->len, at + 2);
 	}
-	if (at >= walk->len)
+	if (at >= walk->len || walk->text[at] != '"')
 		return Fail(walk, MASK_WITHHELD, not_json);
 	string->end = at;
 	walk->pos = at + 1;
@@ -298,7 +429,13 @@ DecodeString(const char *text, size_t len, char *out, size_t *out_len)
 
 		if (*text !='\\')
 		{
-			out[n++] = *text ++;
+			const char *stop = memchr(text, '\\', (size_t) (end - text));
+			size_t		run = (size_t) ((stop == NULL ? end : stop) - text);
+
+			memcpy(out + n, text, run);
+			n += run;
+			text	  +=run;
+
 			continue;
 		}
 		text	  ++;
@@ -323,71 +460,277 @@ DecodeString(const char *text, size_t len, char *out, size_t *out_len)
 
 /* ---------------- scalars ---------------- */
 
-/* Notes what a part of the document held. */
-static void
-Count(JsonWalk *walk, const MaskResult *part)
+/*
+ * What the nearest keys say.  It follows from their text alone: what is noted
+ * of that is right wherever it was noted.
+ */
+static uint32_t
+ReadContexts(JsonContext *context)
 {
-	walk->found.cut |= part->cut;
-	walk->found.entities |= part->entities;
-	walk->found.hit_count += part->hit_count;
-	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
-		walk->found.counts[i] += part->counts[i];
-}
+	Memo	   *memo = context->len <= MEMO_CONTEXT ? context->memo : NULL;
 
-/* Masks a text with the walk's context. */
-static bool
-ScanPart(JsonWalk *walk, const char *text, size_t len, MaskResult *part)
-{
-	MaskOptions options = *walk->options;
-
-	options.context = walk->context;
-	options.context_len = walk->context_len;
-	TextWithSet(&options, walk->set, text, len, part);
-	if (part->status == MASK_NO_MEMORY || part->status == MASK_WITHHELD)
-		return Fail(walk, part->status, part->reason);
-	return true;
-}
-
-/* Follows JSON inside a string; *part says what came of it. */
-static bool
-NestedPart(JsonWalk *walk, const char *text, size_t len, MaskResult *part)
-{
-	JsonWalk	inner = *walk;
-
-	memset(part, 0, sizeof(*part));
-	inner.text = text;
-
-	inner.len = len;
-	inner.pos = inner.copied = 0;
-	inner.out = NULL;
-	inner.out_len = inner.out_room = 0;
-	memset(&inner.found, 0, sizeof(inner.found));
-	inner.trail_count = 0;
-	inner.nesting++;
-	if (WalkValue(&inner, KEY_PLAIN))
+	context->set_known = true;
+	if (memo != NULL && memo->context_len == context->len &&
+		memcmp(memo->context, context->words, context->len) == 0)
+		return context->set = memo->set;
+	context->set = ContextsOf(context->words, context->len);
+	if (memo != NULL)
 	{
-		SkipSpace(&inner);
-		if (inner.pos < len)
-			Fail(&inner, MASK_WITHHELD, not_json);
-		else if (inner.out != NULL)
-			EmitUpTo(&inner, len, len);
+		memo->set = context->set;
+		memo->context_len = (uint8_t) context->len;
+		memcpy(memo->context, context->words, context->len);
 	}
-	part->status = inner.status;
-	part->reason = inner.reason;
-	if (inner.status == MASK_CLEAN && inner.out != NULL)
+	return context->set;
+}
+
+static inline uint32_t
+WithinContexts(JsonContext *context)
+{
+	return context->set_known ? context->set : ReadContexts(context);
+}
+
+#define ONES_8 "\377\377\377\377\377\377\377\377"
+
+/* Copies a text of at most MEMO_BYTES, of which room bytes can be read. */
+static inline void
+PadMemo(uint64_t *bytes, const char *text, size_t len, size_t room)
+{
+	/* MEMO_BYTES of them, and as many zeros */
+	static const char ones[2 * MEMO_BYTES] = ONES_8 ONES_8 ONES_8 ONES_8;
+
+	if (room < MEMO_BYTES)
 	{
-		inner.out[inner.out_len] = '\0';	/* Emit keeps a byte for it */
-		*part = inner.found;
-		part->status = MASK_MASKED;
-		part->text = inner.out;
-		part->len = inner.out_len;
+		memset(bytes, 0, MEMO_BYTES);
+		memcpy(bytes, text, len);
+		return;
+	}
+	for (int i = 0; i < MEMO_BYTES / 8; i++)
+	{
+		uint64_t	keep;
+
+		memcpy(&bytes[i], text +i * 8, 8);
+		memcpy(&keep, ones + MEMO_BYTES - len + i * 8, 8);
+		bytes[i] &= keep;
+	}
+}
+
+/* True if a memo is of these bytes. */
+static inline bool
+IsMemoOf(const Memo *memo, const uint64_t *b)
+{
+	return ((b[0] ^ memo->bytes[0]) | (b[1] ^ memo->bytes[1]) |
+			(b[2] ^ memo->bytes[2]) | (b[3] ^ memo->bytes[3])) == 0;
+}
+
+/* A new memo, in a slot or its neighbour: in turn if both are taken. */
+static Memo *
+NewMemo(JsonRoot *root, const TextPiece *piece, const uint64_t *b,
+		size_t slot)
+{
+	Memo	   *memo;
+
+	CountJson(root, WORK_GLANCE);
+	if (root->memo_len[slot] != 0)
+		slot ^= root->memo_len[slot ^ 1] == 0 || (root->memo_turn++ & 1);
+	memo = &root->memos[slot];
+	root->memo_len[slot] = (uint8_t) piece->len;
+	memcpy(memo->bytes, b, MEMO_BYTES);
+	memo->glance = root->glances ?
+		GlanceAt(piece->text, piece->len, piece->room) : GLANCE_MORE;
+	memo->clean = memo->judged = false;
+	memo->context_len = 0;
+	return memo;
+}
+
+/*
+ * What is known of a string, found out if it is new; NULL if nothing is kept
+ * of it.  Only where detectors alone seek does its glance tell all.
+ */
+static Memo *
+MemoOf(JsonRoot *root, const TextPiece *piece, bool key)
+{
+	uint64_t	b[MEMO_BYTES / 8];
+	size_t		len = piece->len;
+	size_t		slot;
+
+	if (len == 0 || len > MEMO_BYTES)
+		return NULL;
+	PadMemo(b, piece->text, len, piece->room);
+	slot = ((b[0] ^ b[1] * 3 ^ b[2] * 5 ^ b[3] * 7) *
+			UINT64_C(0x9E3779B97F4A7C15)) >> 58;
+	slot += key ? MEMOS : 0;
+	for (int i = 0; i < 2; i++, slot ^= 1)
+		if (root->memo_len[slot] == len && IsMemoOf(&root->memos[slot], b))
+			return &root->memos[slot];
+	return NewMemo(root, piece, b, slot);
+}
+
+/* Writes something instead of a scalar, with quotes if it had none. */
+static bool
+EmitInstead(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len)
+{
+	return EmitUpTo(walk, place->start, place->end) &&
+		Emit(walk, "\"", place->bare) && EmitEscaped(walk, text, len) &&
+		Emit(walk, "\"", place->bare);
+}
+
+/* Writes a scalar with its findings replaced. */
+static bool
+EmitHits(JsonWalk *walk, const JsonScalar *place, const TextPiece *piece,
+		 const MaskHit *hits, size_t count)
+{
+	const char *text = piece->text;
+	char		form[MASK_FORM_MAX];
+	size_t		pos = 0;
+	bool		good;
+
+	CountJson(walk->root, WORK_PIECE + count * WORK_HIT);
+	good = EmitUpTo(walk, place->start, place->end) &&
+		Emit(walk, "\"", place->bare);
+
+	for (size_t i = 0; i < count && good; i++)
+	{
+		size_t		n = MaskForm(text, &hits[i], form);
+
+		good = EmitEscaped(walk, text +pos, hits[i].start - pos) &&
+			EmitEscaped(walk, form, n);
+		pos = hits[i].end;
+		if (hits[i].entity == MASK_ENTITY_REST)
+			walk->found.cut = true;
+		else
+			NoteFound(walk->root->options, &walk->found,
+					  (MaskEntity) hits[i].entity, text +hits[i].start,
+					  hits[i].end - hits[i].start);
+	}
+	return good && EmitEscaped(walk, text +pos, piece->len - pos) &&
+		Emit(walk, "\"", place->bare);
+}
+
+/*
+ * What becomes of a scalar: *masked says whether it was written anew.  Here
+ * by its content, with the walk's context.
+ */
+static bool
+ScanPart(JsonWalk *walk, const JsonScalar *place, TextPiece *piece,
+		 bool *masked)
+{
+	JsonRoot   *root = walk->root;
+	Memo	   *memo = NULL;
+	TextGlance	glance = GLANCE_MORE;
+	MaskHit    *hits;
+	size_t		count;
+	MaskStatus	status;
+	uint32_t	set;
+	bool		good;
+
+	/* a number has too many digits to be nothing, or would not be here */
+	if (place->bare)
+		glance = GLANCE_EVENTS;
+	else if (root->glances)
+	{
+		memo = MemoOf(root, piece, place->key);
+		glance = memo != NULL ? memo->glance :
+			GlanceAt(piece->text, piece->len, piece->room);
+	}
+	if (glance == GLANCE_NOTHING)
 		return true;
+	set = WithinContexts(&walk->context);
+	if ((glance == GLANCE_NUMBERS && !(set >> CTX_BIRTH & 1)) ||
+		(memo != NULL && memo->clean && memo->clean_set == set))
+		return true;
+	root->within.context = walk->context.words;
+	root->within.context_len = walk->context.len;
+	piece->outer = set;
+	piece->plain = glance == GLANCE_EVENTS;
+	status = FindInPiece(&root->within, root->set, piece, &hits, &count);
+	if (memo != NULL)
+	{
+		memo->clean = status == MASK_CLEAN;
+		memo->clean_set = set;
 	}
-	MaskRelease(walk->options, inner.out);
-	if (inner.status == MASK_NO_MEMORY ||
-		(inner.status == MASK_WITHHELD && inner.reason != not_json))
-		return Fail(walk, inner.status, inner.reason);
-	return true;
+	if (status == MASK_CLEAN)
+		return true;
+	if (status == MASK_WITHHELD)
+		return Fail(walk, status, "a search took too long");
+	if (status == MASK_NO_MEMORY)
+		return Fail(walk, status, NULL);
+	*masked = true;
+	good = EmitHits(walk, place, piece, hits, count);
+	MaskRelease(root->options, hits);
+	return good;
+}
+
+/* Begins the walk over JSON inside a string of another. */
+static void
+BeginNested(const JsonWalk *walk, JsonWalk *inner, const char *text, size_t len)
+{
+	/* the rest is not read before it is written */
+	ZeroBytes(inner, offsetof(JsonWalk, context));
+	inner->root = walk->root;
+	inner->text = text;
+
+	inner->len = len;
+	inner->depth = walk->depth;
+	inner->nesting = walk->nesting + 1;
+	inner->named = walk->named;
+	inner->context = walk->context;
+	ForgetTrail(&inner->trail);
+}
+
+/* Adds what a walk has found to the counts of the one around it. */
+static void
+CountNested(MaskResult *to, const MaskResult *from)
+{
+	to->cut |= from->cut;
+	if (from->hit_count == 0)
+		return;
+	to->entities |= from->entities;
+	to->hit_count += from->hit_count;
+	for (int i = 0; i < MASK_ENTITY_ROOM; i++)
+		to->counts[i] += from->counts[i];
+}
+
+/*
+ * Walks over JSON inside a string, the document itself being the outermost.
+ * inner's status then says what came of it; its output is to be released.
+ */
+static void
+WalkNested(JsonWalk *inner)
+{
+	if (!WalkValue(inner, KEY_PLAIN))
+		return;
+	SkipSpace(inner);
+	if (inner->pos < inner->len)
+		Fail(inner, MASK_WITHHELD, not_json);
+	else if (inner->out != NULL)
+		EmitUpTo(inner, inner->len, inner->len);
+}
+
+/* Follows JSON inside a string; *followed says whether it was JSON. */
+static bool
+NestedPart(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len,
+		   bool *masked, bool *followed)
+{
+	JsonWalk	inner;
+	bool		good = true;
+
+	CountJson(walk->root, WORK_NESTED);
+	BeginNested(walk, &inner, text, len);
+	WalkNested(&inner);
+	*followed = inner.status == MASK_CLEAN;
+	if (!*followed)
+	{
+		if (inner.status == MASK_NO_MEMORY || inner.reason != not_json)
+			good = Fail(walk, inner.status, inner.reason);
+	}
+	else if (inner.out != NULL)
+	{
+		*masked = true;
+		CountNested(&walk->found, &inner.found);
+		good = EmitInstead(walk, place, inner.out, inner.out_len);
+	}
+	MaskRelease(walk->root->options, inner.out);
+	return good;
 }
 
 /* The first character that is no space, 0 if there is none. */
@@ -401,35 +744,58 @@ FirstChar(const char *text, size_t len)
 	return '\0';
 }
 
+/* What the options' own context says, which a secret is looked at in. */
+static uint32_t
+OuterContexts(JsonRoot *root)
+{
+	if (!root->outer_known)
+	{
+		root->outer = ContextsOf(root->options->context,
+								 root->options->context_len);
+		root->outer_known = true;
+	}
+	return root->outer;
+}
+
 /* Masks the value of a sensitive key entirely. */
 static bool
-WholePart(JsonWalk *walk, KeyKind kind, const char *text, size_t len,
-		  MaskResult *part)
+WholePart(JsonWalk *walk, KeyKind kind, const JsonScalar *place,
+		  TextPiece *piece, bool *masked)
 {
+	JsonRoot   *root = walk->root;
+	char		form[MASK_FORM_MAX];
 	MaskHit		hit = {0};
-	MaskHit    *hits;
-	size_t		count;
-	MaskStatus	status = FindWithSet(walk->options, walk->set, text, len,
-									 &hits, &count);
+	MaskHit    *hits = NULL;
+	size_t		count = 0;
+	MaskStatus	status = MASK_CLEAN;
+	Memo	   *memo = NULL;
 
-	memset(part, 0, sizeof(*part));
+	CountJson(root, WORK_PIECE);
+	piece->outer = OuterContexts(root);
+	if (root->glances)
+		memo = MemoOf(root, piece, false);
+	if (memo == NULL || (memo->glance != GLANCE_NOTHING &&
+						 !(memo->clean && memo->clean_set == piece->outer)))
+		status = FindInPiece(root->options, root->set, piece, &hits, &count);
+	if (memo != NULL && memo->glance != GLANCE_NOTHING)
+	{
+		memo->clean = status == MASK_CLEAN;
+		memo->clean_set = piece->outer;
+	}
 	hit.entity = kind == KEY_PASSWORD ? MASK_PASSWORD :
 		kind == KEY_AUTHORIZATION ? MASK_AUTHORIZATION : MASK_SECRET;
-	hit.end = len;
+	hit.end = piece->len;
 	if (status == MASK_MASKED && count == 1 && hits[0].start == 0 &&
-		hits[0].end == len && hits[0].entity != MASK_ENTITY_REST)
+		hits[0].end == piece->len && hits[0].entity != MASK_ENTITY_REST)
 		hit = hits[0];
-	MaskRelease(walk->options, hits);
+	MaskRelease(root->options, hits);
 	if (status == MASK_NO_MEMORY)
 		return Fail(walk, status, NULL);
 	/* of a value that no finder can be asked about nothing is shown */
-	part->text = MaskAlloc(walk->options, MASK_FORM_MAX);
-	if (part->text == NULL)
-		return Fail(walk, MASK_NO_MEMORY, NULL);
-	part->len = MaskForm(text, &hit, part->text);
-	part->status = MASK_MASKED;
-	NoteFound(walk->options, part, hit.entity, text, len);
-	return true;
+	*masked = true;
+	NoteFound(root->options, &walk->found, (MaskEntity) hit.entity,
+			  piece->text, piece->len);
+	return EmitInstead(walk, place, form, MaskForm(piece->text, &hit, form));
 }
 
 /*
@@ -439,13 +805,14 @@ WholePart(JsonWalk *walk, KeyKind kind, const char *text, size_t len,
 static bool
 IsMaskedForm(const char *text, size_t len)
 {
+	if (len < 2 || text[0] != '<' || text[len - 1] != '>')
+		return false;
 	for (int i = MASK_URL_CREDENTIALS; i < MASK_ENTITY_COUNT; i++)
 	{
 		const char *name = MaskEntityName((MaskEntity) i);
 		size_t		n = strlen(name);
 
-		if (len == n + 2 && text[0] == '<' && text[len - 1] == '>' &&
-			memcmp(text +1, name, n) == 0)
+		if (len == n + 2 && memcmp(text +1, name, n) == 0)
 			return true;
 	}
 	return false;
@@ -453,99 +820,195 @@ IsMaskedForm(const char *text, size_t len)
 
 /* What becomes of a decoded string. */
 static bool
-StringPart(JsonWalk *walk, KeyKind kind, const char *text, size_t len,
-		   MaskResult *part)
+StringPart(JsonWalk *walk, KeyKind kind, const JsonScalar *place,
+		   TextPiece *piece, bool *masked)
 {
-	char		first = FirstChar(text, len);
+	const char *text = piece->text;
+	size_t		len = piece->len;
+	char		first;
+	bool		followed;
 
-	memset(part, 0, sizeof(*part));
 	if (len == 0)
 		return true;
 	if (kind >= KEY_SECRET)
 		return IsMaskedForm(text, len) ||
-			WholePart(walk, kind, text, len, part);
+			WholePart(walk, kind, place, piece, masked);
+	first = FirstChar(text, len);
 	if (len > 1 && (first == '{' || first == '[' || first == '"'))
 	{
 		if (walk->nesting >= NEST_MAX)
 			return Fail(walk, MASK_WITHHELD, too_deep);
-		if (!NestedPart(walk, text, len, part))
+		if (!NestedPart(walk, place, text, len, masked, &followed))
 			return false;
-		if (part->status != MASK_WITHHELD)
+		if (followed)
 			return true;
 	}
-	return ScanPart(walk, text, len, part);
+	return ScanPart(walk, place, piece, masked);
 }
 
 /* ---------------- the trail ---------------- */
-
-/* The digits of the trail from first on, put together; how many. */
-static int
-TrailDigits(const JsonWalk *walk, int first, char *digits)
-{
-	int			len = 0;
-
-	for (int i = first; i < walk->trail_count; i++)
-	{
-		memcpy(digits + len, walk->trail[i].digits,
-			   (size_t) walk->trail[i].len);
-		len += walk->trail[i].len;
-	}
-	return len;
-}
 
 /* Masks the parts of the trail from first on. */
 static bool
 MaskTrail(JsonWalk *walk, int first, MaskEntity entity)
 {
+	const Trail *trail = &walk->trail;
 	const char *name = MaskEntityName(entity);
-	char		digits[TRAIL_PARTS * TRAIL_DIGITS];
-	int			len = TrailDigits(walk, first, digits);
+	size_t		n = strlen(name);
+	char		form[MASK_FORM_MAX];	/* with quotes, for numbers */
+	int			begin = trail->parts[first].first;
 	bool		good = true;
 
-	for (int i = first; i < walk->trail_count && good; i++)
+	CountJson(walk->root, WORK_PIECE);
+	memcpy(form, "\"<", 2);
+	memcpy(form + 2, name, n);
+	memcpy(form + 2 + n, ">\"", 2);
+	for (int i = first; i < trail->count && good; i++)
 	{
-		const TrailPart *part = &walk->trail[i];
+		const TrailPart *part = &trail->parts[i];
 
 		good = EmitUpTo(walk, part->start, part->end) &&
-			Emit(walk, "\"", part->number) && Emit(walk, "<", 1) &&
-			Emit(walk, name, strlen(name)) && Emit(walk, ">", 1) &&
-			Emit(walk, "\"", part->number);
+			(part->number ? Emit(walk, form, n + 4) :
+			 Emit(walk, form + 1, n + 2));
 	}
-	NoteFound(walk->options, &walk->found, entity, digits, (size_t) len);
-	walk->trail_count = 0;
+	NoteFound(walk->root->options, &walk->found, entity,
+			  trail->digits + begin, (size_t) (trail->digit_count - begin));
+	ForgetTrail(&walk->trail);
 	return good;
 }
 
-/* Whether the digits of the trail from first on are one identifier. */
+/*
+ * Whether digits that were put together are one identifier; luhn is what
+ * their sum would be if they were a card.
+ */
 static MaskEntity
-TrailEntity(const JsonWalk *walk, int first, bool card_key)
+TrailEntity(const char *digits, int len, unsigned luhn)
 {
-	char		digits[TRAIL_PARTS * TRAIL_DIGITS];
-	int			len = TrailDigits(walk, first, digits);
-	bool		numbers = false;
-
-	for (int i = first; i < walk->trail_count; i++)
-		numbers |= walk->trail[i].number;
-	/* arrays of numbers are tokens and measurements, unless a key speaks */
-	if (numbers && !card_key)
-		return MASK_ENTITY_COUNT;
-	if (len >= 15 && len <= 19 && CheckLuhn(digits, len) &&
-		CardPrefixKnown(digits, len))
+	if (len >= 15 && luhn % 10 == 0 && CardPrefixKnown(digits, len) &&
+		CheckLuhn(digits, len))
 		return MASK_CREDIT_CARD;
-	if (len == 12 && CheckKzDigit(digits) && IinPlausible(digits))
+	if (len == 12 && IinPlausible(digits) && CheckKzDigit(digits))
 		return MASK_KZ_IIN;
 	return MASK_ENTITY_COUNT;
 }
 
 /* A key above speaks of cards. */
 static bool
-ContextSaysCard(const JsonWalk *walk)
+ContextSaysCard(JsonContext *context)
 {
-	for (size_t i = 0; i + 4 <= walk->context_len; i++)
-		if (FoldMatch((const unsigned char *) walk->context,
-					  walk->context_len, i, "card", 4) > 0)
-			return true;
-	return false;
+	if (context->card_known)
+		return context->card;
+	context->card_known = true;
+	context->card = false;
+	for (size_t i = 0; i + 4 <= context->len && !context->card; i++)
+		context->card = (context->words[i] | 0x20) == 'c' &&
+			FoldMatch((const unsigned char *) context->words, context->len, i,
+					  "card", 4) > 0;
+	return context->card;
+}
+
+/*
+ * Reads a scalar of digits as a part of the trail, which it may be with
+ * blanks and dashes; its digits' number, 0 if it is anything else.
+ */
+static inline int
+ReadTrailPart(const TextPiece *piece, char *digits)
+{
+	const char *text = piece->text;
+	size_t		len = piece->len;
+	int			n = 0;
+
+	if (len <= 8 && piece->room >= 8 &&
+		LeadingDigits((const unsigned char *) text) >= len)
+	{
+		memcpy(digits, text, 8);
+		return (int) len;
+	}
+	for (size_t i = 0; i < len; i++)
+	{
+		unsigned char c = (unsigned char) text[i];
+
+		if (IsDigit(c) && n < TRAIL_DIGITS)
+			digits[n++] = (char) c;
+		else if (c != ' ' && c != '-')
+			return 0;
+	}
+	return n;
+}
+
+/* Makes room in the trail: keeps the parts that may still matter. */
+static void
+ShiftTrail(Trail *trail)
+{
+	int			gone = trail->count - (TRAIL_PARTS - 1);
+	int			digits = trail->parts[gone].first;
+
+	trail->count -= gone;
+	trail->digit_count -= digits;
+	memmove(trail->parts, trail->parts + gone,
+			(size_t) trail->count * sizeof(TrailPart));
+	memmove(trail->digits, trail->digits + digits,
+			(size_t) trail->digit_count);
+	for (int i = 0; i < trail->count; i++)
+		trail->parts[i].first -= digits;
+	/* the sums go by even and odd places, which may change their roles */
+	if (digits % 2 != 0)
+		for (int i = 0; i <= trail->count; i++)
+		{
+			unsigned   *luhn = i < trail->count ? trail->parts[i].luhn :
+			trail->luhn;
+			unsigned	other = luhn[0];
+
+			luhn[0] = luhn[1];
+			luhn[1] = other;
+		}
+}
+
+/* Looks whether the last of the trail make something, and masks them. */
+static bool
+CheckTrail(JsonWalk *walk)
+{
+	const Trail *trail = &walk->trail;
+	int			last = trail->count - 1;
+	int			end = trail->digit_count;
+	bool		number = trail->parts[last].number;
+
+	/* arrays of numbers are tokens and measurements, unless a key speaks */
+	if (number && !ContextSaysCard(&walk->context))
+		return true;
+	for (int i = last - 1; i >= 0; i--)
+	{
+		const TrailPart *part = &trail->parts[i];
+		int			len = end - part->first;
+		MaskEntity	entity;
+
+		if (len > TRAIL_MOST || (part->number && !number))
+			break;
+		if (len < 12)
+			continue;
+		CountJson(walk->root, WORK_SCALAR);
+		entity = TrailEntity(trail->digits + part->first, len,
+							 number ? 0 :
+							 trail->luhn[end & 1] - part->luhn[end & 1]);
+		if (entity != MASK_ENTITY_COUNT)
+			return MaskTrail(walk, i, entity);
+	}
+	return true;
+}
+
+/* Adds digits to the trail's sums: twice counts every other from the end. */
+static inline void
+SumDigits(Trail *trail, int n)
+{
+	static const uint8_t twice[] = {0, 2, 4, 6, 8, 1, 3, 5, 7, 9};
+
+	for (int i = trail->digit_count; i < trail->digit_count + n; i++)
+	{
+		unsigned	digit = (unsigned) (trail->digits[i] - '0');
+
+		trail->luhn[i & 1] += twice[digit];
+		trail->luhn[~i & 1] += digit;
+	}
 }
 
 /*
@@ -553,91 +1016,78 @@ ContextSaysCard(const JsonWalk *walk)
  * holds more than digits; then looks whether the last ones make something.
  */
 static bool
-FollowTrail(JsonWalk *walk, const char *text, size_t len, TrailPart part)
+FollowTrail(JsonWalk *walk, const JsonScalar *place, const TextPiece *piece)
 {
-	part.len = 0;
-	for (size_t i = 0; i < len; i++)
-	{
-		unsigned char c = (unsigned char) text[i];
+	Trail	   *trail = &walk->trail;
+	TrailPart  *part;
+	int			digits;
 
-		if (IsDigit(c) && part.len < TRAIL_DIGITS)
-			part.digits[part.len++] = (char) c;
-		else if (c != ' ' && c != '-')
-			part.len = TRAIL_DIGITS + 1;
-		if (part.len > TRAIL_DIGITS)
-			break;
-	}
-	if (part.len == 0 || part.len > TRAIL_DIGITS)
+	if (trail->count == TRAIL_ROOM)
+		ShiftTrail(trail);
+	digits = ReadTrailPart(piece, trail->digits + trail->digit_count);
+	if (digits == 0)
 	{
-		walk->trail_count = 0;
+		ForgetTrail(trail);
 		return true;
 	}
-	if (walk->trail_count == TRAIL_PARTS)
-		memmove(walk->trail, walk->trail + 1,
-				(size_t) --walk->trail_count * sizeof(TrailPart));
-	walk->trail[walk->trail_count++] = part;
-	if (walk->trail_count >= 2)
-	{
-		bool		card = part.number && ContextSaysCard(walk);
+	part = &trail->parts[trail->count++];
+	part->start = place->start;
+	part->end = place->end;
+	part->number = place->bare;
+	part->first = trail->digit_count;
+	part->luhn[0] = trail->luhn[0];
+	part->luhn[1] = trail->luhn[1];
+	if (!part->number)
+		SumDigits(trail, digits);
+	trail->digit_count += digits;
+	return trail->count < 2 || CheckTrail(walk);
+}
 
-		int			digits = part.len;
+/* Masks a decoded string. */
+static bool
+MaskDecoded(JsonWalk *walk, const JsonScalar *string, KeyKind kind,
+			TextPiece *piece)
+{
+	bool		masked = false;
 
-		for (int first = walk->trail_count - 2; first >= 0; first--)
-		{
-			MaskEntity	entity;
-
-			digits += walk->trail[first].len;
-			if (digits > 19 || (walk->trail[first].number && !card))
-				break;
-			if (digits < 12)
-				continue;
-			entity = TrailEntity(walk, first, card);
-
-			if (entity != MASK_ENTITY_COUNT)
-				return MaskTrail(walk, first, entity);
-		}
-	}
+	if (!StringPart(walk, kind, string, piece, &masked))
+		return false;
+	if (masked)
+		ForgetTrail(&walk->trail);
+	else if (!string->key)
+		return FollowTrail(walk, string, piece);
 	return true;
 }
 
 /* Masks the string just read; its replacement, if any, is emitted. */
 static bool
-MaskString(JsonWalk *walk, const JsonString *string, KeyKind kind)
+MaskString(JsonWalk *walk, const JsonScalar *string, KeyKind kind)
 {
-	const char *text = walk->text +string->start;
 	size_t		len = string->end - string->start;
-	char	   *decoded = NULL;
-	MaskResult	part;
+	TextPiece	piece = PieceOf(walk->text +string->start, len,
+								walk->len - string->start);
+	char		buffer[SHORT_STRING + GLANCE_ROOM];
+	char	   *decoded = buffer;
 	bool		good;
 
-	if (string->escaped)
+	if (!string->escaped)
+		return MaskDecoded(walk, string, kind, &piece);
+	if (len > SHORT_STRING)
+		decoded = MaskAlloc(walk->root->options, len);
+	if (decoded == NULL)
+		return Fail(walk, MASK_NO_MEMORY, NULL);
+	good = DecodeString(piece.text, len, decoded, &piece.len) ||
+		Fail(walk, MASK_WITHHELD, not_json);
+	piece.text = decoded;
+	piece.room = len;
+	if (good && decoded == buffer)
 	{
-		decoded = MaskAlloc(walk->options, len);
-		if (decoded == NULL)
-			return Fail(walk, MASK_NO_MEMORY, NULL);
-		if (!DecodeString(text, len, decoded, &len))
-		{
-			MaskRelease(walk->options, decoded);
-			return Fail(walk, MASK_WITHHELD, not_json);
-		}
-		text = decoded;
+		memset(buffer + piece.len, 0, GLANCE_ROOM);
+		piece.room = piece.len + GLANCE_ROOM;
 	}
-	good = StringPart(walk, kind, text, len, &part);
-	if (good && part.status == MASK_MASKED)
-	{
-		Count(walk, &part);
-		good = EmitUpTo(walk, string->start, string->end) &&
-			EmitEscaped(walk, part.text, part.len);
-		walk->trail_count = 0;
-		MaskRelease(walk->options, part.text);
-	}
-	else if (good && !string->key)
-	{
-		TrailPart	trail = {string->start, string->end, false, 0, {0}};
-
-		good = FollowTrail(walk, text, len, trail);
-	}
-	MaskRelease(walk->options, decoded);
+	good = good && MaskDecoded(walk, string, kind, &piece);
+	if (decoded != buffer)
+		MaskRelease(walk->root->options, decoded);
 	return good;
 }
 
@@ -649,11 +1099,18 @@ static bool
 NumberMayMatter(const char *text, size_t *whole)
 {
 	size_t		len = *whole;
+	const char *dot;
 
-	while (len > 2 && text[len - 1] == '0' && memchr(text, '.', len) != NULL)
-		len--;
-	len -= len > 0 && text[len - 1] == '.';
-
+	if (len < 7 || !IsDigit((unsigned char) text[0]) ||
+		!IsDigit((unsigned char) text[1]))
+		return false;
+	dot = memchr(text, '.', len);
+	if (dot != NULL)
+	{
+		while (text[len - 1] == '0')
+			len--;
+		len -= text +len - 1 == dot;
+	}
 	if (len < 7)
 		return false;
 	for (size_t i = 0; i < len; i++)
@@ -663,79 +1120,144 @@ NumberMayMatter(const char *text, size_t *whole)
 	return true;
 }
 
+/* The highest bit of each of eight bytes that a number or literal has. */
+static inline uint64_t
+ScalarBytes(uint64_t v)
+{
+	/* from '+' to '9' without ',' and '/' */
+	uint64_t	low = v & 0x7F * EACH_BYTE;
+	uint64_t	range = (low + (0x80 - '+') * EACH_BYTE) &
+	~(low + (0x7F - '9') * EACH_BYTE) & ~v & 0x80 * EACH_BYTE;
+	uint64_t	comma = low ^ ',' * EACH_BYTE;
+	uint64_t	slash = low ^ '/' * EACH_BYTE;
+
+	range &= (comma + 0x7F * EACH_BYTE) & (slash + 0x7F * EACH_BYTE);
+	return range | LetterBytes(v);
+}
+
+/* The end of the number or literal at the walk's place. */
+static inline size_t
+ScalarEnd(const JsonWalk *walk)
+{
+	const unsigned char *text = (const unsigned char *) walk->text;
+	size_t		at = walk->pos;
+
+	while (at + 8 <= walk->len)
+	{
+		unsigned	more = LeadingBytes(ScalarBytes(EightBytes(text +at)));
+
+		at += more;
+		if (more < 8)
+			return at;
+	}
+	while (at < walk->len && (IsAlnum(text[at]) || text[at] == '+' ||
+							  text[at] == '-' || text[at] == '.'))
+		at++;
+	return at;
+}
+
+/* True for one of the three words that JSON has. */
+static bool
+IsLiteral(const char *text, size_t len)
+{
+	return (len == 4 && memcmp(text, "true", 4) == 0) ||
+		(len == 5 && memcmp(text, "false", 5) == 0) ||
+		(len == 4 && memcmp(text, "null", 4) == 0);
+}
+
 /* A number or a literal; a number that is masked becomes a string. */
 static bool
 WalkScalar(JsonWalk *walk, KeyKind kind)
 {
 	size_t		start = walk->pos;
+	size_t		end = ScalarEnd(walk);
 	const char *text = walk->text +start;
-	size_t		len;
-	MaskResult	part = {0};
+	TextPiece	piece = PieceOf(text, end - start, walk->len - start);
+	JsonScalar	place = {start, end,.bare = true};
+	bool		masked = false;
 	bool		good = true;
 
-	while (walk->pos < walk->len && Peek(walk) != '\0' &&
-		   (IsAlnum((unsigned char) Peek(walk)) ||
-			strchr("+-.", Peek(walk)) != NULL))
-		walk->pos++;
-	len = walk->pos - start;
-	if (len == 0 || (IsAlpha((unsigned char) text[0]) &&
-					 !(len == 4 && memcmp(text, "true", 4) == 0) &&
-					 !(len == 5 && memcmp(text, "false", 5) == 0) &&
-					 !(len == 4 && memcmp(text, "null", 4) == 0)))
+	walk->pos = end;
+	if (piece.len == 0)
 		return Fail(walk, MASK_WITHHELD, not_json);
 	if (IsAlpha((unsigned char) text[0]))
-		return true;
+		return IsLiteral(text, piece.len) ||
+			Fail(walk, MASK_WITHHELD, not_json);
 	if (kind >= KEY_SECRET)
-		good = WholePart(walk, kind, text, len, &part);
-	else if (NumberMayMatter(text, &len) || walk->set != NULL)
-		good = ScanPart(walk, text, len, &part);
-	if (good && part.status == MASK_MASKED)
+		good = WholePart(walk, kind, &place, &piece, &masked);
+	else if (NumberMayMatter(text, &piece.len) || walk->root->set != NULL)
 	{
-		Count(walk, &part);
-		good = EmitUpTo(walk, start, walk->pos) && Emit(walk, "\"", 1) &&
-			EmitEscaped(walk, part.text, part.len) && Emit(walk, "\"", 1);
-		walk->trail_count = 0;
-		MaskRelease(walk->options, part.text);
+		/* without a known value it is here for its digits, and has no more */
+		piece.number = walk->root->set == NULL;
+		good = ScanPart(walk, &place, &piece, &masked);
 	}
-	else if (good)
-	{
-		TrailPart	trail = {start, walk->pos, true, 0, {0}};
-
-		good = FollowTrail(walk, text, len, trail);
-	}
-	return good;
+	if (!good)
+		return false;
+	if (!masked)
+		return FollowTrail(walk, &place, &piece);
+	ForgetTrail(&walk->trail);
+	return true;
 }
 
 /* ---------------- containers ---------------- */
 
+/* Makes a context that of an object's or array's members. */
+static inline void
+CopyContext(JsonContext *to, const JsonContext *outer)
+{
+	memcpy(to->words, outer->words, CONTEXT_ROOM / 2);
+	to->len = outer->len;
+	to->memo = outer->memo;
+	to->set = outer->set;
+	to->set_known = outer->set_known;
+	to->card = outer->card;
+	to->card_known = outer->card_known;
+}
+
 /* Adds a key to the context; keeps the one before it and no more. */
 static void
-PushContext(JsonWalk *walk, size_t before, const char *key, size_t len)
+PushContext(JsonContext *context, const char *key, size_t len, Memo *memo)
 {
 	if (len > CONTEXT_ROOM / 2 - 2)
 		len = CONTEXT_ROOM / 2 - 2;
-	walk->context_len = before;
-	if (walk->context_len > CONTEXT_ROOM / 2)
-		walk->context_len = CONTEXT_ROOM / 2;
-	if (walk->context_len > 0)
-		walk->context[walk->context_len++] = ' ';
-	memcpy(walk->context + walk->context_len, key, len);
-	walk->context_len += len;
+	if (context->len > 0)
+		context->words[context->len++] = ' ';
+	memcpy(context->words + context->len, key, len);
+	context->len += len;
+	context->memo = memo;
+	context->set_known = context->card_known = false;
 }
 
-/* True if a key is one of the words, which '|' separates and frames. */
-static bool
-IsOneOf(const char *key, size_t len, const char *words)
+/* Only the nearest key goes on to the next level. */
+static void
+CutContext(const JsonContext *context, JsonContext *outer)
 {
-	for (const char *p = words; *p == '|' && p[1] != '\0'; p++)
-	{
-		size_t		n = strcspn(p + 1, "|");
+	size_t		cut = context->len > CONTEXT_ROOM / 2 ?
+	context->len - CONTEXT_ROOM / 2 : 0;
 
-		if (n == len && FoldMatch((const unsigned char *) key, len, 0, p + 1,
-								  n) == len)
+	outer->len = context->len - cut;
+	memcpy(outer->words, context->words + cut, outer->len);
+	outer->memo = context->memo;
+	outer->set = context->set;
+	outer->card = context->card;
+	outer->set_known = context->set_known && cut == 0;
+	outer->card_known = context->card_known && cut == 0;
+}
+
+/* Names of members that name another, and of those that they name. */
+static const char *const naming[] = {"name", "key", "field", "header",
+"variable", "param", "label", "id", NULL};
+static const char *const holding[] = {"value", "val", "content", "data", NULL};
+
+/* True if a key is one of the words, of which none has more than 8 letters. */
+static bool
+IsOneOf(const char *key, size_t len, const char *const *words)
+{
+	for (; len <= 8 && *words != NULL; words++)
+		if (strlen(*words) == len &&
+			FoldMatch((const unsigned char *) key, len, 0, *words,
+					  len) == len)
 			return true;
-		p += n;
-	}
 	return false;
 }
 
@@ -744,14 +1266,13 @@ IsOneOf(const char *key, size_t len, const char *words)
  * string names for the member "value" after it.  The walk is at that string.
  */
 static void
-NoteName(JsonWalk *walk, const char *key, size_t len)
+NoteName(JsonWalk *walk)
 {
 	const char *text = walk->text +walk->pos + 1;
 	size_t		left = walk->len - walk->pos;
 	const char *end;
 
-	if (Peek(walk) != '"' ||
-		!IsOneOf(key, len, "|name|key|field|header|variable|param|label|id|"))
+	if (Peek(walk) != '"')
 		return;
 	end = memchr(text, '"', left > 96 ? 96 : left - 1);
 	walk->named = end == NULL ? KEY_PLAIN :
@@ -761,38 +1282,89 @@ NoteName(JsonWalk *walk, const char *key, size_t len)
 		walk->named = KEY_PLAIN;
 }
 
-/* One key and its value. */
-static bool
-WalkMember(JsonWalk *walk, KeyKind kind, const char *outer, size_t outer_len)
+/* What a key's name says. */
+static void
+JudgeKey(Memo *memo, const char *name, size_t len)
 {
-	JsonString	key;
-	char		name[CONTEXT_ROOM];
+	memo->kind = KindOfKey((const unsigned char *) name, len);
+	memo->names = IsOneOf(name, len, naming);
+	memo->holds = IsOneOf(name, len, holding);
+	memo->judged = true;
+}
+
+/*
+ * Masks a key within its object's context, and leaves the walk with that.
+ * memo is what is known of the key, or NULL.
+ */
+static bool
+MaskKey(JsonWalk *walk, const JsonScalar *key, const Memo *memo,
+		JsonContext *outer)
+{
+	/* for all keys of the object, and not for this one alone */
+	if (memo != NULL && memo->glance != GLANCE_NOTHING)
+		WithinContexts(outer);
+	CopyContext(&walk->context, outer);
+	return (memo != NULL && memo->glance == GLANCE_NOTHING) ||
+		MaskString(walk, key, KEY_PLAIN);
+}
+
+/* Reads a key; its name without escapes, the end if it is long. */
+static bool
+ReadKey(JsonWalk *walk, JsonScalar *key, char *decoded, const char **name,
+		size_t *len)
+{
+	if (Peek(walk) != '"' || !ReadString(walk, key))
+		return Fail(walk, MASK_WITHHELD, not_json);
+	key->key = true;
+	*len = key->end - key->start < CONTEXT_ROOM ? key->end - key->start :
+		CONTEXT_ROOM;
+	*name = walk->text +key->end - *len;
+
+	if (key->escaped && *len < CONTEXT_ROOM)
+	{
+		*name = decoded;
+		if (!DecodeString(walk->text +key->start, *len, decoded, len))
+			*len = 0;
+	}
+	return true;
+}
+
+/* One key and its value; outer is the context of their object. */
+static bool
+WalkMember(JsonWalk *walk, KeyKind kind, JsonContext *outer)
+{
+	JsonScalar	key;
+	char		decoded[CONTEXT_ROOM];
+	const char *name;
 	size_t		len;
+	Memo	   *memo = NULL;
+	Memo		judged;
 	KeyKind		own;
 
-	if (Peek(walk) != '"' || !ReadString(walk, &key))
-		return Fail(walk, MASK_WITHHELD, not_json);
-	len = key.end - key.start < CONTEXT_ROOM ? key.end - key.start :
-		CONTEXT_ROOM;
-	if (!key.escaped || len == CONTEXT_ROOM)
-		memcpy(name, walk->text +key.end - len, len);
-	else if (!DecodeString(walk->text +key.start, len, name, &len))
-		len = 0;
-	memcpy(walk->context, outer, outer_len);
-	walk->context_len = outer_len;
-	key.key = true;
-	if (!MaskString(walk, &key, KEY_PLAIN))
+	if (!ReadKey(walk, &key, decoded, &name, &len))
+		return false;
+	/* a bracket may begin JSON: nothing but a walk tells what is in that */
+	if (!key.escaped && *name != '[' && *name != '{' && *name != ' ')
+	{
+		TextPiece	piece = PieceOf(name, len, walk->len - key.start);
+
+		memo = MemoOf(walk->root, &piece, true);
+	}
+	if (!MaskKey(walk, &key, memo, outer))
 		return false;
 	SkipSpace(walk);
 	if (Peek(walk) != ':')
 		return Fail(walk, MASK_WITHHELD, not_json);
 	walk->pos++;
-	PushContext(walk, outer_len, name, len);
-	own = KindOfKey((const unsigned char *) name, len);
+	PushContext(&walk->context, name, len, memo);
+	if (memo == NULL)
+		JudgeKey(memo = &judged, name, len);
+	else if (!memo->judged)
+		JudgeKey(memo, name, len);
 	SkipSpace(walk);
-	NoteName(walk, name, len);
-	if (walk->named > own && IsOneOf(name, len, "|value|val|content|data|"))
-		own = walk->named;
+	if (memo->names)
+		NoteName(walk);
+	own = memo->holds && walk->named > memo->kind ? walk->named : memo->kind;
 	return WalkValue(walk, own > kind ? own : kind);
 }
 
@@ -800,16 +1372,12 @@ WalkMember(JsonWalk *walk, KeyKind kind, const char *outer, size_t outer_len)
 static bool
 WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 {
-	char		outer[CONTEXT_ROOM];
-	size_t		outer_len = walk->context_len;
+	JsonContext outer;
 	KeyKind		named = walk->named;
 
-	if (++walk->depth > walk->max_depth)
+	if (++walk->depth > walk->root->max_depth)
 		return Fail(walk, MASK_WITHHELD, too_deep);
-	/* only the nearest key goes on to the next level */
-	while (outer_len > CONTEXT_ROOM / 2)
-		outer_len--;
-	memcpy(outer, walk->context + walk->context_len - outer_len, outer_len);
+	CutContext(&walk->context, &outer);
 	walk->pos++;
 	walk->named = KEY_PLAIN;
 	SkipSpace(walk);
@@ -822,7 +1390,7 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 			walk->pos++;
 			SkipSpace(walk);
 		}
-		if (close == '}' ? !WalkMember(walk, kind, outer, outer_len) :
+		if (close == '}' ? !WalkMember(walk, kind, &outer) :
 			!WalkValue(walk, kind))
 			return false;
 		if (walk->cut)
@@ -835,8 +1403,7 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 	walk->pos++;
 	walk->depth--;
 	walk->named = named;
-	memcpy(walk->context, outer, outer_len);
-	walk->context_len = outer_len;
+	CopyContext(&walk->context, &outer);
 	return true;
 }
 
@@ -855,10 +1422,11 @@ CutHere(JsonWalk *walk)
 static bool
 WalkValue(JsonWalk *walk, KeyKind kind)
 {
-	JsonString	string;
+	JsonScalar	string;
 
-	if (WorkIsSpent(walk->options->work))
+	if (WorkIsSpent(walk->root->options->work))
 		return CutHere(walk);
+	CountJson(walk->root, WORK_SCALAR);
 	SkipSpace(walk);
 	switch (Peek(walk))
 	{
@@ -874,28 +1442,55 @@ WalkValue(JsonWalk *walk, KeyKind kind)
 	}
 }
 
-/* Masks a document with prepared known values. */
-static MaskStatus
+/* Says what all walks of a document have in common. */
+static void
+BeginRoot(JsonRoot *root, const MaskOptions *options, const KnownSet *set)
+{
+	ZeroBytes(root, offsetof(JsonRoot, memos));
+	root->options = options;
+	root->set = set;
+	root->within = *options;
+	root->glances = set == NULL;
+	for (int i = 0; i < MASK_FINDERS; i++)
+		root->glances &= options->finders[i].find == NULL;
+	root->max_depth = options->max_depth > 0 ? options->max_depth :
+		MASK_DEFAULT_DEPTH;
+}
+
+/* Masks a document with prepared known values; result is empty before. */
+static void
 JsonWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 			size_t len, MaskResult *result)
 {
+	JsonRoot	root;
 	JsonWalk	walk;
 
-	memset(&walk, 0, sizeof(walk));
-	walk.options = options;
-	walk.set = set;
-	walk.max_depth = options->max_depth > 0 ? options->max_depth :
-		MASK_DEFAULT_DEPTH;
+	ScanPrepare();
+	BeginRoot(&root, options, set);
+	ZeroBytes(&walk, offsetof(JsonWalk, trail));
+	ForgetTrail(&walk.trail);
+	walk.root = &root;
+	walk.text = text;
+
+	walk.len = len;
 	if (options->context_len > 0)
-		PushContext(&walk, 0, options->context, options->context_len);
-	/* the outermost document counts as one part of itself */
-	walk.nesting = -1;
-	if (!NestedPart(&walk, text, len, result) && walk.status != MASK_CLEAN)
+		PushContext(&walk.context, options->context, options->context_len,
+					NULL);
+	WalkNested(&walk);
+	if (walk.status != MASK_CLEAN)
 	{
+		MaskRelease(options, walk.out);
 		result->status = walk.status;
 		result->reason = walk.reason;
 	}
-	return result->status;
+	else if (walk.out != NULL)
+	{
+		walk.out[walk.out_len] = '\0';	/* Emit keeps a byte for it */
+		*result = walk.found;
+		result->status = MASK_MASKED;
+		result->text = walk.out;
+		result->len = walk.out_len;
+	}
 }
 
 /* Options of which all parts of a document of len bytes share the work. */

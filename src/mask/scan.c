@@ -40,7 +40,8 @@ bool
 HitRoom(MaskScan *scan, size_t more)
 {
 	MaskHit    *grown;
-	size_t		room = scan->hit_room ? scan->hit_room * 2 : 32;
+	size_t		room = scan->hit_room ? scan->hit_room * 2 :
+	scan->len < 256 ? 4 : 32;
 
 	if (more <= scan->hit_room - scan->hit_count)
 		return true;
@@ -513,17 +514,18 @@ NoteContext(MaskScan *scan, MaskContext context, size_t end)
  * the time.
  */
 static inline void
-CountWord(MaskScan *scan, const WordMatch *match, int found)
+CountWord(const MaskScan *scan, const WordMatch *match, int found)
 {
+	MaskWork   *work = scan->work;
 	unsigned	word = found == 0 ? 0 :
 	(unsigned) ((match->detector + 1) * 32 + match->context + 1);
-	unsigned	pair = (scan->last_word * 181u + word) * 0x9E3779B1u;
-	uint8_t    *next = &scan->next_words[pair >> (32 - NEXT_WORD_BITS)];
+	unsigned	pair = (work->last_word * 181u + word) * 0x9E3779B1u;
+	uint8_t    *next = &work->next_words[pair >> (32 - NEXT_WORD_BITS)];
 	uint8_t		check = (uint8_t) (pair >> 16 | 1);
 
 	CountWork(scan, *next == check ? WORK_WORD : WORK_WORD + WORK_SURPRISE);
 	*next = check;
-	scan->last_word = word;
+	work->last_word = word;
 }
 
 /*
@@ -855,7 +857,10 @@ FilterWords(const unsigned char *block, uint64_t starts,
 	return pass;
 }
 
-/* Finds and dispatches the events of one block of 64 bytes. */
+/*
+ * Finds and dispatches the events of one block of 64 bytes.  What is an event
+ * here has to be one in GlanceAt().
+ */
 static void
 ScanBlock(MaskScan *scan, const unsigned char *block, size_t offset,
 		  BlockCarry *carry)
@@ -946,27 +951,168 @@ ScanText(MaskScan *scan)
 	return scan->len;
 }
 
-/* Context words outside the text: the name of its column or JSON key. */
+/*
+ * What ScanText() does with a text of digits alone, too many to be idle, that
+ * is less than a block: its beginning is the only event.
+ */
 static void
-ScanContext(MaskScan *scan, const char *context, size_t len)
+ScanNumber(MaskScan *scan)
+{
+	scan->block = 0;
+	scan->alnum = scan->digit = (UINT64_C(1) << scan->len) - 1;
+	DigitEvent(scan, 0);
+}
+
+/*
+ * The contexts of words outside a text, as a bit set: of the name of its
+ * column or JSON key.
+ */
+uint32_t
+ContextsOf(const char *context, size_t len)
 {
 	const unsigned char *text = (const unsigned char *) context;
 	WordMatch	match[WORD_MATCHES];
+	uint32_t	set = 0;
 
 	for (size_t pos = 0; pos < len; pos++)
 	{
 		bool		start = IsAlpha(text[pos]) || text[pos] >= 0x80;
+		unsigned	lengths;
 
 		if (pos > 0 && (IsAlnum(text[pos - 1]) || text[pos - 1] >= 0x80) &&
 			!(IsUpper(text[pos]) && !IsUpper(text[pos - 1])))
 			start = false;
 		if (!start)
 			continue;
-		for (int i = WordsMatch(text, len, pos, WordsLengths(text, len, pos),
-								match) - 1; i >= 0; i--)
+		lengths = WordsLengths(text, len, pos);
+		if (lengths == 0)
+			continue;
+		for (int i = WordsMatch(text, len, pos, lengths, match) - 1; i >= 0;
+			 i--)
 			if (match[i].context >= 0)
-				scan->outer |= 1u << match[i].context;
+				set |= 1u << match[i].context;
 	}
+	return set;
+}
+
+/*
+ * True if a text's words are at most words of contexts, which mean nothing
+ * by themselves; beside numbers, not one of birth.  Four bytes can be read at
+ * each.
+ */
+static bool
+WordsAreIdle(const unsigned char *text, size_t len, uint64_t events,
+			 bool numbers)
+{
+	for (; events != 0; events &= events - 1)
+	{
+		size_t		pos = (size_t) __builtin_ctzll(events);
+		const WordFilter *filter = pos > 0 && IsAlnum(text[pos - 1]) ?
+		WordsInnerFilter() : WordsFilter();
+		unsigned	lengths = WordLengths(filter, text +pos);
+		WordMatch	match[WORD_MATCHES];
+		int			found = lengths == 0 ? 0 :
+		WordsMatch(text, len, pos, lengths, match);
+
+		for (int i = 0; i < found; i++)
+			if (match[i].detector >= 0 ||
+				(numbers && match[i].context == CTX_BIRTH))
+				return false;
+	}
+	return true;
+}
+
+/* Copies a short text and fills up with zeros. */
+static const unsigned char *
+PadCopy(unsigned char *copy, const unsigned char *text, size_t len)
+{
+	memset(copy, 0, GLANCE_ROOM);
+	return memcpy(copy, text, len);
+}
+
+/* True if some number of a short text is worth an event. */
+static inline bool
+HasEventsOfDigits(const BlockMasks *m, uint64_t alnum)
+{
+	uint64_t	starts = m->digit & ~(m->digit << 1);
+
+	return (starts & ~IdleNumbers(m, starts, alnum, 0)) != 0;
+}
+
+/*
+ * True if a short text's numbers are nothing, unless a word of birth is near:
+ * fewer digits than any number has, in less than two gaps of one sign, and no
+ * letter; see PoorRows().  So few are no card of four groups either.
+ */
+static inline bool
+HasFewDigits(const BlockMasks *m, uint64_t letters)
+{
+	uint64_t	rest = m->digit;
+	uint64_t	gap = m->join & m->digit << 1 & m->digit >> 1;
+
+	for (int i = 0; i < 5; i++)
+		rest &= rest - 1;
+	return rest == 0 && letters == 0 && (gap & (gap - 1)) == 0;
+}
+
+/*
+ * What ScanBlock() would do with a text that is one block, without known
+ * values and finders, and without the price of a MaskScan: most strings of
+ * JSON hold nothing that any detector asked for.  room bytes can be read, and
+ * are if they are enough: what is behind the text may add to what it might be,
+ * and takes nothing away, but for what stands beside a sign.
+ */
+TextGlance
+GlanceAt(const char *chars, size_t len, size_t room)
+{
+	const unsigned char *text = (const unsigned char *) chars;
+	unsigned char copy[GLANCE_ROOM];
+	uint64_t	keep;
+	uint64_t	letters;
+	uint64_t	inner;
+	uint64_t	words;
+	BlockMasks	m;
+	uint16_t	ways[64];
+	bool		numbers;
+
+	if (len == 0 || len > 64)
+		return len == 0 ? GLANCE_NOTHING : GLANCE_MORE;
+	if (room < sizeof(copy))
+		text = PadCopy(copy, text, len);
+
+	keep = ~UINT64_C(0) >> (64 - len);
+	if ((EncodingOf()->special(text) & keep) != 0)
+		return GLANCE_MORE;
+	classify(text, &m);
+	letters = (m.lower | m.upper) & keep;
+	numbers = (m.digit & keep) != 0;
+	if (numbers)
+	{
+		m.digit &= keep;
+		m.join &= keep;
+		if (!HasFewDigits(&m, letters) &&
+			HasEventsOfDigits(&m, letters | m.digit))
+			return GLANCE_EVENTS;
+	}
+	if ((m.sign & keep) != 0)
+	{
+		m.sign &= keep;
+		text = text == copy ? text : PadCopy(copy, text, len);
+
+		if (FilterSigns(text, text, 0, &m, ways) != 0)
+			return GLANCE_EVENTS;
+	}
+	words = m.word & keep;
+	words = (letters & ~((letters | (m.digit & keep)) << 1)) |
+		(words & ~letters & ~m.digit & ~(words << 1));
+	inner = m.upper & m.lower << 1 & keep;
+	if (words != 0)
+		words = FilterWords(text, words, WordsFilter());
+	if (inner != 0)
+		words |= FilterWords(text, inner, WordsInnerFilter());
+	if (words != 0 && !WordsAreIdle(text, len, words, numbers))
+		return GLANCE_EVENTS;
+	return numbers ? GLANCE_NUMBERS : GLANCE_NOTHING;
 }
 
 /* Asks one of the caller's finders, and merges what it has found. */
@@ -987,9 +1133,16 @@ AskFinder(MaskScan *scan, const MaskFinder *finder)
 	return status == MASK_WITHHELD ? status : MASK_CLEAN;
 }
 
+__attribute__((noinline))
+void
+ZeroBytes(void *chunk, size_t len)
+{
+	memset(chunk, 0, len);
+}
+
 /* Fills all tables, once per process. */
-static void
-Prepare(void)
+void
+ScanPrepare(void)
 {
 	if (join_index[' '] == 0)
 	{
@@ -1005,16 +1158,19 @@ Prepare(void)
 }
 
 /*
- * Scans the shadow and asks the caller's finders.  What is too much work is
- * not looked at, and becomes a finding.
+ * Scans the shadow of a piece and asks the caller's finders.  What is too
+ * much work is not looked at, and becomes a finding.
  */
 static MaskStatus
-ScanAll(MaskScan *scan, const KnownSet *set)
+ScanAll(MaskScan *scan, const KnownSet *set, bool number)
 {
 	MaskStatus	status = MASK_CLEAN;
 	size_t		len = scan->len;
 
-	scan->len = ScanText(scan);
+	if (number && len < 64)
+		ScanNumber(scan);
+	else
+		scan->len = ScanText(scan);
 	while (scan->len < len && scan->len > 0 &&
 		   (scan->text[scan->len] & 0xC0) == 0x80)
 		scan->len--;
@@ -1031,23 +1187,27 @@ ScanAll(MaskScan *scan, const KnownSet *set)
 }
 
 /*
- * MaskFind with known values that were prepared before (set may be NULL).
+ * MaskFind with known values that were prepared before (set may be NULL), of
+ * a piece in its contexts.
  */
 MaskStatus
-FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
-			size_t len, MaskHit **hits, size_t *count)
+FindInPiece(const MaskOptions *options, const KnownSet *set,
+			const TextPiece *piece, MaskHit **hits, size_t *count)
 {
 	MaskScan	scan;
 	MaskWork	work;
-	Shadow		shadow;
+	Shadow		shadow = {0};
 	MaskStatus	status;
 
-	Prepare();
 	*hits = NULL;
 	*count = 0;
-	if (!ShadowMake(options, text, len, &shadow))
+	shadow.text = (const unsigned char *) piece->text;
+
+	shadow.len = piece->len;
+	if (!piece->plain &&
+		!ShadowMake(options, piece->text, piece->len, &shadow))
 		return MASK_NO_MEMORY;
-	memset(&scan, 0, offsetof(MaskScan, run));
+	ZeroBytes(&scan, offsetof(MaskScan, run));
 	scan.run.groups = scan.run.chain_count = 0;
 	scan.run.chain_end = scan.run.right_of = 0;
 	scan.due = scan.value_memo.pos = SIZE_MAX;
@@ -1057,27 +1217,39 @@ FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 	scan.work = options->work;
 	if (scan.work == NULL)
 	{
-		WorkAllow(&work, len);
+		WorkAllow(&work, piece->len);
 		scan.work = &work;
 	}
+	CountWork(&scan, WORK_PIECE);
 	scan.dear_checks = 64 + (int) (shadow.len >> 10 & 0xFFFFF);
-	if (options->context_len > 0)
-		ScanContext(&scan, options->context, options->context_len);
-	status = ScanAll(&scan, set);
+	scan.outer = piece->outer;
+	status = ScanAll(&scan, set, piece->number);
 	if (status != MASK_CLEAN || scan.hit_count == 0)
 		MaskRelease(options, scan.hits);
 	else
 	{
-		ShadowMapHits(&shadow, text, len, scan.hits, scan.hit_count);
+		ShadowMapHits(&shadow, piece->text, piece->len, scan.hits,
+					  scan.hit_count);
 		*hits = scan.hits;
 		*count = scan.hit_count;
 		/* what the shadow leaves out at the end is of the rest */
 		if (scan.hits[scan.hit_count - 1].entity == MASK_ENTITY_REST)
-			scan.hits[scan.hit_count - 1].end = len;
+			scan.hits[scan.hit_count - 1].end = piece->len;
 		status = MASK_MASKED;
 	}
 	ShadowFree(options, &shadow);
 	return status;
+}
+
+MaskStatus
+FindWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
+			size_t len, MaskHit **hits, size_t *count)
+{
+	TextPiece	piece = PieceOf(text, len, len);
+
+	ScanPrepare();
+	piece.outer = ContextsOf(options->context, options->context_len);
+	return FindInPiece(options, set, &piece, hits, count);
 }
 
 MaskStatus

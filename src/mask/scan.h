@@ -147,6 +147,8 @@ struct MaskWork
 {
 	uint64_t	done;
 	uint64_t	allowed;
+	unsigned	last_word;		/* what it means, and what followed what */
+	uint8_t		next_words[1 << NEXT_WORD_BITS];
 };
 
 typedef struct MaskScan
@@ -185,8 +187,6 @@ typedef struct MaskScan
 	size_t		spare_to;
 	size_t		clause_from;	/* and here no name is followed by its value */
 	size_t		clause_to;
-	unsigned	last_word;		/* what it means, and what followed what */
-	uint8_t		next_words[1 << NEXT_WORD_BITS];
 	bool		offering;		/* within OfferWord */
 	int			dear_checks;	/* expensive validations still allowed */
 	MaskHit    *hits;
@@ -266,7 +266,7 @@ extern const int DetectorCount;
 #define WORK_SURPRISE 75		/* one that did not follow the last before */
 #define WORK_DETECTOR 45		/* a detector that is asked about it */
 #define WORK_AT 45
-#define WORK_SIGN 20				/* of an assignment */
+#define WORK_SIGN 20			/* of an assignment */
 #define WORK_COLON 40			/* of an address or a URL */
 #define WORK_DIGITS 8			/* a run of them */
 #define WORK_NUMBER 2			/* a detector of numbers that is asked */
@@ -275,6 +275,10 @@ extern const int DetectorCount;
 #define WORK_HIT 10
 #define WORK_KEY_BYTE 4			/* of a key's name */
 #define WORK_VALUE_BYTE 2		/* of a value, and of what is before it */
+#define WORK_PIECE 30			/* to begin with a text that is a part of one */
+#define WORK_SCALAR 3			/* a value of JSON that nothing is done about */
+#define WORK_GLANCE 55			/* a look at a short one, or a key */
+#define WORK_NESTED 60			/* JSON within a string */
 
 /* Counts work; whatever is const, that it took time is not. */
 static inline void
@@ -608,6 +612,52 @@ extern MaskStatus TextWithSet(const MaskOptions *options, const KnownSet *set,
 							  const char *text, size_t len,
 							  MaskResult *result);
 
+/* A text that is one of many in a document. */
+typedef struct TextPiece
+{
+	const char *text;
+	size_t		len;
+	size_t		room;			/* bytes that can be read there */
+	uint32_t	outer;			/* ContextsOf() what stands as if before it */
+	bool		plain;			/* its shadow is the text itself, for sure */
+	bool		number;			/* it is of digits alone, six or more */
+} TextPiece;
+
+/* A piece of which nothing else is known yet. */
+static inline TextPiece
+PieceOf(const char *text, size_t len, size_t room)
+{
+	TextPiece	piece = {0};
+
+	piece.text = text;
+
+	piece.len = len;
+	piece.room = room;
+	return piece;
+}
+
+/*
+ * scan.c: the same of a piece, whose contexts are asked once for many: those
+ * of the options don't matter.  After ScanPrepare().
+ */
+extern void ScanPrepare(void);
+extern uint32_t ContextsOf(const char *context, size_t len);
+extern MaskStatus FindInPiece(const MaskOptions *options, const KnownSet *set,
+							  const TextPiece *piece, MaskHit **hits,
+							  size_t *count);
+
+/* scan.c: what a glance at a short text tells, after ScanPrepare() */
+typedef enum TextGlance
+{
+	GLANCE_NOTHING,				/* no detector would be asked */
+	GLANCE_NUMBERS,				/* nor that, without CTX_BIRTH outside */
+	GLANCE_EVENTS,				/* some might be; the shadow is the text */
+	GLANCE_MORE					/* not known */
+} TextGlance;
+
+#define GLANCE_ROOM 72			/* bytes that are best readable for it */
+extern TextGlance GlanceAt(const char *text, size_t len, size_t room);
+
 /* memory, over the caller's allocator */
 static inline void *
 MaskAlloc(const MaskOptions *options, size_t size)
@@ -621,6 +671,12 @@ MaskRelease(const MaskOptions *options, void *chunk)
 	if (chunk != NULL && options->allocator.release != NULL)
 		options->allocator.release(options->allocator.arg, chunk);
 }
+
+/*
+ * memset(chunk, 0, len) of some hundred bytes, as often as there are texts: as
+ * a call, since of a size that it knows gcc makes one slow instruction.
+ */
+extern void ZeroBytes(void *chunk, size_t len);
 
 /* Character classes of ASCII, without locale. */
 static inline bool

@@ -15,6 +15,8 @@
  */
 #include "mask/scan.h"
 
+#include <string.h>
+
 /*
  * A unit is about the time that a byte of prose takes, which is not counted
  * itself.
@@ -28,7 +30,7 @@
 void
 WorkAllow(MaskWork *work, size_t len)
 {
-	work->done = 0;
+	memset(work, 0, sizeof(*work));
 	work->allowed = (uint64_t) (len > WORK_LEAST_BYTES ? len : WORK_LEAST_BYTES) *
 		WORK_PER_FOUR_BYTES / 4;
 }

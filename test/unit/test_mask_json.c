@@ -10,23 +10,33 @@
 #include "mask/mask.h"
 #include "mask_tap.h"
 
-/* Masks a document and compares. */
-static void
-Masks(const MaskOptions *options, const char *text, const char *expect)
+/* Masks a document and compares; true if all is as expected. */
+static bool
+IsMasked(const MaskOptions *options, const char *text, const char *expect)
 {
+	/* without a byte behind it that might be read */
+	char	   *copy = malloc(strlen(text));
 	MaskResult	result;
 	const char *got = text;
 	bool		good;
 
-	MaskDocument(options, text, strlen(text), &result);
+	memcpy(copy, text, strlen(text));
+	MaskDocument(options, copy, strlen(text), &result);
+	free(copy);
 	if (result.status == MASK_MASKED)
 		got = result.text;
 	good = result.status <= MASK_MASKED && strcmp(got, expect) == 0;
-	Ok(good, text);
 	if (!good)
 		printf("# expected %s\n# got      %s\n", expect, got);
 	if (result.status == MASK_MASKED)
 		free(result.text);
+	return good;
+}
+
+static void
+Masks(const MaskOptions *options, const char *text, const char *expect)
+{
+	Ok(IsMasked(options, text, expect), text);
 }
 
 static void
@@ -47,6 +57,13 @@ TestKeys(void)
 	Masks(&plain, "{\"n\": 830717350867.0}", "{\"n\": \"<KZ_IIN:**67>\"}");
 	Masks(&plain, "{\"password\": \"\", \"token\": null}",
 		  "{\"password\": \"\", \"token\": null}");
+	/* what providers say of usage */
+	Masks(&plain, "{\"prompt_tokens\": 7, \"prompt_tokens_details\": {\"cached_tokens\": 0}, "
+		  "\"outputTokensDetails\": [{\"modality\": \"TEXT\", \"tokenCount\": 5}]}",
+		  "{\"prompt_tokens\": 7, \"prompt_tokens_details\": {\"cached_tokens\": 0}, "
+		  "\"outputTokensDetails\": [{\"modality\": \"TEXT\", \"tokenCount\": 5}]}");
+	Masks(&plain, "{\"passwords\": [\"x\"], \"passwordss\": \"x\", \"passwords_file\": \"x\"}",
+		  "{\"passwords\": [\"<PASSWORD>\"], \"passwordss\": \"<PASSWORD>\", \"passwords_file\": \"x\"}");
 }
 
 static char told[200];
@@ -114,6 +131,248 @@ TestContent(void)
 	Masks(&plain, "[1,2", "[1,2");
 }
 
+/*
+ * The same twice: at the end of what can be read, where a short string is
+ * looked at in a copy, and with blanks behind, where it is looked at in place.
+ */
+static bool
+IsMaskedBoth(const char *text, const char *expect)
+{
+	char		room[2][1200];
+
+	snprintf(room[0], sizeof(room[0]), "%s%100s", text, "");
+	snprintf(room[1], sizeof(room[1]), "%s%100s", expect, "");
+	return IsMasked(&plain, text, expect) &&
+		IsMasked(&plain, room[0], room[1]);
+}
+
+static void
+MasksBoth(const char *text, const char *expect)
+{
+	Ok(IsMaskedBoth(text, expect), text);
+}
+
+/* A string of n letters, with something before and behind. */
+static const char *
+Filled(char *out, const char *before, int n, const char *behind)
+{
+	size_t		len = strlen(before);
+
+	strcpy(out, before);
+	memset(out + len, 'x', (size_t) n);
+	strcpy(out + len + n, behind);
+	return out;
+}
+
+/*
+ * Strings of all lengths around 8, 16, 32 and 64 bytes: with a finding at
+ * their end, at their beginning, and behind an escape.
+ */
+static void
+TestLengths(void)
+{
+	static const struct
+	{
+		const char *before;
+		const char *behind;
+		const char *expect_before;
+		const char *expect_behind;
+	}			cases[] =
+	{
+		{"[\"", " i@b.kz\",1]", "[\"", " <EMAIL_ADDRESS:***@b.kz>\",1]"},
+		{"[\"ii@b.kz ", "\",1]", "[\"<EMAIL_ADDRESS:i***@b.kz> ", "\",1]"},
+		{"[\"", "\\\" i@b.kz\",1]",
+		"[\"", "\\\" <EMAIL_ADDRESS:***@b.kz>\",1]"},
+		{"[\"", "\",\"\\u0069@b.kz\"]",
+		"[\"", "\",\"<EMAIL_ADDRESS:***@b.kz>\"]"},
+		{"[\"", " i%40b.kz\"]", "[\"", " <EMAIL_ADDRESS>\"]"},
+		{"{\"a\":\"", " 830717350867\"}",
+		"{\"a\":\"", " <KZ_IIN:**67>\"}"},
+		{"{\"", " i@b.kz\":1}", "{\"", " <EMAIL_ADDRESS:***@b.kz>\":1}"},
+		{"{\"", "-password\":\"y\"}",
+		"{\"", "-password\":\"<PASSWORD>\"}"},
+		{"{\"", "_phone\":\"329 7730\"}",
+		"{\"", "_phone\":\"<PHONE_NUMBER:**30>\"}"},
+		{"[\"", "\",\"4111\",\"11111111\",\"1111\"]", "[\"",
+		"\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\"]"},
+	};
+	char		doc[500];
+	char		expect[500];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		bool		good = true;
+
+		/* of a longer key the end is no context */
+		for (int n = 0; n < 72; n++)
+			good &= IsMaskedBoth(Filled(doc, cases[i].before, n,
+										cases[i].behind),
+								 Filled(expect, cases[i].expect_before, n,
+										cases[i].expect_behind));
+		Ok(good, cases[i].behind);
+	}
+}
+
+#define LONG_KEY "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
+	"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
+/* What gives a string its meaning, beside the same string without. */
+static void
+TestMeaning(void)
+{
+	MasksBoth("{\"a\":\"5 1990\",\"birth\":\"5 1990\",\"b\":\"5 1990\"}",
+			  "{\"a\":\"5 1990\",\"birth\":\"<DATE_OF_BIRTH>\",\"b\":\"5 1990\"}");
+	MasksBoth("{\"birth\":{\"5 1990\":1},\"a\":{\"5 1990\":1}}",
+			  "{\"birth\":{\"<DATE_OF_BIRTH>\":1},\"a\":{\"5 1990\":1}}");
+	MasksBoth("{\"a\":{\"5 1990\":1},\"birth\":{\"5 1990\":1}}",
+			  "{\"a\":{\"5 1990\":1},\"birth\":{\"<DATE_OF_BIRTH>\":1}}");
+	MasksBoth("[\"5 1990\",\"born 5 1990\",\"5 1990\"]",
+			  "[\"5 1990\",\"born <DATE_OF_BIRTH>\",\"5 1990\"]");
+	MasksBoth("{\"a\":\"329 7730\",\"phone\":\"329 7730\",\"b\":\"329 7730\"}",
+			  "{\"a\":\"329 7730\",\"phone\":\"<PHONE_NUMBER:**30>\",\"b\":\"329 7730\"}");
+	MasksBoth("{\"a\":3297730,\"phone\":3297730,\"b\":3297730}",
+			  "{\"a\":3297730,\"phone\":\"<PHONE_NUMBER:**30>\",\"b\":3297730}");
+	/* left and entered again */
+	MasksBoth("{\"phone\":[{\"b\":1},\"329 7730\"],\"n\":[\"329 7730\"]}",
+			  "{\"phone\":[{\"b\":1},\"<PHONE_NUMBER:**30>\"],\"n\":[\"329 7730\"]}");
+	MasksBoth("[{\"phone\":{}},\"329 7730\",{\"phone\":\"329 7730\"},\"329 7730\"]",
+			  "[{\"phone\":{}},\"329 7730\",{\"phone\":\"<PHONE_NUMBER:**30>\"},\"329 7730\"]");
+	MasksBoth("{\"phone\":{\"n\":\"329 7730\"},\"x\":{\"n\":\"329 7730\"},"
+			  "\"home\":{\"phone\":{\"n\":\"329 7730\"}}}",
+			  "{\"phone\":{\"n\":\"<PHONE_NUMBER:**30>\"},\"x\":{\"n\":\"329 7730\"},"
+			  "\"home\":{\"phone\":{\"n\":\"<PHONE_NUMBER:**30>\"}}}");
+	MasksBoth("{\"phone\":{\"329 7730\":1},\"x\":{\"329 7730\":1},\"tel\":{\"329 7730\":1}}",
+			  "{\"phone\":{\"<PHONE_NUMBER:**30>\":1},\"x\":{\"329 7730\":1},"
+			  "\"tel\":{\"<PHONE_NUMBER:**30>\":1}}");
+	MasksBoth("{\"card\":[4111,1111,1111,1111],\"n\":[4111,1111,1111,1111],"
+			  "\"card_\":[4111,1111,1111,1111]}",
+			  "{\"card\":[\"<CREDIT_CARD>\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\","
+			  "\"<CREDIT_CARD>\"],\"n\":[4111,1111,1111,1111],"
+			  "\"card_\":[\"<CREDIT_CARD>\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\","
+			  "\"<CREDIT_CARD>\"]}");
+	MasksBoth("{\"phone\":[{\"b\":\"329 7730\"},\"329 7730\"]}",
+			  "{\"phone\":[{\"b\":\"<PHONE_NUMBER:**30>\"},\"<PHONE_NUMBER:**30>\"]}");
+	MasksBoth("{\"phone\":{\"n\":\"329 7730\"},\"ohone\":{\"n\":\"329 7730\"}}",
+			  "{\"phone\":{\"n\":\"<PHONE_NUMBER:**30>\"},\"ohone\":{\"n\":\"329 7730\"}}");
+	/* a key too long for what is above it to be kept for the next level */
+	Masks(&plain, "{\"phone\":{\"" LONG_KEY "\":[\"329 7730\",{\"a\":1},\"329 7730\"]}}",
+		  "{\"phone\":{\"" LONG_KEY "\":[\"<PHONE_NUMBER:**30>\",{\"a\":1},\"329 7730\"]}}");
+	MasksBoth("{\"n\":[1,2,{\"card\":[4111,1111,1111,1111]}]}",
+			  "{\"n\":[1,2,{\"card\":[\"<CREDIT_CARD>\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\","
+			  "\"<CREDIT_CARD>\"]}]}");
+	MasksBoth("{\"card\":[\"4111\",1111,\"1111\",1111]}",
+			  "{\"card\":[\"<CREDIT_CARD>\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\"]}");
+	/* what was clean is a secret under its key, and a secret one is not */
+	MasksBoth("{\"a\":\"x1\",\"token\":\"x1\",\"b\":\"x1\",\"token\":\"x1\"}",
+			  "{\"a\":\"x1\",\"token\":\"<SECRET>\",\"b\":\"x1\",\"token\":\"<SECRET>\"}");
+	MasksBoth("[{\"name\":\"token\",\"value\":\"x\"},{\"value\":\"x\",\"name\":\"token\"},"
+			  "{\"name\":\"a\",\"value\":\"x\"}]",
+			  "[{\"name\":\"token\",\"value\":\"<SECRET>\"},{\"value\":\"x\",\"name\":\"token\"},"
+			  "{\"name\":\"a\",\"value\":\"x\"}]");
+	/* a key that is JSON, and one that is not */
+	MasksBoth("{\"[830717350867]\":1,\"[830717350867\":1}",
+			  "{\"[\\\"<KZ_IIN:**67>\\\"]\":1,\"[<KZ_IIN:**67>\":1}");
+}
+
+/* Short strings of few digits that are something, and their likes. */
+static void
+TestFewDigits(void)
+{
+	MasksBoth("[\"8.8.8.8\",\"8.8.8\",\"8-8-8-8\"]",
+			  "[\"<IP_ADDRESS>\",\"8.8.8\",\"8-8-8-8\"]");
+	MasksBoth("{\"passport\":\"AB12345\",\"b\":\"AB12345\"}",
+			  "{\"passport\":\"<NATIONAL_ID:**45>\",\"b\":\"AB12345\"}");
+	MasksBoth("[\"PIN 12345\",\"theCvv 123\",\"the 123\",\"12345\"]",
+			  "[\"PIN <SECRET>\",\"theCvv <SECRET>\",\"the 123\",\"12345\"]");
+	MasksBoth("[\"\u0440\u043e\u0434\u0438\u043b\u0441\u044f 5 1990\",\"\u0433\u043e\u0434 5 1990\"]",
+			  "[\"\u0440\u043e\u0434\u0438\u043b\u0441\u044f <DATE_OF_BIRTH>\",\"\u0433\u043e\u0434 5 1990\"]");
+	MasksBoth("[\"Dear Mr Smith\",\"Dear Sir\"]", "[\"Dear Mr <PERSON>\",\"Dear Sir\"]");
+	MasksBoth("[\"111111\",\"1111\",\"11 1 11\"]", "[\"111111\",\"1111\",\"11 1 11\"]");
+}
+
+/* More different keys than are kept in mind, each of them twice. */
+static void
+TestManyKeys(void)
+{
+	static char doc[200000];
+	static char expect[200000];
+	char	   *t = doc;
+	char	   *e = expect;
+
+	for (int round = 0; round < 4; round++)
+		for (int i = 0; i < 500; i++)
+		{
+			const char *same = round < 2 ? "" : "xxxxxxxxxxxxxxxxxxxxxxx_";
+			const char *kind = i % 3 == 0 ? "phone" : i % 3 == 1 ? "token" : "a";
+
+			t += sprintf(t, "%s{\"%s%s%d\":\"329 7730\"}",
+						 t == doc ? "[" : ",", same, kind, i);
+			e += sprintf(e, "%s{\"%s%s%d\":\"%s\"}",
+						 e == expect ? "[" : ",", same, kind, i, i % 3 == 0 ? "<PHONE_NUMBER:**30>" :
+						 i % 3 == 1 ? "<SECRET>" : "329 7730");
+		}
+	strcpy(t, "]");
+	strcpy(e, "]");
+	Ok(IsMasked(&plain, doc, expect), "two thousand keys");
+}
+
+/* A card split over strings behind any number of others, of any parity. */
+static void
+TestLongTrail(void)
+{
+	static const char card[] =
+	"\"<CREDIT_CARD>\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\"]";
+	char		doc[1200];
+	char		expect[1200];
+	bool		good = true;
+
+	for (int n = 0; n < 150; n++)
+		for (int two = 0; two < 2; two++)
+		{
+			char	   *t = doc + sprintf(doc, "[");
+
+			for (int i = 0; i < n; i++)
+				t += sprintf(t, two && i % 7 == 0 ? "\"00\"," : "\"0\",");
+			memcpy(expect, doc, sizeof(doc));
+			strcpy(t, "\"4000\",\"056655\",\"665556\"]");
+			strcpy(expect + (t - doc), card);
+			good &= IsMasked(&plain, doc, expect);
+		}
+	Ok(good, "a card behind any number of digits");
+	Masks(&plain, "[\"4000056655665\",\"556\",\"4 0-00\",\"0566-55 665556\"]",
+		  "[\"4000056655665\",\"556\",\"<CREDIT_CARD>\",\"<CREDIT_CARD>\"]");
+}
+
+/* Numbers of all lengths, the meaning of zeros behind a point, blanks. */
+static void
+TestNumbers(void)
+{
+	char		doc[500];
+	char		expect[500];
+	bool		good = true;
+
+	for (int n = 0; n < 40; n++)
+	{
+		sprintf(doc, "[0.%0*d,830717350867.%0*d,-1.5e+%0*d,true]", n + 1, 0,
+				n + 1, 0, n + 1, 7);
+		sprintf(expect, "[0.%0*d,\"<KZ_IIN:**67>\",-1.5e+%0*d,true]", n + 1, 0,
+				n + 1, 7);
+		good &= IsMaskedBoth(doc, expect);
+		sprintf(doc, "[\n%*s830717350867\r\n\t%*s,\t%*s1,[830717350867]]", n, "",
+				n, "", n, "");
+		sprintf(expect, "[\n%*s\"<KZ_IIN:**67>\"\r\n\t%*s,\t%*s1,[\"<KZ_IIN:**67>\"]]",
+				n, "", n, "", n, "");
+		good &= IsMaskedBoth(doc, expect);
+	}
+	for (int n = 25; n < 140; n++)
+	{
+		sprintf(doc, "[%0*d,2]", n, 1);
+		good &= IsMaskedBoth(doc, doc);
+	}
+	Ok(good, "numbers and blanks of all lengths");
+	MasksBoth("[830717350867,1,12/3]", "[<KZ_IIN:**67>,1,12/3]");
+}
+
 static void
 TestDepth(void)
 {
@@ -130,6 +389,8 @@ TestDepth(void)
 	Ok(MaskDocument(&plain, text +n - 200, 400, &result) == MASK_CLEAN,
 	   "two hundred levels are read");
 	options.max_depth = 10;
+	Ok(MaskDocument(&options, "{\"[[[[[[[[[[\":1}", 16, &result) ==
+	   MASK_WITHHELD, "the levels within a key count");
 	Ok(MaskDocument(&options, text +n - 11, 22, &result) == MASK_WITHHELD,
 	   "the limit can be set");
 	free(text);
@@ -205,6 +466,12 @@ main(void)
 	TestKeys();
 	TestFound();
 	TestContent();
+	TestLengths();
+	TestMeaning();
+	TestFewDigits();
+	TestManyKeys();
+	TestLongTrail();
+	TestNumbers();
 	TestDepth();
 	TestKnown();
 	TestMemory();

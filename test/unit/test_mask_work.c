@@ -46,7 +46,7 @@ FillHostile(char *text, size_t len)
 	while (pos < len)
 	{
 		const char *piece = Random(4) == 0 ? CYRILLIC :
-			triggers[Random(sizeof(triggers) / sizeof(triggers[0]))];
+		triggers[Random(sizeof(triggers) / sizeof(triggers[0]))];
 		size_t		n = strlen(piece);
 
 		if (n > len - pos)
@@ -65,7 +65,7 @@ Find(const MaskOptions *options, const char *text, size_t len,
 	 uint64_t allowed, size_t *count, uint64_t *done)
 {
 	MaskOptions own = *options;
-	MaskWork	work = {0, allowed};
+	MaskWork	work = {.allowed = allowed};
 	MaskHit    *hits;
 
 	own.work = &work;
@@ -207,9 +207,11 @@ TestEdge(void)
 		memcpy(text +at, name, sizeof(name) - 1);
 		at += sizeof(name) - 1;
 		text[		at++] = '\n';
+
 		memcpy(text +at, card, sizeof(card) - 1);
 		at += sizeof(card) - 1;
 		text[		at++] = '\n';
+
 		while ((text[at] & 0xC0) == 0x80)
 			text[		at++] = ' ';
 	}
@@ -217,7 +219,7 @@ TestEdge(void)
 	options.known_count = 1;
 	for (uint64_t allowed = 1000; allowed < 300000; allowed += 1777)
 	{
-		MaskWork	work = {0, allowed};
+		MaskWork	work = {.allowed = allowed};
 		MaskResult	result;
 
 		options.work = &work;
@@ -270,7 +272,7 @@ TestJson(bool nested)
 	char	   *text = malloc(room);
 	size_t		len = 0;
 	uint64_t	all;
-	MaskWork	work = {0, UINT64_MAX};
+	MaskWork	work = {.allowed = UINT64_MAX};
 	MaskOptions options = plain;
 	MaskResult	result;
 	int			bad = 0;
@@ -291,8 +293,10 @@ TestJson(bool nested)
 	{
 		MaskResult	again;
 
-		work.done = 0;
-		work.allowed = allowed;
+		work = (MaskWork)
+		{
+			.allowed = allowed
+		};
 		MaskDocument(&options, text, len, &result);
 		bad += result.status != MASK_MASKED || !result.cut ||
 			Has(result.text, result.len, "4403123456781298") ||
@@ -312,7 +316,7 @@ TestJson(bool nested)
 
 /* Appends one line of what people and programs write. */
 static size_t
-Line(char *text, int kind)
+Line		(char *text, int kind)
 {
 	unsigned	a = Random(1000000);
 	unsigned	b = Random(1000000);
@@ -368,7 +372,8 @@ TestAllowance(void)
 
 		state = 42;
 		while (pos < len)
-			pos += Line(text +pos, kind);
+			pos += Line (text +pos, kind);
+
 		MaskFind(&plain, text, pos, &hits, &count);
 		snprintf(name, sizeof(name), "14 MB of %s are not cut", names[kind]);
 		Ok(!IsCut(hits, count, pos), name);
@@ -383,7 +388,8 @@ TestAllowance(void)
 	/* the worst that was found for each byte */
 	for (size_t i = 0; i < MEGABYTE; i++)
 		text[		i] = i % 17 == 16 ? (char) ('a' + Random(26)) :
-			"bedrock-api-key "[i % 17];
+		"bedrock-api-key "[i % 17];
+
 	MaskFind(&plain, text, MEGABYTE, &hits, &count);
 	Ok(!IsCut(hits, count, MEGABYTE), "no text of one megabyte is cut");
 	free(hits);
