@@ -1055,6 +1055,63 @@ HasFewDigits(const BlockMasks *m, uint64_t letters)
 	return rest == 0 && letters == 0 && (gap & (gap - 1)) == 0;
 }
 
+/* The number that two digits are; 100 if they are none. */
+static inline unsigned
+TwoDigits(const unsigned char *text)
+{
+	unsigned	tens = text[0] - '0';
+	unsigned	ones = text[1] - '0';
+
+	return tens < 10 && ones < 10 ? tens * 10 + ones : 100;
+}
+
+/* The length of hours, minutes and perhaps seconds and their fraction. */
+static size_t
+ClockLength(const unsigned char *text, size_t len)
+{
+	size_t		at = 5;
+
+	if (len < 5 || TwoDigits(text) > 23 || text[2] != ':' ||
+		TwoDigits(text +3) > 59)
+		return 0;
+	if (len >= 8 && text[5] == ':' && TwoDigits(text +6) <= 60)
+		at = 8;
+	if (at == 8 && len > 9 && text[8] == '.' && IsDigit(text[9]))
+		for (at = 10; at < len && at < 18 && IsDigit(text[at]);)
+			at++;
+	return at;
+}
+
+/*
+ * True for a date of ISO 8601 in the years 1900 to 2099, perhaps with a time
+ * and its zone.  Without a word near they are nothing.
+ */
+static bool
+IsTimestamp(const unsigned char *text, size_t len)
+{
+	size_t		clock;
+
+	if (len < 10 || (TwoDigits(text) != 19 && TwoDigits(text) != 20) ||
+		TwoDigits(text +2) > 99 || text[4] != '-' ||
+		TwoDigits(text +5) - 1 > 11 || text[7] != '-' ||
+		TwoDigits(text +8) - 1 > 30)
+		return false;
+	if (len == 10)
+		return true;
+	clock = text[10] == 'T' || text[10] == ' ' ?
+	ClockLength(text +11, len - 11) : 0;
+
+	if (clock == 0)
+		return false;
+	text	  +=11 + clock;
+
+	len -= 11 + clock;
+
+	return len == 0 || (len == 1 && *text == 'Z') ||
+		(len == 6 && (*text == '+' || *text == '-') &&
+		 TwoDigits(text +1) < 15 && text[3] == ':' && TwoDigits(text +4) < 60);
+}
+
 /*
  * What ScanBlock() would do with a text that is one block, without known
  * values and finders, and without the price of a MaskScan: most strings of
@@ -1092,7 +1149,7 @@ GlanceAt(const char *chars, size_t len, size_t room)
 		m.join &= keep;
 		if (!HasFewDigits(&m, letters) &&
 			HasEventsOfDigits(&m, letters | m.digit))
-			return GLANCE_EVENTS;
+			return IsTimestamp(text, len) ? GLANCE_TIME : GLANCE_EVENTS;
 	}
 	if ((m.sign & keep) != 0)
 	{

@@ -275,9 +275,9 @@ extern const int DetectorCount;
 #define WORK_HIT 10
 #define WORK_KEY_BYTE 4			/* of a key's name */
 #define WORK_VALUE_BYTE 2		/* of a value, and of what is before it */
-#define WORK_PIECE 30			/* to begin with a text that is a part of one */
+#define WORK_PIECE 36			/* to begin with a text that is a part of one */
 #define WORK_SCALAR 3			/* a value of JSON that nothing is done about */
-#define WORK_GLANCE 55			/* a look at a short one, or a key */
+#define WORK_GLANCE 45			/* a look at a short one, or a key */
 #define WORK_NESTED 60			/* JSON within a string */
 
 /* Counts work; whatever is const, that it took time is not. */
@@ -651,6 +651,8 @@ typedef enum TextGlance
 {
 	GLANCE_NOTHING,				/* no detector would be asked */
 	GLANCE_NUMBERS,				/* nor that, without CTX_BIRTH outside */
+	GLANCE_TIME,				/* nor would one find anything, without any
+								 * context outside */
 	GLANCE_EVENTS,				/* some might be; the shadow is the text */
 	GLANCE_MORE					/* not known */
 } TextGlance;

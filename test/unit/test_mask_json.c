@@ -460,10 +460,87 @@ TestMemory(void)
 	Ok(result.status == MASK_MASKED, "and in the end none did");
 }
 
+static uint64_t state = 88172645463325252u;
+
+static unsigned
+Random(unsigned below)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (unsigned) (state % below);
+}
+
+/* A time in one of the forms in which programs write it. */
+static size_t
+PutTime(char *out)
+{
+	static const char *const zones[] = {"", "Z", "+05:00", "-03:30"};
+	size_t		n = (size_t) sprintf(out, "%d-%02u-%02u", 1900 + (int) Random(200),
+									 1 + Random(12), 1 + Random(31));
+	unsigned	form = Random(5);
+
+	if (form > 0)
+		n += (size_t) sprintf(out + n, "%c%02u:%02u", form == 1 ? ' ' : 'T',
+							  Random(24), Random(60));
+	if (form > 2)
+		n += (size_t) sprintf(out + n, ":%02u", Random(61));
+	if (form > 3)
+		n += (size_t) sprintf(out + n, ".%0*u", 1 + (int) Random(9), Random(10));
+	return n + (form > 0 ? (size_t) sprintf(out + n, "%s", zones[Random(4)]) : 0);
+}
+
+/*
+ * Times are told at a glance to be nothing: so they are to the detectors,
+ * unless a word says otherwise, and then they are asked.
+ */
+static void
+TestTimes(void)
+{
+	static const char *const keys[] = {"at", "born", "phone", "card", "iin",
+	"passport", "account", "ssn", "password", "inn", "number"};
+	int			wrong = 0;
+	int			masked = 0;
+	int			found = 0;
+
+	for (int i = 0; i < 100000; i++)
+	{
+		const char *key = keys[i % 11];
+		char		time[80];
+		char		doc[160];
+		size_t		len = PutTime(time);
+		MaskOptions options = plain;
+		MaskHit    *hits;
+		size_t		count;
+		MaskResult	result;
+
+		found += MaskFind(&plain, time, len, &hits, &count) != MASK_CLEAN;
+		free(hits);
+		options.context = key;
+		options.context_len = strlen(key);
+		MaskFind(&options, time, len, &hits, &count);
+		free(hits);
+		snprintf(doc, sizeof(doc), "{\"%s\": \"%s\"}", key, time);
+		MaskJson(&plain, doc, strlen(doc), &result);
+		wrong += (result.status == MASK_MASKED) !=
+			(count > 0 || strcmp(key, "password") == 0);
+		masked += result.status == MASK_MASKED;
+		free(result.text);
+	}
+	Ok(found == 0, "a time is nothing to the detectors");
+	Ok(wrong == 0 && masked > 15000, "unless a key says otherwise");
+	/* what only looks like one */
+	Masks(&plain, "[\"2026-11-03 830717350867\",\"1990-13-01\"]",
+		  "[\"2026-11-03 <KZ_IIN:**67>\",\"1990-13-01\"]");
+	Masks(&plain, "[\"2026-11-03 i@b.kz\",\"2026-11-03T10:00Z i@b.kz\"]",
+		  "[\"2026-11-03 <EMAIL_ADDRESS:***@b.kz>\",\"2026-11-03T10:00Z <EMAIL_ADDRESS:***@b.kz>\"]");
+}
+
 int
 main(void)
 {
 	TestKeys();
+	TestTimes();
 	TestFound();
 	TestContent();
 	TestLengths();
