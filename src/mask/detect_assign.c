@@ -544,18 +544,9 @@ IsProse(const MaskScan *scan, const Value *value, const ValueLook *look)
 
 /* True for a UUID: the key of a row rather than a secret. */
 static bool
-IsUuid(const MaskScan *scan, const Value *value)
+IsRowKey(const MaskScan *scan, const Value *value)
 {
-	if (value->end - value->start != 36)
-		return false;
-	for (size_t i = 0; i < 36; i++)
-	{
-		unsigned char c = scan->text[value->start + i];
-
-		if (i == 8 || i == 13 || i == 18 || i == 23 ? c != '-' : !IsHex(c))
-			return false;
-	}
-	return true;
+	return value->end - value->start == 36 && IsUuid(scan->text +value->start);
 }
 
 /* True for a long row of letters and digits that is no word or name. */
@@ -567,7 +558,7 @@ IsRandom(const MaskScan *scan, const Value *value, const ValueLook *look)
 
 	if (value->end - value->start < 16 || look->letters < 3 ||
 		(look->digits < 4 && look->turns < 3 &&
-		 (look->digits == 0 || look->turns == 0)) || IsUuid(scan, value))
+		 (look->digits == 0 || look->turns == 0)) || IsRowKey(scan, value))
 		return false;
 	for (size_t i = value->start; i < value->end; i++)
 	{
@@ -1312,7 +1303,7 @@ SecretAt(MaskScan *scan, size_t pos, SecretLook how, size_t *start,
 		return IsRandom(scan, &value, &look);
 	if (look.digits == 0 || look.letters < 2 || IsTechnicalWord(scan, &value))
 		return false;
-	if (IsUuid(scan, &value))
+	if (IsRowKey(scan, &value))
 		return false;
 	return how == LOOKS_LIKELY ||
 		(len >= 8 && (look.turns > 0 || look.symbols > 0 ||
@@ -1356,7 +1347,7 @@ LooseFits(const MaskScan *scan, LooseForm form, KeyKind kind,
 		look.digits > 0 && (look.turns > 0 || look.symbols > 0) &&
 		!IsTechnicalWord(scan, value))
 		return true;
-	return len >= 16 && look.digits > 1 && !IsUuid(scan, value) &&
+	return len >= 16 && look.digits > 1 && !IsRowKey(scan, value) &&
 		TextEntropy((const char *) scan->text +value->start, len) >= 3.0;
 }
 

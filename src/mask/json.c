@@ -636,13 +636,13 @@ ScanPart(JsonWalk *walk, const JsonScalar *place, TextPiece *piece,
 		return true;
 	set = WithinContexts(&walk->context);
 	if ((glance == GLANCE_NUMBERS && !(set >> CTX_BIRTH & 1)) ||
-		(glance == GLANCE_TIME && set == 0) ||
+		(glance == GLANCE_QUIET && set == 0) ||
 		(memo != NULL && memo->clean && memo->clean_set == set))
 		return true;
 	root->within.context = walk->context.words;
 	root->within.context_len = walk->context.len;
 	piece->outer = set;
-	piece->plain = glance == GLANCE_EVENTS || glance == GLANCE_TIME;
+	piece->plain = glance == GLANCE_EVENTS || glance == GLANCE_QUIET;
 	status = FindInPiece(&root->within, root->set, piece, &hits, &count);
 	if (memo != NULL)
 	{

@@ -729,6 +729,46 @@ IsIdleNumber(MaskScan *scan, size_t pos, size_t end)
 }
 
 /*
+ * Passes over the digits of a UUID that the present token is a part of, if no
+ * word is near that would make more of it: they are no number then.  One of
+ * its dashes is known to be beside the token.
+ */
+static __attribute__((noinline))
+bool
+PassUuid(MaskScan *scan)
+{
+	size_t		start = scan->run.token_start;
+	size_t		len = scan->run.token_end - start;
+
+	if (len == 12)
+		start -= 24;
+	else if (len == 4 && start >= 9)
+		start -= scan->text[start - 6] != '-' ? 9 :
+			start < 11 || scan->text[start - 11] != '-' ? 14 : 19;
+	if (start > scan->run.token_start || scan->len - start < 36 ||
+		!IsUuid(scan->text +start) || IsAlnum(ByteAt(scan, start + 36)) ||
+		ByteAt(scan, start + 36) == '-' || ByteBefore(scan, start) == '-' ||
+		IsAlnum(ByteBefore(scan, start)) || scan->outer != 0 ||
+		(scan->context_last > 0 && start <= scan->context_last + 64))
+		return false;
+	scan->digits_done = start + 36;
+	return true;
+}
+
+/* The same of any token. */
+static inline bool
+TokenIsUuid(MaskScan *scan)
+{
+	size_t		start = scan->run.token_start;
+	size_t		end = scan->run.token_end;
+
+	/* parts of 4, 8 and 12 */
+	return (0x1110u >> ((end - start) & 31) & 1) &&
+		(ByteAt(scan, end) == '-' || ByteBefore(scan, start) == '-') &&
+		PassUuid(scan);
+}
+
+/*
  * A short run of digits that no other group follows: no detector of numbers
  * wants it, only those of tokens, if it has letters beside it.  False if
  * there is more to it.
@@ -744,6 +784,8 @@ LoneDigits(MaskScan *scan, size_t pos, size_t end)
 		(unsigned) ContextNear(scan, CTX_BIRTH, pos, 48))
 		return false;
 	TokenBounds(scan, pos, end);
+	if (TokenIsUuid(scan))
+		return true;
 	if (run->token_start < scan->done)
 		run->token_start = scan->done;
 	mixed = run->token_start < pos || end < run->token_end;
@@ -773,6 +815,8 @@ DigitEvent(MaskScan *scan, size_t pos)
 		return;
 	ReadDigitRun(scan, pos);
 	TokenBounds(scan, pos, run->groups > 0 ? RunEnd(run, 1) : pos);
+	if (TokenIsUuid(scan))
+		return;
 	if (run->token_start < scan->done)
 		run->token_start = scan->done;
 	mixed = run->token_start < pos ||
@@ -1055,63 +1099,6 @@ HasFewDigits(const BlockMasks *m, uint64_t letters)
 	return rest == 0 && letters == 0 && (gap & (gap - 1)) == 0;
 }
 
-/* The number that two digits are; 100 if they are none. */
-static inline unsigned
-TwoDigits(const unsigned char *text)
-{
-	unsigned	tens = text[0] - '0';
-	unsigned	ones = text[1] - '0';
-
-	return tens < 10 && ones < 10 ? tens * 10 + ones : 100;
-}
-
-/* The length of hours, minutes and perhaps seconds and their fraction. */
-static size_t
-ClockLength(const unsigned char *text, size_t len)
-{
-	size_t		at = 5;
-
-	if (len < 5 || TwoDigits(text) > 23 || text[2] != ':' ||
-		TwoDigits(text +3) > 59)
-		return 0;
-	if (len >= 8 && text[5] == ':' && TwoDigits(text +6) <= 60)
-		at = 8;
-	if (at == 8 && len > 9 && text[8] == '.' && IsDigit(text[9]))
-		for (at = 10; at < len && at < 18 && IsDigit(text[at]);)
-			at++;
-	return at;
-}
-
-/*
- * True for a date of ISO 8601 in the years 1900 to 2099, perhaps with a time
- * and its zone.  Without a word near they are nothing.
- */
-static bool
-IsTimestamp(const unsigned char *text, size_t len)
-{
-	size_t		clock;
-
-	if (len < 10 || (TwoDigits(text) != 19 && TwoDigits(text) != 20) ||
-		TwoDigits(text +2) > 99 || text[4] != '-' ||
-		TwoDigits(text +5) - 1 > 11 || text[7] != '-' ||
-		TwoDigits(text +8) - 1 > 30)
-		return false;
-	if (len == 10)
-		return true;
-	clock = text[10] == 'T' || text[10] == ' ' ?
-	ClockLength(text +11, len - 11) : 0;
-
-	if (clock == 0)
-		return false;
-	text	  +=11 + clock;
-
-	len -= 11 + clock;
-
-	return len == 0 || (len == 1 && *text == 'Z') ||
-		(len == 6 && (*text == '+' || *text == '-') &&
-		 TwoDigits(text +1) < 15 && text[3] == ':' && TwoDigits(text +4) < 60);
-}
-
 /*
  * What ScanBlock() would do with a text that is one block, without known
  * values and finders, and without the price of a MaskScan: most strings of
@@ -1149,7 +1136,8 @@ GlanceAt(const char *chars, size_t len, size_t room)
 		m.join &= keep;
 		if (!HasFewDigits(&m, letters) &&
 			HasEventsOfDigits(&m, letters | m.digit))
-			return IsTimestamp(text, len) ? GLANCE_TIME : GLANCE_EVENTS;
+			return IsTimestamp(text, len) || (len == 36 && IsUuid(text)) ?
+				GLANCE_QUIET : GLANCE_EVENTS;
 	}
 	if ((m.sign & keep) != 0)
 	{

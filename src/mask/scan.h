@@ -560,6 +560,13 @@ extern void ShadowFree(const MaskOptions *options, Shadow *shadow);
 extern void ShadowMapHits(const Shadow *shadow, const char *text, size_t len,
 						  MaskHit *hits, size_t count);
 
+/*
+ * shape.c: true for a date of ISO 8601 in the years 1900 to 2099, perhaps with
+ * a time and its zone; and for the 36 characters of a UUID (RFC 9562).
+ */
+extern bool IsTimestamp(const unsigned char *text, size_t len);
+extern bool IsUuid(const unsigned char *text);
+
 /* fold.c */
 extern size_t FoldCopy(const unsigned char *text, size_t len,
 					   unsigned char *out);
@@ -651,7 +658,7 @@ typedef enum TextGlance
 {
 	GLANCE_NOTHING,				/* no detector would be asked */
 	GLANCE_NUMBERS,				/* nor that, without CTX_BIRTH outside */
-	GLANCE_TIME,				/* nor would one find anything, without any
+	GLANCE_QUIET,				/* nor would one find anything, without any
 								 * context outside */
 	GLANCE_EVENTS,				/* some might be; the shadow is the text */
 	GLANCE_MORE					/* not known */

@@ -490,12 +490,27 @@ PutTime(char *out)
 	return n + (form > 0 ? (size_t) sprintf(out + n, "%s", zones[Random(4)]) : 0);
 }
 
+/* A UUID, now and then of digits alone. */
+static size_t
+PutUuid(char *out)
+{
+	const char *form = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	const char *digits = Random(3) > 0 ? "0123456789abcdef" : "0123456789ABCDEF";
+	unsigned	count = Random(4) > 0 ? 16 : 10;
+	size_t		n = 0;
+
+	for (; form[n]; n++)
+		out[n] = form[n] == '-' ? '-' : digits[Random(count)];
+	out[n] = '\0';
+	return n;
+}
+
 /*
- * Times are told at a glance to be nothing: so they are to the detectors,
- * unless a word says otherwise, and then they are asked.
+ * Times and UUIDs are told at a glance to be nothing: so they are to the
+ * detectors, unless a word says otherwise, and then they are asked.
  */
 static void
-TestTimes(void)
+TestShapes(void)
 {
 	static const char *const keys[] = {"at", "born", "phone", "card", "iin",
 	"passport", "account", "ssn", "password", "inn", "number"};
@@ -506,41 +521,47 @@ TestTimes(void)
 	for (int i = 0; i < 100000; i++)
 	{
 		const char *key = keys[i % 11];
-		char		time[80];
+		char		value[80];
 		char		doc[160];
-		size_t		len = PutTime(time);
+		size_t		len = i % 2 ? PutTime(value) : PutUuid(value);
 		MaskOptions options = plain;
 		MaskHit    *hits;
 		size_t		count;
 		MaskResult	result;
 
-		found += MaskFind(&plain, time, len, &hits, &count) != MASK_CLEAN;
+		found += MaskFind(&plain, value, len, &hits, &count) != MASK_CLEAN;
 		free(hits);
 		options.context = key;
 		options.context_len = strlen(key);
-		MaskFind(&options, time, len, &hits, &count);
+		MaskFind(&options, value, len, &hits, &count);
 		free(hits);
-		snprintf(doc, sizeof(doc), "{\"%s\": \"%s\"}", key, time);
+		snprintf(doc, sizeof(doc), "{\"%s\": \"%s\"}", key, value);
 		MaskJson(&plain, doc, strlen(doc), &result);
 		wrong += (result.status == MASK_MASKED) !=
 			(count > 0 || strcmp(key, "password") == 0);
 		masked += result.status == MASK_MASKED;
 		free(result.text);
 	}
-	Ok(found == 0, "a time is nothing to the detectors");
+	Ok(found == 0, "a time or UUID is nothing to the detectors");
 	Ok(wrong == 0 && masked > 15000, "unless a key says otherwise");
-	/* what only looks like one */
+	/* what only looks like one, or has more beside it */
 	Masks(&plain, "[\"2026-11-03 830717350867\",\"1990-13-01\"]",
 		  "[\"2026-11-03 <KZ_IIN:**67>\",\"1990-13-01\"]");
 	Masks(&plain, "[\"2026-11-03 i@b.kz\",\"2026-11-03T10:00Z i@b.kz\"]",
 		  "[\"2026-11-03 <EMAIL_ADDRESS:***@b.kz>\",\"2026-11-03T10:00Z <EMAIL_ADDRESS:***@b.kz>\"]");
+	Masks(&plain, "[\"44031234-5678-1298-0000-12345678901g\"]",
+		  "[\"44031234-5678-1298-0000-12345678901g\"]");
+	Masks(&plain, "a4a09c40-ea3a-6f74-fbb7-788710359143 and 7887103591",
+		  "a4a09c40-ea3a-6f74-fbb7-788710359143 and 7887103591");
+	Masks(&plain, "a4a09c40-ea3a-6f74-fbb7-788710359143, 8 (701) 123-45-67",
+		  "a4a09c40-ea3a-6f74-fbb7-788710359143, <PHONE_NUMBER:**67>");
 }
 
 int
 main(void)
 {
 	TestKeys();
-	TestTimes();
+	TestShapes();
 	TestFound();
 	TestContent();
 	TestLengths();
