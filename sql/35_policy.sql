@@ -50,7 +50,7 @@ CREATE FUNCTION llm_audit.mask(value text) RETURNS text
 	LANGUAGE c STABLE STRICT PARALLEL SAFE
 	AS 'MODULE_PATHNAME', 'llm_audit_mask';
 COMMENT ON FUNCTION llm_audit.mask(text) IS
-	'the value as a masked column would store it; <WITHHELD> for text that cannot be masked';
+	'the value as a masked column would store it; <WITHHELD> in place of text that cannot be masked, or of the rest of one that takes too much work';
 
 CREATE FUNCTION llm_audit.detect(value text)
 	RETURNS TABLE (entity text, start_pos int, end_pos int, score real,
@@ -58,7 +58,7 @@ CREATE FUNCTION llm_audit.detect(value text)
 	LANGUAGE c STABLE STRICT PARALLEL SAFE ROWS 10
 	AS 'MODULE_PATHNAME', 'llm_audit_detect';
 COMMENT ON FUNCTION llm_audit.detect(text) IS
-	'what mask() finds in a plain text: kind, position in characters (from 0, end exclusive), score from 0 to 1, and the form in which it is stored';
+	'what mask() finds in a plain text: kind, position in characters (from 0, end exclusive), score from 0 to 1, and the form in which it is stored; WITHHELD for what mask() withholds';
 
 CREATE FUNCTION llm_audit.set_known_values(VARIADIC known text[]) RETURNS void
 	LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE

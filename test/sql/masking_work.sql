@@ -16,7 +16,8 @@ SELECT llm_audit.create_ledger('note');
 CREATE FUNCTION pg_temp.hostile(pieces int, separator text) RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg((ARRAY['password: ', 'sk-ant-', 'tel 1 ', 'api_key=', 'token', 'curl -u ', 'пароль ',
 			'full name: ', 'card ', 'secret=x1 ', 'Bearer ', 'eyJ', 'iin ', 'AKIA', 'a:b@', '::'])
-			[1 + (('x' || substr(md5(i::text), 1, 4))::bit(16)::int & 15)], separator ORDER BY i)
+			[1 + (('x' || substr(md5(i::text), 1, 4))::bit(16)::int & 15)] ||
+			CASE WHEN separator <> '' THEN substr(md5(i::text), 5, 3) ELSE '' END, separator ORDER BY i)
 	FROM generate_series(1, pieces) AS i $$;
 CREATE TEMP TABLE hostile AS SELECT 'card 4403123412344298, ' || pg_temp.hostile(900000, '') ||
 	', card 5555555555554444' AS text;
@@ -41,7 +42,21 @@ SELECT masking_status, pii_found, pii_fields->'error_message'->'withheld' AS wit
 	(pii_counts->>'CREDIT_CARD')::int AS cards, right(error_message, 10) AS ends, error_message = m.text AS same
 	FROM llm_audit.llm_call, masked m WHERE request_id = 'hostile';
 SELECT column_name, outcome, entity, count(*) FROM llm_audit.masking_report('-infinity', 'infinity')
-	WHERE ledger = 'llm_call' AND outcome IS NOT NULL GROUP BY 1, 2, 3;
+	WHERE ledger = 'llm_call' AND outcome = 'withheld' GROUP BY 1, 2, 3;
+
+-- a fragment of a call: its length and digest are of the whole, and a retry
+-- is known as one, but not another text that is cut alike
+SELECT llm_audit.set_content_recording('test', 'chat', true, 'a test');
+CREATE FUNCTION pg_temp.record(text) RETURNS text LANGUAGE sql AS $$
+	SELECT result FROM llm_audit.record_calls(jsonb_build_object('id', '01930000-0000-7000-8000-000000000001', 'request_id', 'fragment',
+		'occurred_at', '2026-11-01T10:00:00Z', 'environment', 'test', 'service_name', 'chat', 'actor_id', 'svc',
+		'actor_type', 'service', 'operation_name', 'chat', 'provider_name', 'p', 'request_model', 'm', 'status', 'ok',
+		'content', jsonb_build_array(jsonb_build_object('role', 'user', 'body', $1)))::text, on_error => 'report') $$;
+SELECT pg_temp.record(text) FROM hostile;
+SELECT c.masking_status, c.pii_fields->'content'->'withheld' AS withheld, t.body = m.text AS same,
+	t.body_bytes = octet_length(h.text) AS whole, t.body_digest IS NOT NULL AS digest
+	FROM llm_audit.llm_content t JOIN llm_audit.llm_call c ON c.id = t.call_id, masked m, hostile h;
+SELECT pg_temp.record(text) AS again, pg_temp.record(text || ' and more') AS other FROM hostile;
 
 -- JSON stays JSON: one string stands for the rest, and what is open is closed
 CREATE TEMP TABLE document AS SELECT ('{"card": "4403123412344298", "parts": ["' ||
