@@ -777,10 +777,14 @@ static bool
 LoneDigits(MaskScan *scan, size_t pos, size_t end)
 {
 	DigitRun   *run = &scan->run;
+	unsigned char after = ByteAt(scan, end);
+	unsigned char next = ByteAt(scan, end + 1);
 	bool		mixed;
 
 	if ((unsigned) (end - pos > 5) |
-		(unsigned) InSet(ByteAt(scan, end), SET_JOINS_DIGITS) |
+		(unsigned) (InSet(after, SET_JOINS_DIGITS) &&
+					((CharSet[next] & (SET_JOINS_DIGITS | SET_DIGIT_OR_END)) |
+					 (after == '-') | (after == '.'))) |
 		(unsigned) ContextNear(scan, CTX_BIRTH, pos, 48))
 		return false;
 	TokenBounds(scan, pos, end);
