@@ -268,9 +268,9 @@ extern const int DetectorCount;
 #define WORK_AT 45
 #define WORK_SIGN 20			/* of an assignment */
 #define WORK_COLON 40			/* of an address or a URL */
-#define WORK_DIGITS 8			/* a run of them */
+#define WORK_DIGITS 12			/* a run of them */
 #define WORK_NUMBER 2			/* a detector of numbers that is asked */
-#define WORK_TOKEN 5			/* and one of tokens */
+#define WORK_TOKEN 9			/* and one of tokens */
 #define WORK_STEP 20			/* one of the dearer steps of a detector */
 #define WORK_HIT 10
 #define WORK_KEY_BYTE 4			/* of a key's name */

@@ -21,7 +21,7 @@
  * A unit is about the time that a byte of prose takes, which is not counted
  * itself.
  */
-#define WORK_PER_FOUR_BYTES 15
+#define WORK_PER_BYTE 4
 #define WORK_LEAST_BYTES (10 << 20)
 
 /* How far behind what is decided yet the rest begins: no finding is longer. */
@@ -31,8 +31,8 @@ void
 WorkAllow(MaskWork *work, size_t len)
 {
 	memset(work, 0, sizeof(*work));
-	work->allowed = (uint64_t) (len > WORK_LEAST_BYTES ? len : WORK_LEAST_BYTES) *
-		WORK_PER_FOUR_BYTES / 4;
+	work->allowed = (uint64_t) WORK_PER_BYTE *
+		(len > WORK_LEAST_BYTES ? len : WORK_LEAST_BYTES);
 }
 
 /*
