@@ -270,12 +270,12 @@ extern const int DetectorCount;
 #define WORK_COLON 40			/* of an address or a URL */
 #define WORK_DIGITS 12			/* a run of them */
 #define WORK_NUMBER 2			/* a detector of numbers that is asked */
-#define WORK_TOKEN 9			/* and one of tokens */
+#define WORK_TOKEN 14			/* and one of tokens */
 #define WORK_STEP 20			/* one of the dearer steps of a detector */
 #define WORK_HIT 10
 #define WORK_KEY_BYTE 4			/* of a key's name */
 #define WORK_VALUE_BYTE 2		/* of a value, and of what is before it */
-#define WORK_PIECE 36			/* to begin with a text that is a part of one */
+#define WORK_PIECE 50			/* to begin with a text that is a part of one */
 #define WORK_SCALAR 3			/* a value of JSON that nothing is done about */
 #define WORK_GLANCE 45			/* a look at a short one, or a key */
 #define WORK_NESTED 60			/* JSON within a string */

@@ -28,7 +28,7 @@ static const struct
 	{1, "2d7cd32d02350d24e5547d46c099ebb0653954b363bd4a3dcdcc5f18edf4ed7a"},
 	{2, "075d3060ade31ae4432de900356d99360a7859096403f1be319423b840a41549"},
 	{3, "1364a39c092ed0679b591b4ce48d73397d04cdb056c86aa8a639baab9777ca88"},
-	{4, "7af2afd7159ed13b1f5bf11ea87403ce96ae1f3c1295ecc91f3920db1fc7d0d9"},
+	{4, "a70f4dd8c3ccf7d7ca6808f12ee1f95208f0edb1b20d85bae627c9c0d44d743a"},
 };
 
 #define VERSIONS ((int) (sizeof(versions) / sizeof(versions[0])))
