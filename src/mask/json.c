@@ -21,7 +21,8 @@
  * document is withheld.  JSON inside strings is followed NEST_MAX times, and
  * each level is smaller than the one around it: the whole stays linear.  Where
  * the document's allowance of work ends (work.c), the rest is withheld: one
- * string stands for it, and what is open is closed.
+ * string stands for it, and what is open is closed; but all of it is read, since
+ * what is no JSON is masked as a text.
  */
 #include "mask/scan.h"
 #include "mask/validate.h"
@@ -135,6 +136,7 @@ typedef struct JsonWalk
 
 static const char not_json[] = "not JSON";
 static const char too_deep[] = "nested too deep";
+static const char withheld[] = "\"<WITHHELD>\"";
 
 static bool WalkValue(JsonWalk *walk, KeyKind kind);
 
@@ -574,6 +576,29 @@ EmitInstead(JsonWalk *walk, const JsonScalar *place, const char *text, size_t le
 		Emit(walk, "\"", place->bare);
 }
 
+/*
+ * Withholds the scalars of the trail that might have been an identifier with
+ * those of the rest.
+ */
+static bool
+WithholdTrail(JsonWalk *walk)
+{
+	const Trail *trail = &walk->trail;
+	bool		good = true;
+
+	for (int i = 0; i < trail->count && good; i++)
+	{
+		const TrailPart *part = &trail->parts[i];
+
+		if (trail->digit_count - part->first < TRAIL_MOST)
+			good = EmitUpTo(walk, part->start - !part->number,
+							part->end + !part->number) &&
+				Emit(walk, withheld, sizeof(withheld) - 1);
+	}
+	ForgetTrail(&walk->trail);
+	return good;
+}
+
 /* Writes a scalar with its findings replaced. */
 static bool
 EmitHits(JsonWalk *walk, const JsonScalar *place, const TextPiece *piece,
@@ -585,7 +610,9 @@ EmitHits(JsonWalk *walk, const JsonScalar *place, const TextPiece *piece,
 	bool		good;
 
 	CountJson(walk->root, WORK_PIECE + count * WORK_HIT);
-	good = EmitUpTo(walk, place->start, place->end) &&
+	good = (hits[count - 1].entity != MASK_ENTITY_REST ||
+			WithholdTrail(walk)) &&
+		EmitUpTo(walk, place->start, place->end) &&
 		Emit(walk, "\"", place->bare);
 
 	for (size_t i = 0; i < count && good; i++)
@@ -744,6 +771,16 @@ FirstChar(const char *text, size_t len)
 	return '\0';
 }
 
+/* True if a text ends as JSON does that begins so: one cut short is none. */
+static bool
+EndsAsBegun(char first, const char *text, size_t len)
+{
+	while (len > 0 && IsJsonSpace((unsigned char) text[len - 1]))
+		len--;
+	return len > 1 && text[len - 1] == (first == '{' ? '}' :
+										first == '[' ? ']' : first);
+}
+
 /* What the options' own context says, which a secret is looked at in. */
 static uint32_t
 OuterContexts(JsonRoot *root)
@@ -834,7 +871,8 @@ StringPart(JsonWalk *walk, KeyKind kind, const JsonScalar *place,
 		return IsMaskedForm(text, len) ||
 			WholePart(walk, kind, place, piece, masked);
 	first = FirstChar(text, len);
-	if (len > 1 && (first == '{' || first == '[' || first == '"'))
+	if ((first == '{' || first == '[' || first == '"') &&
+		EndsAsBegun(first, text, len))
 	{
 		if (walk->nesting >= NEST_MAX)
 			return Fail(walk, MASK_WITHHELD, too_deep);
@@ -1050,6 +1088,8 @@ MaskDecoded(JsonWalk *walk, const JsonScalar *string, KeyKind kind,
 {
 	bool		masked = false;
 
+	if (walk->cut)
+		return true;
 	if (!StringPart(walk, kind, string, piece, &masked))
 		return false;
 	if (masked)
@@ -1165,6 +1205,60 @@ IsLiteral(const char *text, size_t len)
 		(len == 4 && memcmp(text, "null", 4) == 0);
 }
 
+/* The end of the digits from at on; what is before end can be read. */
+static inline size_t
+DigitsEnd(const JsonWalk *walk, size_t at, size_t end)
+{
+	const unsigned char *text = (const unsigned char *) walk->text;
+
+	while (at + 8 <= walk->len)
+	{
+		unsigned	more = LeadingDigits(text +at);
+
+		at += more;
+		if (more < 8)
+			return at;
+	}
+	while (at < end && IsDigit(text[at]))
+		at++;
+	return at;
+}
+
+/*
+ * True for a number as JSON has it.  Telephones and addresses without quotes
+ * are none, and what has them is no JSON: nothing looks for them in numbers.
+ */
+static bool
+IsNumber(const JsonWalk *walk, size_t at, size_t end)
+{
+	const char *text = walk->text;
+	size_t		whole;
+
+	if (at < end && text[at] == '-')
+		at++;
+	whole = DigitsEnd(walk, at, end);
+	if (whole == at || (text[at] == '0' && whole > at + 1))
+		return false;
+	at = whole;
+	if (at < end && text[at] == '.')
+	{
+		whole = DigitsEnd(walk, ++at, end);
+		if (whole == at)
+			return false;
+		at = whole;
+	}
+	if (at < end && (text[at] == 'e' || text[at] == 'E'))
+	{
+		at++;
+		at += at < end && (text[at] == '+' || text[at] == '-');
+		whole = DigitsEnd(walk, at, end);
+		if (whole == at)
+			return false;
+		at = whole;
+	}
+	return at == end;
+}
+
 /* A number or a literal; a number that is masked becomes a string. */
 static bool
 WalkScalar(JsonWalk *walk, KeyKind kind)
@@ -1183,6 +1277,10 @@ WalkScalar(JsonWalk *walk, KeyKind kind)
 	if (IsAlpha((unsigned char) text[0]))
 		return IsLiteral(text, piece.len) ||
 			Fail(walk, MASK_WITHHELD, not_json);
+	if (!IsNumber(walk, start, end))
+		return Fail(walk, MASK_WITHHELD, not_json);
+	if (walk->cut)
+		return true;
 	if (kind >= KEY_SECRET)
 		good = WholePart(walk, kind, &place, &piece, &masked);
 	else if (NumberMayMatter(text, &piece.len) || walk->root->set != NULL)
@@ -1329,6 +1427,23 @@ ReadKey(JsonWalk *walk, JsonScalar *key, char *decoded, const char **name,
 	return true;
 }
 
+/* A member that is withheld, which is to be JSON none the less. */
+static bool
+WalkWithheld(JsonWalk *walk)
+{
+	JsonScalar	key;
+
+	if (Peek(walk) != '"' || !ReadString(walk, &key))
+		return Fail(walk, MASK_WITHHELD, not_json);
+	if (!MaskString(walk, &key, KEY_PLAIN))
+		return false;
+	SkipSpace(walk);
+	if (Peek(walk) != ':')
+		return Fail(walk, MASK_WITHHELD, not_json);
+	walk->pos++;
+	return WalkValue(walk, KEY_PLAIN);
+}
+
 /* One key and its value; outer is the context of their object. */
 static bool
 WalkMember(JsonWalk *walk, KeyKind kind, JsonContext *outer)
@@ -1341,6 +1456,8 @@ WalkMember(JsonWalk *walk, KeyKind kind, JsonContext *outer)
 	Memo		judged;
 	KeyKind		own;
 
+	if (walk->cut)
+		return WalkWithheld(walk);
 	if (!ReadKey(walk, &key, decoded, &name, &len))
 		return false;
 	/* a bracket may begin JSON: nothing but a walk tells what is in that */
@@ -1374,6 +1491,7 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 {
 	JsonContext outer;
 	KeyKind		named = walk->named;
+	bool		shown = !walk->cut;
 
 	if (++walk->depth > walk->root->max_depth)
 		return Fail(walk, MASK_WITHHELD, too_deep);
@@ -1393,29 +1511,27 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 		if (close == '}' ? !WalkMember(walk, kind, &outer) :
 			!WalkValue(walk, kind))
 			return false;
-		if (walk->cut)
-		{
-			walk->depth--;
-			return Emit(walk, &close, 1);
-		}
 		SkipSpace(walk);
 	}
 	walk->pos++;
 	walk->depth--;
+	if (walk->cut)
+		return !shown || Emit(walk, &close, 1);
 	walk->named = named;
 	CopyContext(&walk->context, &outer);
 	return true;
 }
 
-/* Puts one string in the place of all that follows. */
+/*
+ * Puts one string in the place of all that follows, which is still read: what
+ * is no JSON in the end is masked as a text.
+ */
 static bool
 CutHere(JsonWalk *walk)
 {
 	walk->cut = walk->found.cut = true;
-	if (!EmitUpTo(walk, walk->pos, walk->len))
-		return false;
-	walk->pos = walk->len;
-	return Emit(walk, "\"<WITHHELD>\"", 12);
+	return WithholdTrail(walk) && EmitUpTo(walk, walk->pos, walk->len) &&
+		Emit(walk, withheld, sizeof(withheld) - 1);
 }
 
 /* Any value; kind is what the keys above it say. */
@@ -1424,8 +1540,9 @@ WalkValue(JsonWalk *walk, KeyKind kind)
 {
 	JsonScalar	string;
 
-	if (WorkIsSpent(walk->root->options->work))
-		return CutHere(walk);
+	if (!walk->cut && WorkIsSpent(walk->root->options->work) &&
+		!CutHere(walk))
+		return false;
 	CountJson(walk->root, WORK_SCALAR);
 	SkipSpace(walk);
 	switch (Peek(walk))
@@ -1529,7 +1646,7 @@ MaskDocument(const MaskOptions *options, const char *text, size_t len,
 	MaskWork	work;
 	MaskOptions own = OptionsWithWork(options, &work, len);
 
-	if (first == '{' || first == '[')
+	if ((first == '{' || first == '[') && EndsAsBegun(first, text, len))
 	{
 		MaskJson(&own, text, len, result);
 		if (result->status != MASK_WITHHELD || result->reason != not_json)

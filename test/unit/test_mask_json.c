@@ -373,6 +373,43 @@ TestNumbers(void)
 	MasksBoth("[830717350867,1,12/3]", "[<KZ_IIN:**67>,1,12/3]");
 }
 
+/* What looks like a number of JSON and is none is no JSON, but a text. */
+static void
+TestNoNumbers(void)
+{
+	static const char *const numbers[] = {"0", "-0", "10", "-1.50", "1e5",
+		"0.5E+10", "12345678.25e-3", "-123456789.123456789E123456789",
+	"12345678", "1234567812345678.1234567812345678"};
+	static const char *const others[] = {"+1", "-", "1.", ".5", "01", "-01", "1e",
+	"1e+", "1.e5", "--1", "1-2", "1.2.3", "12345678x", "12345678-", "0x1F"};
+	char		doc[100];
+	bool		good = true;
+
+	Masks(&plain, "[4403-1234-1234-4298]", "[4403****4298]");
+	Masks(&plain, "[+77012345678]", "[<PHONE_NUMBER:**78>]");
+	Masks(&plain, "{\"phone\": 8-701-234-56-78}",
+		  "{\"phone\": <PHONE_NUMBER:**78>}");
+	Masks(&plain, "{\"ip\": 192.168.10.20}", "{\"ip\": <IP_ADDRESS>}");
+	Masks(&plain, "{\"content\": \"[078-05-1120]\", \"card\": 1}",
+		  "{\"content\": \"[<US_SSN:**20>]\", \"card\": 1}");
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+	{
+		sprintf(doc, "{\"a\": \"4403123\",\"password\": %s}", numbers[i]);
+		good &= IsMasked(&plain, doc,
+						 "{\"a\": \"4403123\",\"password\": \"<PASSWORD>\"}");
+	}
+	Ok(good, "numbers as JSON has them");
+	good = true;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+	{
+		MaskResult	result;
+
+		sprintf(doc, "{\"a\": %s}", others[i]);
+		good &= MaskJson(&plain, doc, strlen(doc), &result) == MASK_WITHHELD;
+	}
+	Ok(good, "and what is none");
+}
+
 static void
 TestDepth(void)
 {
@@ -389,7 +426,7 @@ TestDepth(void)
 	Ok(MaskDocument(&plain, text +n - 200, 400, &result) == MASK_CLEAN,
 	   "two hundred levels are read");
 	options.max_depth = 10;
-	Ok(MaskDocument(&options, "{\"[[[[[[[[[[\":1}", 16, &result) ==
+	Ok(MaskDocument(&options, "{\"[[[[[[[[[[]]]]]]]]]]\":1}", 26, &result) ==
 	   MASK_WITHHELD, "the levels within a key count");
 	Ok(MaskDocument(&options, text +n - 11, 22, &result) == MASK_WITHHELD,
 	   "the limit can be set");
@@ -472,6 +509,7 @@ main(void)
 	TestManyKeys();
 	TestLongTrail();
 	TestNumbers();
+	TestNoNumbers();
 	TestDepth();
 	TestKnown();
 	TestMemory();
