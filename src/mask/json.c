@@ -1160,38 +1160,69 @@ NumberMayMatter(const char *text, size_t *whole)
 	return true;
 }
 
-/* The highest bit of each of eight bytes that a number or literal has. */
-static inline uint64_t
-ScalarBytes(uint64_t v)
-{
-	/* from '+' to '9' without ',' and '/' */
-	uint64_t	low = v & 0x7F * EACH_BYTE;
-	uint64_t	range = (low + (0x80 - '+') * EACH_BYTE) &
-	~(low + (0x7F - '9') * EACH_BYTE) & ~v & 0x80 * EACH_BYTE;
-	uint64_t	comma = low ^ ',' * EACH_BYTE;
-	uint64_t	slash = low ^ '/' * EACH_BYTE;
-
-	range &= (comma + 0x7F * EACH_BYTE) & (slash + 0x7F * EACH_BYTE);
-	return range | LetterBytes(v);
-}
-
-/* The end of the number or literal at the walk's place. */
+/* The end of the digits from at on. */
 static inline size_t
-ScalarEnd(const JsonWalk *walk)
+DigitsEnd(const JsonWalk *walk, size_t at)
 {
 	const unsigned char *text = (const unsigned char *) walk->text;
-	size_t		at = walk->pos;
 
 	while (at + 8 <= walk->len)
 	{
-		unsigned	more = LeadingBytes(ScalarBytes(EightBytes(text +at)));
+		unsigned	more = LeadingDigits(text +at);
 
 		at += more;
 		if (more < 8)
 			return at;
 	}
-	while (at < walk->len && (IsAlnum(text[at]) || text[at] == '+' ||
-							  text[at] == '-' || text[at] == '.'))
+	while (at < walk->len && IsDigit(text[at]))
+		at++;
+	return at;
+}
+
+/* True if a character is at a place, which may be the end. */
+static inline bool
+IsAt(const JsonWalk *walk, size_t at, char c)
+{
+	return at < walk->len && walk->text[at] == c;
+}
+
+/*
+ * The end of the number at the walk's place, as JSON has it.  Telephones and
+ * addresses without quotes are no such numbers, and what has them is no JSON:
+ * nothing would look for them.
+ */
+static inline size_t
+NumberEnd(const JsonWalk *walk)
+{
+	size_t		at = walk->pos + IsAt(walk, walk->pos, '-');
+	size_t		end = IsAt(walk, at, '0') ? at + 1 : DigitsEnd(walk, at);
+
+	if (end == at)
+		return walk->pos;
+	if (IsAt(walk, end, '.'))
+	{
+		at = DigitsEnd(walk, end + 1);
+		if (at == end + 1)
+			return end;
+		end = at;
+	}
+	if (IsAt(walk, end, 'e') || IsAt(walk, end, 'E'))
+	{
+		at = end + 1;
+		at += IsAt(walk, at, '+') || IsAt(walk, at, '-');
+		if (DigitsEnd(walk, at) > at)
+			return DigitsEnd(walk, at);
+	}
+	return end;
+}
+
+/* The end of the word at the walk's place. */
+static size_t
+WordEnd(const JsonWalk *walk)
+{
+	size_t		at = walk->pos;
+
+	while (at < walk->len && IsAlpha((unsigned char) walk->text[at]))
 		at++;
 	return at;
 }
@@ -1205,66 +1236,13 @@ IsLiteral(const char *text, size_t len)
 		(len == 4 && memcmp(text, "null", 4) == 0);
 }
 
-/* The end of the digits from at on; what is before end can be read. */
-static inline size_t
-DigitsEnd(const JsonWalk *walk, size_t at, size_t end)
-{
-	const unsigned char *text = (const unsigned char *) walk->text;
-
-	while (at + 8 <= walk->len)
-	{
-		unsigned	more = LeadingDigits(text +at);
-
-		at += more;
-		if (more < 8)
-			return at;
-	}
-	while (at < end && IsDigit(text[at]))
-		at++;
-	return at;
-}
-
-/*
- * True for a number as JSON has it.  Telephones and addresses without quotes
- * are none, and what has them is no JSON: nothing looks for them in numbers.
- */
-static bool
-IsNumber(const JsonWalk *walk, size_t at, size_t end)
-{
-	const char *text = walk->text;
-	size_t		whole;
-
-	if (at < end && text[at] == '-')
-		at++;
-	whole = DigitsEnd(walk, at, end);
-	if (whole == at || (text[at] == '0' && whole > at + 1))
-		return false;
-	at = whole;
-	if (at < end && text[at] == '.')
-	{
-		whole = DigitsEnd(walk, ++at, end);
-		if (whole == at)
-			return false;
-		at = whole;
-	}
-	if (at < end && (text[at] == 'e' || text[at] == 'E'))
-	{
-		at++;
-		at += at < end && (text[at] == '+' || text[at] == '-');
-		whole = DigitsEnd(walk, at, end);
-		if (whole == at)
-			return false;
-		at = whole;
-	}
-	return at == end;
-}
-
 /* A number or a literal; a number that is masked becomes a string. */
 static bool
 WalkScalar(JsonWalk *walk, KeyKind kind)
 {
 	size_t		start = walk->pos;
-	size_t		end = ScalarEnd(walk);
+	bool		word = IsAlpha((unsigned char) Peek(walk));
+	size_t		end = word ? WordEnd(walk) : NumberEnd(walk);
 	const char *text = walk->text +start;
 	TextPiece	piece = PieceOf(text, end - start, walk->len - start);
 	JsonScalar	place = {start, end,.bare = true};
@@ -1274,11 +1252,9 @@ WalkScalar(JsonWalk *walk, KeyKind kind)
 	walk->pos = end;
 	if (piece.len == 0)
 		return Fail(walk, MASK_WITHHELD, not_json);
-	if (IsAlpha((unsigned char) text[0]))
+	if (word)
 		return IsLiteral(text, piece.len) ||
 			Fail(walk, MASK_WITHHELD, not_json);
-	if (!IsNumber(walk, start, end))
-		return Fail(walk, MASK_WITHHELD, not_json);
 	if (walk->cut)
 		return true;
 	if (kind >= KEY_SECRET)
