@@ -1186,11 +1186,7 @@ IsAt(const JsonWalk *walk, size_t at, char c)
 	return at < walk->len && walk->text[at] == c;
 }
 
-/*
- * The end of the number at the walk's place, as JSON has it.  Telephones and
- * addresses without quotes are no such numbers, and what has them is no JSON:
- * nothing would look for them.
- */
+/* The end of the number at the walk's place, as JSON has it. */
 static inline size_t
 NumberEnd(const JsonWalk *walk)
 {
@@ -1216,13 +1212,18 @@ NumberEnd(const JsonWalk *walk)
 	return end;
 }
 
-/* The end of the word at the walk's place. */
-static size_t
-WordEnd(const JsonWalk *walk)
+/* A character that a number, literal or what is neither may go on with. */
+static inline bool
+IsBare(unsigned char c)
 {
-	size_t		at = walk->pos;
+	return IsAlnum(c) || c == '-' || c == '.' || c == '+';
+}
 
-	while (at < walk->len && IsAlpha((unsigned char) walk->text[at]))
+/* The end of what stands without quotes from at on. */
+static size_t
+BareEnd(const JsonWalk *walk, size_t at)
+{
+	while (at < walk->len && IsBare((unsigned char) walk->text[at]))
 		at++;
 	return at;
 }
@@ -1236,13 +1237,18 @@ IsLiteral(const char *text, size_t len)
 		(len == 4 && memcmp(text, "null", 4) == 0);
 }
 
-/* A number or a literal; a number that is masked becomes a string. */
+/*
+ * A number or a literal; a number that is masked becomes a string.  What is no
+ * number of JSON but made of the same characters is let pass, and looked at as
+ * a string is: telephones and addresses are written so, too.
+ */
 static bool
 WalkScalar(JsonWalk *walk, KeyKind kind)
 {
 	size_t		start = walk->pos;
 	bool		word = IsAlpha((unsigned char) Peek(walk));
-	size_t		end = word ? WordEnd(walk) : NumberEnd(walk);
+	size_t		number = word ? start : NumberEnd(walk);
+	size_t		end = BareEnd(walk, number);
 	const char *text = walk->text +start;
 	TextPiece	piece = PieceOf(text, end - start, walk->len - start);
 	JsonScalar	place = {start, end,.bare = true};
@@ -1259,10 +1265,11 @@ WalkScalar(JsonWalk *walk, KeyKind kind)
 		return true;
 	if (kind >= KEY_SECRET)
 		good = WholePart(walk, kind, &place, &piece, &masked);
-	else if (NumberMayMatter(text, &piece.len) || walk->root->set != NULL)
+	else if (number < end || NumberMayMatter(text, &piece.len) ||
+			 walk->root->set != NULL)
 	{
 		/* without a known value it is here for its digits, and has no more */
-		piece.number = walk->root->set == NULL;
+		piece.number = walk->root->set == NULL && number == end;
 		good = ScanPart(walk, &place, &piece, &masked);
 	}
 	if (!good)

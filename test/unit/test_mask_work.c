@@ -466,7 +466,7 @@ TestNoJson(void)
 		len = (size_t) sprintf(text, "%s", begin);
 		len += FillJson(text +len, room - 100, 0);
 		len += (size_t) sprintf(text +len, "%s",
-								end == 0 ? ", 1-2]" : end == 1 ? ", \"\\x\"]" :
+								end == 0 ? ", 1/2]" : end == 1 ? ", \"\\x\"]" :
 								end == 2 ? ", {\"\\x\": 1}]" :
 								end == 3 ? ", {\"a\", 1}]" : ", [}]");
 		for (uint64_t allowed = 5000; allowed < 100000; allowed += 5000)
