@@ -743,7 +743,16 @@ NestedPart(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len
 
 	CountJson(walk->root, WORK_NESTED);
 	BeginNested(walk, &inner, text, len);
-	WalkNested(&inner);
+	/* text that is no JSON on any level would be masked on all of them */
+	if (walk->nesting > 0)
+	{
+		inner.cut = true;
+		WalkNested(&inner);
+		if (inner.status == MASK_CLEAN)
+			BeginNested(walk, &inner, text, len);
+	}
+	if (inner.status == MASK_CLEAN)
+		WalkNested(&inner);
 	*followed = inner.status == MASK_CLEAN;
 	if (!*followed)
 	{

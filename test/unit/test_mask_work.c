@@ -550,6 +550,9 @@ TestTwice(void)
 {
 	size_t		len = MEGABYTE - 1000;
 	char	   *text = malloc(len);
+	MaskOptions options = plain;
+	MaskWork	work;
+	uint64_t	once;
 	MaskResult	result;
 	size_t		pos = 1;
 
@@ -557,10 +560,16 @@ TestTwice(void)
 		text[		i] = i % 17 == 16 ? (char) ('a' + Random(26)) :
 		"bedrock-api-key "[i % 17];
 
+	options.work = &work;
+	WorkAllow(&work, len);
+	MaskDocument(&options, text, len, &result);
+	once = work.done;
 	for (int i = 0; i < 6; i++)
 		len = Nest(&text, len);
-	MaskDocument(&plain, text, len, &result);
+	WorkAllow(&work, len);
+	MaskDocument(&options, text, len, &result);
 	Ok(len <= MEGABYTE && !result.cut, "nor one that is read many times");
+	Ok(once > 20 * len && work.done < 4 * once, "which are not too many");
 	free(result.text);
 	free(text);
 	len = 14 * MEGABYTE;
