@@ -21,7 +21,8 @@
  * document is withheld.  JSON inside strings is followed NEST_MAX times, and
  * each level is smaller than the one around it: the whole stays linear.  Where
  * the document's allowance of work ends (work.c), the rest is withheld: one
- * string stands for it, and what is open is closed.
+ * string stands for it, and what is open is closed; but all of it is read, since
+ * what is no JSON is masked as a text.
  */
 #include "mask/scan.h"
 #include "mask/validate.h"
@@ -135,6 +136,7 @@ typedef struct JsonWalk
 
 static const char not_json[] = "not JSON";
 static const char too_deep[] = "nested too deep";
+static const char withheld[] = "\"<WITHHELD>\"";
 
 static bool WalkValue(JsonWalk *walk, KeyKind kind);
 
@@ -574,6 +576,29 @@ EmitInstead(JsonWalk *walk, const JsonScalar *place, const char *text, size_t le
 		Emit(walk, "\"", place->bare);
 }
 
+/*
+ * Withholds the scalars of the trail that might have been an identifier with
+ * those of the rest.
+ */
+static bool
+WithholdTrail(JsonWalk *walk)
+{
+	const Trail *trail = &walk->trail;
+	bool		good = true;
+
+	for (int i = 0; i < trail->count && good; i++)
+	{
+		const TrailPart *part = &trail->parts[i];
+
+		if (trail->digit_count - part->first < TRAIL_MOST)
+			good = EmitUpTo(walk, part->start - !part->number,
+							part->end + !part->number) &&
+				Emit(walk, withheld, sizeof(withheld) - 1);
+	}
+	ForgetTrail(&walk->trail);
+	return good;
+}
+
 /* Writes a scalar with its findings replaced. */
 static bool
 EmitHits(JsonWalk *walk, const JsonScalar *place, const TextPiece *piece,
@@ -585,7 +610,9 @@ EmitHits(JsonWalk *walk, const JsonScalar *place, const TextPiece *piece,
 	bool		good;
 
 	CountJson(walk->root, WORK_PIECE + count * WORK_HIT);
-	good = EmitUpTo(walk, place->start, place->end) &&
+	good = (hits[count - 1].entity != MASK_ENTITY_REST ||
+			WithholdTrail(walk)) &&
+		EmitUpTo(walk, place->start, place->end) &&
 		Emit(walk, "\"", place->bare);
 
 	for (size_t i = 0; i < count && good; i++)
@@ -717,7 +744,16 @@ NestedPart(JsonWalk *walk, const JsonScalar *place, const char *text, size_t len
 
 	CountJson(walk->root, WORK_NESTED);
 	BeginNested(walk, &inner, text, len);
-	WalkNested(&inner);
+	/* text that is no JSON on any level would be masked on all of them */
+	if (walk->nesting > 0)
+	{
+		inner.cut = true;
+		WalkNested(&inner);
+		if (inner.status == MASK_CLEAN)
+			BeginNested(walk, &inner, text, len);
+	}
+	if (inner.status == MASK_CLEAN)
+		WalkNested(&inner);
 	*followed = inner.status == MASK_CLEAN;
 	if (!*followed)
 	{
@@ -743,6 +779,16 @@ FirstChar(const char *text, size_t len)
 			return text[i];
 
 	return '\0';
+}
+
+/* True if a text ends as JSON does that begins so: one cut short is none. */
+static bool
+EndsAsBegun(char first, const char *text, size_t len)
+{
+	while (len > 0 && IsJsonSpace((unsigned char) text[len - 1]))
+		len--;
+	return len > 1 && text[len - 1] == (first == '{' ? '}' :
+										first == '[' ? ']' : first);
 }
 
 /* What the options' own context says, which a secret is looked at in. */
@@ -835,7 +881,8 @@ StringPart(JsonWalk *walk, KeyKind kind, const JsonScalar *place,
 		return IsMaskedForm(text, len) ||
 			WholePart(walk, kind, place, piece, masked);
 	first = FirstChar(text, len);
-	if (len > 1 && (first == '{' || first == '[' || first == '"'))
+	if ((first == '{' || first == '[' || first == '"') &&
+		EndsAsBegun(first, text, len))
 	{
 		if (walk->nesting >= NEST_MAX)
 			return Fail(walk, MASK_WITHHELD, too_deep);
@@ -1051,6 +1098,8 @@ MaskDecoded(JsonWalk *walk, const JsonScalar *string, KeyKind kind,
 {
 	bool		masked = false;
 
+	if (walk->cut)
+		return true;
 	if (!StringPart(walk, kind, string, piece, &masked))
 		return false;
 	if (masked)
@@ -1121,38 +1170,70 @@ NumberMayMatter(const char *text, size_t *whole)
 	return true;
 }
 
-/* The highest bit of each of eight bytes that a number or literal has. */
-static inline uint64_t
-ScalarBytes(uint64_t v)
-{
-	/* from '+' to '9' without ',' and '/' */
-	uint64_t	low = v & 0x7F * EACH_BYTE;
-	uint64_t	range = (low + (0x80 - '+') * EACH_BYTE) &
-	~(low + (0x7F - '9') * EACH_BYTE) & ~v & 0x80 * EACH_BYTE;
-	uint64_t	comma = low ^ ',' * EACH_BYTE;
-	uint64_t	slash = low ^ '/' * EACH_BYTE;
-
-	range &= (comma + 0x7F * EACH_BYTE) & (slash + 0x7F * EACH_BYTE);
-	return range | LetterBytes(v);
-}
-
-/* The end of the number or literal at the walk's place. */
+/* The end of the digits from at on. */
 static inline size_t
-ScalarEnd(const JsonWalk *walk)
+DigitsEnd(const JsonWalk *walk, size_t at)
 {
 	const unsigned char *text = (const unsigned char *) walk->text;
-	size_t		at = walk->pos;
 
 	while (at + 8 <= walk->len)
 	{
-		unsigned	more = LeadingBytes(ScalarBytes(EightBytes(text +at)));
+		unsigned	more = LeadingDigits(text +at);
 
 		at += more;
 		if (more < 8)
 			return at;
 	}
-	while (at < walk->len && (IsAlnum(text[at]) || text[at] == '+' ||
-							  text[at] == '-' || text[at] == '.'))
+	while (at < walk->len && IsDigit(text[at]))
+		at++;
+	return at;
+}
+
+/* True if a character is at a place, which may be the end. */
+static inline bool
+IsAt(const JsonWalk *walk, size_t at, char c)
+{
+	return at < walk->len && walk->text[at] == c;
+}
+
+/* The end of the number at the walk's place, as JSON has it. */
+static inline size_t
+NumberEnd(const JsonWalk *walk)
+{
+	size_t		at = walk->pos + IsAt(walk, walk->pos, '-');
+	size_t		end = IsAt(walk, at, '0') ? at + 1 : DigitsEnd(walk, at);
+
+	if (end == at)
+		return walk->pos;
+	if (IsAt(walk, end, '.'))
+	{
+		at = DigitsEnd(walk, end + 1);
+		if (at == end + 1)
+			return end;
+		end = at;
+	}
+	if (IsAt(walk, end, 'e') || IsAt(walk, end, 'E'))
+	{
+		at = end + 1;
+		at += IsAt(walk, at, '+') || IsAt(walk, at, '-');
+		if (DigitsEnd(walk, at) > at)
+			return DigitsEnd(walk, at);
+	}
+	return end;
+}
+
+/* A character that a number, literal or what is neither may go on with. */
+static inline bool
+IsBare(unsigned char c)
+{
+	return IsAlnum(c) || c == '-' || c == '.' || c == '+';
+}
+
+/* The end of what stands without quotes from at on. */
+static size_t
+BareEnd(const JsonWalk *walk, size_t at)
+{
+	while (at < walk->len && IsBare((unsigned char) walk->text[at]))
 		at++;
 	return at;
 }
@@ -1166,12 +1247,18 @@ IsLiteral(const char *text, size_t len)
 		(len == 4 && memcmp(text, "null", 4) == 0);
 }
 
-/* A number or a literal; a number that is masked becomes a string. */
+/*
+ * A number or a literal; a number that is masked becomes a string.  What is no
+ * number of JSON but made of the same characters is let pass, and looked at as
+ * a string is: telephones and addresses are written so, too.
+ */
 static bool
 WalkScalar(JsonWalk *walk, KeyKind kind)
 {
 	size_t		start = walk->pos;
-	size_t		end = ScalarEnd(walk);
+	bool		word = IsAlpha((unsigned char) Peek(walk));
+	size_t		number = word ? start : NumberEnd(walk);
+	size_t		end = BareEnd(walk, number);
 	const char *text = walk->text +start;
 	TextPiece	piece = PieceOf(text, end - start, walk->len - start);
 	JsonScalar	place = {start, end,.bare = true};
@@ -1181,15 +1268,18 @@ WalkScalar(JsonWalk *walk, KeyKind kind)
 	walk->pos = end;
 	if (piece.len == 0)
 		return Fail(walk, MASK_WITHHELD, not_json);
-	if (IsAlpha((unsigned char) text[0]))
+	if (word)
 		return IsLiteral(text, piece.len) ||
 			Fail(walk, MASK_WITHHELD, not_json);
+	if (walk->cut)
+		return true;
 	if (kind >= KEY_SECRET)
 		good = WholePart(walk, kind, &place, &piece, &masked);
-	else if (NumberMayMatter(text, &piece.len) || walk->root->set != NULL)
+	else if (number < end || NumberMayMatter(text, &piece.len) ||
+			 walk->root->set != NULL)
 	{
 		/* without a known value it is here for its digits, and has no more */
-		piece.number = walk->root->set == NULL;
+		piece.number = walk->root->set == NULL && number == end;
 		good = ScanPart(walk, &place, &piece, &masked);
 	}
 	if (!good)
@@ -1330,6 +1420,23 @@ ReadKey(JsonWalk *walk, JsonScalar *key, char *decoded, const char **name,
 	return true;
 }
 
+/* A member that is withheld, which is to be JSON none the less. */
+static bool
+WalkWithheld(JsonWalk *walk)
+{
+	JsonScalar	key;
+
+	if (Peek(walk) != '"' || !ReadString(walk, &key))
+		return Fail(walk, MASK_WITHHELD, not_json);
+	if (!MaskString(walk, &key, KEY_PLAIN))
+		return false;
+	SkipSpace(walk);
+	if (Peek(walk) != ':')
+		return Fail(walk, MASK_WITHHELD, not_json);
+	walk->pos++;
+	return WalkValue(walk, KEY_PLAIN);
+}
+
 /* One key and its value; outer is the context of their object. */
 static bool
 WalkMember(JsonWalk *walk, KeyKind kind, JsonContext *outer)
@@ -1342,6 +1449,8 @@ WalkMember(JsonWalk *walk, KeyKind kind, JsonContext *outer)
 	Memo		judged;
 	KeyKind		own;
 
+	if (walk->cut)
+		return WalkWithheld(walk);
 	if (!ReadKey(walk, &key, decoded, &name, &len))
 		return false;
 	/* a bracket may begin JSON: nothing but a walk tells what is in that */
@@ -1375,6 +1484,7 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 {
 	JsonContext outer;
 	KeyKind		named = walk->named;
+	bool		shown = !walk->cut;
 
 	if (++walk->depth > walk->root->max_depth)
 		return Fail(walk, MASK_WITHHELD, too_deep);
@@ -1394,29 +1504,27 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 		if (close == '}' ? !WalkMember(walk, kind, &outer) :
 			!WalkValue(walk, kind))
 			return false;
-		if (walk->cut)
-		{
-			walk->depth--;
-			return Emit(walk, &close, 1);
-		}
 		SkipSpace(walk);
 	}
 	walk->pos++;
 	walk->depth--;
+	if (walk->cut)
+		return !shown || Emit(walk, &close, 1);
 	walk->named = named;
 	CopyContext(&walk->context, &outer);
 	return true;
 }
 
-/* Puts one string in the place of all that follows. */
+/*
+ * Puts one string in the place of all that follows, which is still read: what
+ * is no JSON in the end is masked as a text.
+ */
 static bool
 CutHere(JsonWalk *walk)
 {
 	walk->cut = walk->found.cut = true;
-	if (!EmitUpTo(walk, walk->pos, walk->len))
-		return false;
-	walk->pos = walk->len;
-	return Emit(walk, "\"<WITHHELD>\"", 12);
+	return WithholdTrail(walk) && EmitUpTo(walk, walk->pos, walk->len) &&
+		Emit(walk, withheld, sizeof(withheld) - 1);
 }
 
 /* Any value; kind is what the keys above it say. */
@@ -1425,8 +1533,9 @@ WalkValue(JsonWalk *walk, KeyKind kind)
 {
 	JsonScalar	string;
 
-	if (WorkIsSpent(walk->root->options->work))
-		return CutHere(walk);
+	if (!walk->cut && WorkIsSpent(walk->root->options->work) &&
+		!CutHere(walk))
+		return false;
 	CountJson(walk->root, WORK_SCALAR);
 	SkipSpace(walk);
 	switch (Peek(walk))
@@ -1530,7 +1639,7 @@ MaskDocument(const MaskOptions *options, const char *text, size_t len,
 	MaskWork	work;
 	MaskOptions own = OptionsWithWork(options, &work, len);
 
-	if (first == '{' || first == '[')
+	if ((first == '{' || first == '[') && EndsAsBegun(first, text, len))
 	{
 		MaskJson(&own, text, len, result);
 		if (result->status != MASK_WITHHELD || result->reason != not_json)

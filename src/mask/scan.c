@@ -1206,31 +1206,37 @@ ScanPrepare(void)
 		classify = ClassifyChoose(MASK_SIMD_BEST);
 }
 
+/* No known value is longer, nor what a finder finds. */
+#define REST_AHEAD 32768
+
 /*
  * Scans the shadow of a piece and asks the caller's finders.  What is too
- * much work is not looked at, and becomes a finding.
+ * much work is not looked at, and becomes a finding; but what the caller
+ * seeks may begin before that, and is seen only if all of it is.
  */
 static MaskStatus
 ScanAll(MaskScan *scan, const KnownSet *set, bool number)
 {
 	MaskStatus	status = MASK_CLEAN;
 	size_t		len = scan->len;
+	size_t		looked = len;
 
 	if (number && len < 64)
 		ScanNumber(scan);
 	else
-		scan->len = ScanText(scan);
-	while (scan->len < len && scan->len > 0 &&
-		   (scan->text[scan->len] & 0xC0) == 0x80)
+		looked = ScanText(scan);
+	if (len - looked > REST_AHEAD)
+		scan->len = looked + REST_AHEAD;
+	while (scan->len < len && (scan->text[scan->len] & 0xC0) == 0x80)
 		scan->len--;
-	if (set != NULL && scan->len > 0 && !scan->no_memory)
+	if (set != NULL && looked > 0 && !scan->no_memory)
 		KnownFind(scan, set);
 	for (int i = 0; i < MASK_FINDERS && status == MASK_CLEAN; i++)
-		if (scan->options->finders[i].find != NULL && scan->len > 0 &&
+		if (scan->options->finders[i].find != NULL && looked > 0 &&
 			!scan->no_memory)
 			status = AskFinder(scan, &scan->options->finders[i]);
-	if (scan->len < len)
-		WithholdRest(scan, scan->len, len);
+	if (looked < len)
+		WithholdRest(scan, looked, len);
 	scan->len = len;
 	return scan->no_memory ? MASK_NO_MEMORY : status;
 }

@@ -11,7 +11,8 @@
  *
  * Nothing that was not looked at is shown: where the allowance ends the rest
  * of the text is one finding.  No allowance is less than that of ten
- * megabytes, so that only long texts can use it up.
+ * megabytes, so that only long texts can use it up; what has a megabyte or
+ * less is looked at to its end, whatever that costs.
  */
 #include "mask/scan.h"
 
@@ -23,15 +24,20 @@
  */
 #define WORK_PER_BYTE 4
 #define WORK_LEAST_BYTES (10 << 20)
+#define WORK_FREE_BYTES (1 << 20)
 
-/* How far behind what is decided yet the rest begins: no finding is longer. */
+/*
+ * How far behind what is decided yet the rest begins: no detector finds what
+ * begins further back.
+ */
 #define REST_BACK 1024
 
 void
 WorkAllow(MaskWork *work, size_t len)
 {
 	memset(work, 0, sizeof(*work));
-	work->allowed = (uint64_t) WORK_PER_BYTE *
+	work->allowed = len <= WORK_FREE_BYTES ? UINT64_MAX :
+		(uint64_t) WORK_PER_BYTE *
 		(len > WORK_LEAST_BYTES ? len : WORK_LEAST_BYTES);
 }
 

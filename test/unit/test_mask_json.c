@@ -373,6 +373,39 @@ TestNumbers(void)
 	MasksBoth("[830717350867,1,12/3]", "[<KZ_IIN:**67>,1,12/3]");
 }
 
+/* What is made as numbers of JSON are, and is none, may be anything. */
+static void
+TestNoNumbers(void)
+{
+	static const char *const numbers[] = {"0", "-0", "10", "-1.50", "1e5",
+		"0.5E+10", "12345678.25e-3", "-123456789.123456789E123456789", "12345678",
+		"1234567812345678.1234567812345678", "+1", "-", "1.", ".5", "01", "-01",
+		"1e", "1e+", "1.e5", "--1", "1-2", "1.2.3", "12345678x", "12345678-",
+	"0x1F", "0a0123456789.abcdef-1"};
+	char		doc[100];
+	char		expect[100];
+	bool		good = true;
+
+	Masks(&plain, "[4403-1234-1234-4298]", "[\"4403****4298\"]");
+	Masks(&plain, "[+77012345678]", "[\"<PHONE_NUMBER:**78>\"]");
+	Masks(&plain, "{\"phone\": 8-701-234-56-78}",
+		  "{\"phone\": \"<PHONE_NUMBER:**78>\"}");
+	Masks(&plain, "{\"ip\": 192.168.10.20, \"card\": 1}",
+		  "{\"ip\": \"<IP_ADDRESS>\", \"card\": 1}");
+	Masks(&plain, "{\"content\": \"[078-05-1120]\", \"card\": 1}",
+		  "{\"content\": \"[\\\"<US_SSN:**20>\\\"]\", \"card\": 1}");
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		for (int n = 0; n < 10; n++)
+		{
+			sprintf(doc, "{\"password\": %s,\"a\": [%s]}%*s", numbers[i],
+					numbers[i], n, "");
+			sprintf(expect, "{\"password\": \"<PASSWORD>\",\"a\": [%s]}%*s",
+					numbers[i], n, "");
+			good &= IsMasked(&plain, doc, expect);
+		}
+	Ok(good, "what is nothing of that stays");
+}
+
 static void
 TestDepth(void)
 {
@@ -389,7 +422,7 @@ TestDepth(void)
 	Ok(MaskDocument(&plain, text +n - 200, 400, &result) == MASK_CLEAN,
 	   "two hundred levels are read");
 	options.max_depth = 10;
-	Ok(MaskDocument(&options, "{\"[[[[[[[[[[\":1}", 16, &result) ==
+	Ok(MaskDocument(&options, "{\"[[[[[[[[[[]]]]]]]]]]\":1}", 26, &result) ==
 	   MASK_WITHHELD, "the levels within a key count");
 	Ok(MaskDocument(&options, text +n - 11, 22, &result) == MASK_WITHHELD,
 	   "the limit can be set");
@@ -570,6 +603,7 @@ main(void)
 	TestManyKeys();
 	TestLongTrail();
 	TestNumbers();
+	TestNoNumbers();
 	TestDepth();
 	TestKnown();
 	TestMemory();

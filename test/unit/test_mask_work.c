@@ -314,6 +314,177 @@ TestJson(bool nested)
 	free(text);
 }
 
+/* Masks a text that may take so much work, and compares it with the whole. */
+static bool
+IsKept(const MaskOptions *options, const char *text, size_t len,
+	   uint64_t allowed, const MaskResult *whole, bool *digits)
+{
+	MaskOptions own = *options;
+	MaskWork	work = {.allowed = allowed};
+	MaskResult	result;
+	const char *tag;
+	size_t		kept;
+	bool		good;
+
+	own.work = &work;
+	MaskDocument(&own, text, len, &result);
+	if (result.status != MASK_MASKED || !result.cut)
+		exit(2);
+	tag = strstr(result.text, "<WITHHELD>");
+	kept = (size_t) (tag - result.text);
+	if (kept > 0 && tag[-1] == '"')
+		kept--;
+	good = kept <= whole->len && memcmp(result.text, whole->text, kept) == 0;
+	*digits = tag[strcspn(tag, "0123456789")] != '\0';
+	free(result.text);
+	return good;
+}
+
+/* A card whose parts are on both sides of the cut is not shown in part. */
+static void
+TestTrail(void)
+{
+	static const char *const forms[] = {"\"%.4s\"", "[\"%.4s\"]",
+	"{\"card\": %.4s}"};
+	static const char card[] = "4403123412344298";
+	char	   *text = malloc(40000);
+	size_t		pos = 0;
+	MaskWork	work = {.allowed = UINT64_MAX};
+	MaskOptions options = plain;
+	MaskResult	whole;
+	bool		digits;
+	int			bad = 0;
+	int			cuts = 0;
+
+	for (int i = 0; i < 240; i++)
+	{
+		text[		pos++] = i == 0 ? '[' : ',';
+
+		pos += (size_t) sprintf(text +pos, forms[i / 80], card + i % 4 * 4);
+		/* long enough to be cut, but a part of a card no less */
+		if (i < 80)
+			pos += (size_t) sprintf(text +pos - 1, "%80s", "\"") - 1;
+	}
+	text[		pos++] = ']';
+
+	options.work = &work;
+	MaskDocument(&options, text, pos, &whole);
+	Ok(whole.counts[MASK_CREDIT_CARD] == 60, "cards in four parts each");
+	for (uint64_t allowed = 0; allowed < work.done * 9 / 10; allowed += 7)
+	{
+		bad += !IsKept(&plain, text, pos, allowed, &whole, &digits);
+		bad += digits;
+		cuts++;
+	}
+	Ok(cuts > 300 && bad == 0, "no part of a card is left where it is cut");
+	free(whole.text);
+	free(text);
+}
+
+#define FAR 5000
+
+/* Finds from "<" to ">", as a rule might. */
+static MaskStatus
+FindFar(void *arg, const MaskOptions *options, const char *text, size_t len,
+		MaskHit **hits, size_t *count)
+{
+	size_t		from = len;
+
+	*hits = calloc(len / FAR + 1, sizeof(MaskHit));
+	*count = 0;
+	for (size_t i = 0; i < len; i++)
+	{
+		MaskHit    *hit = &(*hits)[*count];
+
+		if (text[i] == '<')
+			from = i;
+		if (text[i] != '>' || from == len)
+			continue;
+		hit->start = from;
+		hit->end = i + 1;
+		hit->entity = MASK_PERSON;
+		hit->score = 1;
+		(*count)++;
+		from = len;
+	}
+	return *count > 0 ? MASK_MASKED : MASK_CLEAN;
+}
+
+/* What the caller seeks may be long, and begin far before the cut. */
+static void
+TestFar(bool finder)
+{
+	size_t		len = 60000;
+	char	   *text = malloc(len);
+	char		name[FAR];
+	MaskValue	known = {name, FAR};
+	MaskOptions options = plain;
+	MaskWork	work = {.allowed = UINT64_MAX};
+	MaskOptions all;
+	MaskResult	whole;
+	bool		digits;
+	int			bad = 0;
+
+	FillHostile(text, len);
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == '<' || text[i] == '>' || (text[i] & 0x80) !=0)
+			text[		i] = '_';
+
+	memcpy(name, text +FAR, FAR);
+	name[0] = '<';
+	name[FAR - 1] = '>';
+	for (size_t pos = 1000; pos + FAR < len; pos += 11000)
+		memcpy(text +pos, name, FAR);
+	options.known = &known;
+	options.known_count = finder ? 0 : 1;
+	options.finders[1].find = finder ? FindFar : NULL;
+	all = options;
+	all.work = &work;
+	MaskText(&all, text, len, &whole);
+	Ok(whole.counts[finder ? MASK_PERSON : MASK_KNOWN_VALUE] > 3,
+	   "long values are found");
+	for (uint64_t allowed = 0; allowed < work.done * 9 / 10; allowed += 500)
+		bad += !IsKept(&options, text, len, allowed, &whole, &digits);
+	Ok(bad == 0, finder ? "what a finder finds is not seen in part" :
+	   "a long known value is not seen in part");
+	free(whole.text);
+	free(text);
+}
+
+/* What begins as JSON and is none is masked as a text, though it is cut. */
+static void
+TestNoJson(void)
+{
+	static const char begin[] = "[\"card\", \"4403 1234\", ";
+	size_t		room = 40000;
+	char	   *text = malloc(room);
+	size_t		len;
+	int			bad = 0;
+
+	for (int end = 0; end < 5; end++)
+	{
+		len = (size_t) sprintf(text, "%s", begin);
+		len += FillJson(text +len, room - 100, 0);
+		len += (size_t) sprintf(text +len, "%s",
+								end == 0 ? ", 1/2]" : end == 1 ? ", \"\\x\"]" :
+								end == 2 ? ", {\"\\x\": 1}]" :
+								end == 3 ? ", {\"a\", 1}]" : ", [}]");
+		for (uint64_t allowed = 5000; allowed < 100000; allowed += 5000)
+		{
+			MaskOptions options = plain;
+			MaskWork	work = {.allowed = allowed};
+			MaskResult	result;
+
+			options.work = &work;
+			MaskDocument(&options, text, len, &result);
+			bad += !result.cut || Has(result.text, result.len, "4403");
+			free(result.text);
+		}
+	}
+	Ok(bad == 0, "nothing is kept of what is no JSON in the end");
+	free(text);
+}
+
 /* Appends one line of what people and programs write. */
 static size_t
 Line		(char *text, int kind)
@@ -353,6 +524,66 @@ Line		(char *text, int kind)
 }
 
 #define LINES 6
+
+/* JSON in strings of JSON, each of which is none in the end. */
+static size_t
+Nest(char **text, size_t len)
+{
+	char	   *nested = malloc(2 * len + 100);
+	size_t		n = (size_t) sprintf(nested, "[\"");
+
+	for (size_t i = 0; i < len; i++)
+	{
+		if ((*text)[i] == '"' || (*text)[i] == '\\')
+			nested[n++] = '\\';
+		nested[n++] = (*text)[i];
+	}
+	n += (size_t) sprintf(nested + n, "\", _]");
+	free(*text);
+	*text = nested;
+	return n;
+}
+
+/* Texts that are read twice or more: as JSON, and because they are none. */
+static void
+TestTwice(void)
+{
+	size_t		len = MEGABYTE - 1000;
+	char	   *text = malloc(len);
+	MaskOptions options = plain;
+	MaskWork	work;
+	uint64_t	once;
+	MaskResult	result;
+	size_t		pos = 1;
+
+	for (size_t i = 0; i < len; i++)
+		text[		i] = i % 17 == 16 ? (char) ('a' + Random(26)) :
+		"bedrock-api-key "[i % 17];
+
+	options.work = &work;
+	WorkAllow(&work, len);
+	MaskDocument(&options, text, len, &result);
+	once = work.done;
+	for (int i = 0; i < 6; i++)
+		len = Nest(&text, len);
+	WorkAllow(&work, len);
+	MaskDocument(&options, text, len, &result);
+	Ok(len <= MEGABYTE && !result.cut, "nor one that is read many times");
+	Ok(once > 20 * len && work.done < 4 * once, "which are not too many");
+	free(result.text);
+	free(text);
+	len = 14 * MEGABYTE;
+	text = malloc(len + 1000);
+
+	state = 42;
+	for (text[0] = '['; pos < len; text[pos - 1] = ',')
+		pos += Line (text +pos, 1);
+
+	MaskDocument(&plain, text, pos - 20, &result);
+	Ok(!result.cut, "14 MB of JSON without an end are not cut");
+	free(result.text);
+	free(text);
+}
 
 /* What is ordinary is never cut, however long; a hostile text is, in time. */
 static void
@@ -404,7 +635,12 @@ main(void)
 	TestEdge();
 	TestJson(false);
 	TestJson(true);
+	TestTrail();
+	TestFar(false);
+	TestFar(true);
+	TestNoJson();
 	TestAllowance();
+	TestTwice();
 	printf("1..%d\n", number);
 	return failed > 0;
 }
