@@ -28,7 +28,7 @@ static const struct
 	{1, "2d7cd32d02350d24e5547d46c099ebb0653954b363bd4a3dcdcc5f18edf4ed7a"},
 	{2, "075d3060ade31ae4432de900356d99360a7859096403f1be319423b840a41549"},
 	{3, "1364a39c092ed0679b591b4ce48d73397d04cdb056c86aa8a639baab9777ca88"},
-	{4, "f04caece1497b577ac219d78b3a8994b87288c1ba927a89bc92f8dd7eb42680e"},
+	{4, "d921e14149d9b5f12e7d0e0f42c463039fd4ce66158f9842eb4ea70e28660225"},
 };
 
 #define VERSIONS ((int) (sizeof(versions) / sizeof(versions[0])))
@@ -272,6 +272,7 @@ TakeTables(void)
 	"connectionstring|mnemonic|cookie|signature|hmackey|publickeytoken|"
 	"sessionid|auth|sig|xauth|key|access|dbpwd|userpass|bypass|compass|"
 	"tokencount|passwordhint|apikeyid|github|stripe|slacklimit|authorization|"
+	"page_token|cost_per_image_token|user_api_key_team_id|thoughtSignature|"
 	LEX_PASSWORD "|" LEX_SECRET;
 	static char known[1000000];
 
