@@ -85,7 +85,7 @@ IsHarmlessSuffix(const char *rest)
 	"spersecond|sperminute|spermin|scount|smax|sremaining|susage|stotal|sid|"
 	"sids|reseturl|resetlink|encryption|hasher|hashers|minlength|maxlength|"
 	"timeout|resettimeout|maxage|maxattempts|attempts|days|minutes|seconds|"
-	"managerproject|project|created|updated|deleted|";
+	"managerproject|project|created|updated|deleted|keyref|";
 
 	return IsListed(suffixes, rest, strlen(rest));
 }
@@ -127,7 +127,7 @@ HarmlessEnd(const unsigned char *key, size_t len, const char *rest)
 	static const char words[] =
 	"|id|ids|alias|aliases|route|budget|spend|rate|count|counts|counter|"
 	"score|accuracy|recall|precision|interval|age|throughput|latency|leak|"
-	"leakage|detected|supported|methods|endpoint|changed|used|seen|";
+	"leakage|detected|supported|methods|endpoint|changed|used|seen|time|";
 	char		last[KEY_WORD_ROOM];
 	size_t		n = WordBefore(key, &len, last);
 

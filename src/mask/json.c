@@ -1374,7 +1374,8 @@ EnterSchema(const JsonWalk *walk, const char *key, size_t len)
 {
 	static const char holders[] =
 	"|properties|patternProperties|$defs|definitions|dependentSchemas|"
-	"parameter_definitions|schemas|securitySchemes|flows|";
+	"parameter_definitions|schemas|securitySchemes|"
+	"securityDefinitions|flows|";
 	static const char carriers[] =
 	"|items|prefixItems|anyOf|oneOf|allOf|not|if|then|else|schema|"
 	"additionalProperties|discriminator|";
@@ -1488,7 +1489,8 @@ KindOfMember(JsonWalk *walk, KeyKind kind, const char *key, size_t len)
 		return kind;
 	/* what a model signs its thoughts with opens nothing */
 	if (next == '"' && len == 9 && memcmp(key, "signature", 9) == 0 &&
-		(walk->thinks || IsAmong(&walk->context, "reasoning")) &&
+		(walk->thinks || IsAmong(&walk->context, "reasoning") ||
+		 IsAmong(&walk->context, "anthropic")) &&
 		IsLongBase64(walk))
 		return KEY_PLAIN;
 	if (IsDigit((unsigned char) next) || next == '-')

@@ -116,6 +116,8 @@ TestMeasures(void)
 	Stays("{\"user_api_key_alias\": \"x1\", \"user_api_key_team_id\": \"x1\", \"apiKeyUserId\": \"x1\", "
 		  "\"user_api_key_spend\": 0.0, \"user_api_key_request_route\": \"/x\", "
 		  "\"password_last_changed\": \"2024-01-01\", \"api_key.created\": {\"id\": \"x\"}}");
+	Stays("{\"valueFrom\": {\"secretKeyRef\": {\"name\": \"db\", \"key\": \"password\"}}, "
+		  "\"last_token_time\": 1725.0}");
 	/* their neighbours */
 	Masks(&plain, "{\"token\": 738291, \"secret\": [1.5, 7], \"token_secret\": \"x\", \"tokens_value\": \"x\", "
 		  "\"page_access_token\": \"x\", \"ipad_token\": \"x\", \"helper_token\": \"x\", "
@@ -153,6 +155,7 @@ TestThoughts(void)
 	Stays("{\"delta\": {\"type\": \"signature_delta\", \"signature\": \"" BASE64_90 "\"}}");
 	Stays("{\"reasoningText\": {\"text\": \"x\", \"signature\": \"" BASE64_90 "\"}, "
 		  "\"thoughtSignature\": \"" BASE64_90 "\"}");
+	Stays("{\"anthropic\": {\"signature\": \"" BASE64_90 "\"}}");
 	Masks(&plain, "{\"type\": \"thinking\", \"signature\": \"4f1c\", \"token\": \"" BASE64_90 "\", "
 		  "\"b\": {\"signature\": \"" BASE64_90 "\"}}",
 		  "{\"type\": \"thinking\", \"signature\": \"<SECRET>\", \"token\": \"<SECRET>\", "
