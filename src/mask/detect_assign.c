@@ -54,6 +54,21 @@ CompactKey(const unsigned char *key, size_t len, char *out, bool *word)
 	return n;
 }
 
+/* True if a word is in a list of words that are framed by '|'. */
+bool
+IsListed(const char *list, const char *word, size_t len)
+{
+	char		framed[32];
+
+	if (len == 0 || len > sizeof(framed) - 3)
+		return false;
+	framed[0] = '|';
+	memcpy(framed + 1, word, len);
+	framed[len + 1] = '|';
+	framed[len + 2] = '\0';
+	return strstr(list, framed) != NULL;
+}
+
 /* True if what follows the word in the key is one of these. */
 static bool
 IsHarmlessSuffix(const char *rest)
@@ -70,17 +85,55 @@ IsHarmlessSuffix(const char *rest)
 	"spersecond|sperminute|spermin|scount|smax|sremaining|susage|stotal|sid|"
 	"sids|reseturl|resetlink|encryption|hasher|hashers|minlength|maxlength|"
 	"timeout|resettimeout|maxage|maxattempts|attempts|days|minutes|seconds|"
-	"managerproject|project|";
-	char		framed[24];
-	size_t		len = strlen(rest);
+	"managerproject|project|created|updated|deleted|keyref|";
 
-	if (len == 0 || len > 20)
-		return false;
-	framed[0] = '|';
-	memcpy(framed + 1, rest, len);
-	framed[len + 1] = '|';
-	framed[len + 2] = '\0';
-	return strstr(suffixes, framed) != NULL;
+	return IsListed(suffixes, rest, strlen(rest));
+}
+
+#define KEY_WORD_ROOM 20
+
+/*
+ * The word of a name that ends at *end, by separators and by the case of
+ * letters, in small letters; its length, which is 0 if there is none.  Moves
+ * *end to before it.
+ */
+static size_t
+WordBefore(const unsigned char *key, size_t *end, char *out)
+{
+	size_t		stop = *end;
+	size_t		start;
+
+	while (stop > 0 && key_letter[key[stop - 1]] == 0)
+		stop--;
+	start = stop;
+	while (start > 0 && IsAlpha(key[start - 1]) &&
+		   !(start < stop && IsUpper(key[start]) && !IsUpper(key[start - 1])))
+		start--;
+	*end = start;
+	if (stop - start > KEY_WORD_ROOM)
+		return 0;
+	for (size_t i = start; i < stop; i++)
+		out[i - start] = (char) (key[i] | 0x20);
+	return stop - start;
+}
+
+/*
+ * True if the last word of a name, which is behind the one that speaks of a
+ * secret, is of something about it: user_api_key_team_id, token_accuracy.
+ */
+static bool
+HarmlessEnd(const unsigned char *key, size_t len, const char *rest)
+{
+	static const char words[] =
+	"|id|ids|alias|aliases|route|budget|spend|rate|count|counts|counter|"
+	"score|accuracy|recall|precision|interval|age|throughput|latency|leak|"
+	"leakage|detected|supported|methods|endpoint|changed|used|seen|time|";
+	char		last[KEY_WORD_ROOM];
+	size_t		n = WordBefore(key, &len, last);
+
+	if (n == 2 && memcmp(last, "at", 2) == 0)
+		return strlen(rest) > 5;	/* last_used_at, budget_reset_at */
+	return n <= strlen(rest) && IsListed(words, last, n);
 }
 
 /*
@@ -88,10 +141,62 @@ IsHarmlessSuffix(const char *rest)
  * secret: password_policy, prompt_tokens_details.
  */
 static bool
-HarmlessSuffix(const char *rest)
+HarmlessSuffix(const unsigned char *key, size_t len, const char *rest)
 {
+	if (rest[0] == '\0' || strcmp(rest, "ss") == 0)
+		return false;
 	return IsHarmlessSuffix(rest) ||
-		(rest[0] == 's' && strcmp(rest, "ss") != 0 && IsHarmlessSuffix(rest + 1));
+		(rest[0] == 's' && IsHarmlessSuffix(rest + 1)) ||
+		HarmlessEnd(key, len, rest);
+}
+
+/* Where the last "token" of a name begins, its end if there is none. */
+static size_t
+LastToken(const unsigned char *key, size_t len)
+{
+	for (size_t at = len < 5 ? 0 : len - 4; at-- > 0;)
+		if (FoldMatch(key, len, at, "token", 5) > 0)
+			return at;
+	return len;
+}
+
+/*
+ * True for tokens that are no credentials: those of a model, by what they are
+ * for (bos_token, cost_per_audio_token) or counted (llm.token_count.prompt,
+ * tokenizer_class), and those that tell where a list goes on (nextPageToken).
+ */
+static bool
+IsUnitToken(const unsigned char *key, size_t len, const char *rest)
+{
+	static const char before[] =
+	"|bos|eos|unk|pad|sep|cls|mask|stop|special|first|per|page|next|"
+	"continuation|progress|idempotency|";
+	static const char *const behind[] =
+	{"iz", "count", "usage", "limit", "budget", "metadata", "typeid",
+	"sdecoder"};
+	size_t		at = LastToken(key, len);
+	char		word[KEY_WORD_ROOM];
+	size_t		n;
+
+	if (at == len)
+		return false;
+	for (int i = 0; i < 8; i++)
+		if (strncmp(rest, behind[i], strlen(behind[i])) == 0)
+			return true;
+	n = WordBefore(key, &at, word);
+	if (IsListed(before, word, n))
+		return true;
+	n = n == 0 ? 0 : WordBefore(key, &at, word);
+	return n == 3 && memcmp(word, "per", 3) == 0;
+}
+
+/* True if a name counts tokens: what is a number there is no secret. */
+bool
+KeyCountsTokens(const char *key, size_t len)
+{
+	size_t		at = LastToken((const unsigned char *) key, len);
+
+	return at + 6 <= len && (key[at + 5] | 0x20) == 's';
 }
 
 static const char password_words[] =
@@ -243,7 +348,8 @@ KindOfKey(const unsigned char *key, size_t len)
 	if (end[KEY_PASSWORD] != NULL && strcmp(end[KEY_PASSWORD], "s") == 0)
 		return KEY_PASSWORD;
 	if (end[KEY_PASSWORD] != NULL)
-		return HarmlessSuffix(end[KEY_PASSWORD]) ? KEY_PLAIN : KEY_PASSWORD;
+		return HarmlessSuffix(key, len, end[KEY_PASSWORD]) ? KEY_PLAIN :
+			KEY_PASSWORD;
 	if (ENDS(name, n, "pwd") ||
 		(n > 3 && ENDS(name, n, "pw") &&
 		 !IsDigit((unsigned char) name[n - 3])) ||
@@ -256,16 +362,23 @@ KindOfKey(const unsigned char *key, size_t len)
 	{
 		const char *rest = end[KEY_SECRET];
 
+		bool		token = rest - name >= 5 && memcmp(rest - 5, "token", 5) == 0;
+
 		/* secrets and credentials, but not tokens: those are counted */
-		if (strcmp(rest, "s") == 0 && memcmp(rest - 5, "token", 5) != 0)
+		if (!token && strcmp(rest, "s") == 0)
 			return KEY_SECRET;
-		return HarmlessSuffix(rest) ? KEY_PLAIN : KEY_SECRET;
+		/* what a model signs its thoughts with opens nothing */
+		if (ENDS(name, n, "thoughtsignature") ||
+			ENDS(name, n, "thinkingsignature"))
+			return KEY_PLAIN;
+		return HarmlessSuffix(key, len, rest) ||
+			(token && IsUnitToken(key, len, rest)) ? KEY_PLAIN : KEY_SECRET;
 	}
 	if (IS(name, n, "auth") || IS(name, n, "sig") || IS(name, n, "xauth"))
 		return KEY_SECRET;
 	if (IS(name, n, "key") || IS(name, n, "access"))
 		return KEY_VENDOR;
-	if (end[KEY_VENDOR] != NULL && !HarmlessSuffix(end[KEY_VENDOR]))
+	if (end[KEY_VENDOR] != NULL && !HarmlessSuffix(key, len, end[KEY_VENDOR]))
 		return KEY_VENDOR;
 	return IS(name, n, "pat") ||
 		(ENDS(name, n, "key") && !ENDS(name, n, "publickey")) ? KEY_NAMED :
@@ -302,6 +415,84 @@ KindOfKeyAt(MaskScan *scan, size_t start, size_t end)
 	scan->key_len[slot] = (uint8_t) len;
 	memo->kind = KindOfKey(key, len);
 	return memo->kind;
+}
+
+/* True if a text has nothing but letters and those characters. */
+static bool
+HasOnly(const char *text, size_t len, const char *others)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!IsAlpha((unsigned char) text[i]) &&
+			memchr(others, text[i], strlen(others)) == NULL)
+			return false;
+	return len > 0;
+}
+
+/* True if a text begins and ends so; how far it does is then in *begin. */
+static bool
+IsBetween(const char *text, size_t len, const char *first, const char *last,
+		  size_t *begin)
+{
+	size_t		n = strlen(first);
+	size_t		m = strlen(last);
+
+	*begin = n;
+	return len > n + m && memcmp(text, first, n) == 0 &&
+		memcmp(text +len - m, last, m) == 0;
+}
+
+/*
+ * True for a name in capitals that is not the secret but what that is called:
+ * OPENAI_API_KEY.
+ */
+static bool
+IsNameOfSecret(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (!IsUpper((unsigned char) text[i]) && text[i] != '_')
+			return false;
+	return memchr(text, '_', len) != NULL &&
+		KindOfKey((const unsigned char *) text, len) >= KEY_SECRET;
+}
+
+/* True for a model's token that stands for no text: <s>, <|im_end|>, [CLS]. */
+static bool
+IsSpecialToken(const char *text, size_t len)
+{
+	size_t		n;
+
+	if (len > 40)
+		return false;
+	return (IsBetween(text, len, "<", ">", &n) && HasOnly(text +1, len - 2, "_|/")) ||
+		(IsBetween(text, len, "[", "]", &n) && HasOnly(text +1, len - 2, "_"));
+}
+
+/*
+ * True if the whole value of a key of that kind tells where its secret is:
+ * ${NAME}, {{name}}, os.environ/NAME, "#/components/schemas/Token".  It has
+ * no digits, as secrets have, and no default (${NAME:-value}).
+ */
+bool
+NamesNoSecret(KeyKind kind, const char *text, size_t len)
+{
+	size_t		n;
+
+	if (len < 3 || memchr("$<[{#o", text[0], 6) == NULL)
+		return kind == KEY_SECRET && IsNameOfSecret(text, len);
+	if (IsBetween(text, len, "${{", "}}", &n) || IsBetween(text, len, "{{", "}}", &n))
+		return HasOnly(text +n, len - n - 2, "_. ");
+	if (IsBetween(text, len, "${input:", "}", &n) ||
+		IsBetween(text, len, "${env:", "}", &n) || IsBetween(text, len, "${", "}", &n))
+		return HasOnly(text +n, len - n - 1, "_.");
+	if (IsBetween(text, len, "os.environ/", "", &n))
+		return HasOnly(text +n, len - n, "_");
+	if (kind == KEY_PASSWORD)
+		return false;
+	if (text[0] == '#')
+		return IsBetween(text, len, "#/components/", "", &n) ||
+			IsBetween(text, len, "#/$defs/", "", &n) ||
+			IsBetween(text, len, "#/definitions/", "", &n);
+	return kind == KEY_SECRET && IsSpecialToken(text, len);
 }
 
 bool
@@ -592,6 +783,15 @@ IsVariable(const unsigned char *text, size_t len)
 	return false;
 }
 
+/* True if nothing but blanks is before pos on its line. */
+static bool
+BeginsLine(const MaskScan *scan, size_t pos)
+{
+	while (pos > 0 && (scan->text[pos - 1] == ' ' || scan->text[pos - 1] == '\t'))
+		pos--;
+	return pos > 0 && scan->text[pos - 1] == '\n';
+}
+
 /*
  * True for what stands behind the operator in code: the name of a variable
  * that is compared or assigned, the first key of a block, a type.
@@ -605,6 +805,10 @@ IsCode(const MaskScan *scan, const Value *value, const ValueLook *look)
 
 	if (look->digits > 0)
 		return false;
+	/* YAML: the key of a block on the next line */
+	if (next == ':' && IsSpace(ByteAt(scan, value->end + 1)) && value->quote == 0 &&
+		BeginsLine(scan, value->start))
+		return true;
 	for (size_t i = 1; i < len && look->symbols < 3; i++)
 		if (text[i] == '[')
 			return true;
@@ -949,6 +1153,44 @@ IsSecretWord(const MaskScan *scan, size_t start, size_t end)
 		FoldMatch(scan->text, start, start - 1 - len, LEX_SECRET_WORD, len) > 0;
 }
 
+/* True if words without a digit go from pos to a brace. */
+static bool
+IsMessage(const MaskScan *scan, size_t pos)
+{
+	while (IsAlpha(ByteAt(scan, pos)) || ByteAt(scan, pos) == ' ' ||
+		   ByteAt(scan, pos) == '_')
+		pos++;
+	return ByteAt(scan, pos) == '}';
+}
+
+/*
+ * True for what looks like an assignment at pos, and is none: a part of a
+ * model's name (ft:open-mistral-7b:587a6b29:...), what a shell says if a
+ * variable is not set (${NAME:?message}), and what a model signs its thoughts
+ * with.
+ */
+static bool
+IsNoAssignment(const MaskScan *scan, KeyKind kind, size_t start, size_t pos)
+{
+	static const char delta[] = "signature_delta\"";
+	size_t		from = start > 24 ? start - 24 : 0;
+
+	if (kind == KEY_VENDOR)
+		return scan->text[pos] == ':' && ByteBefore(scan, start) == ':' &&
+			start > 1 && IsAlnum(scan->text[start - 2]) &&
+			IsAlnum(ByteAt(scan, pos + 1));
+	if (ByteAt(scan, pos + 1) == '?')
+		return start > 1 && memcmp(scan->text +start - 2, "${", 2) == 0 &&
+			IsMessage(scan, pos + 2);
+	if (kind != KEY_SECRET ||
+		FoldMatch(scan->text, pos, start, "signature", 9) == 0)
+		return false;
+	for (; from + sizeof(delta) - 1 <= start; from++)
+		if (memcmp(scan->text +from, delta, sizeof(delta) - 1) == 0)
+			return true;
+	return false;
+}
+
 /* SECRET, PASSWORD, AUTHORIZATION: an assignment at its '=' or ':'. */
 bool
 DetectAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
@@ -968,7 +1210,7 @@ DetectAssignment(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (kind == KEY_PLAIN && scan->text[start] >= 0x80 &&
 		IsSecretWord(scan, start, end))
 		kind = KEY_PASSWORD;
-	if (kind == KEY_PLAIN)
+	if (kind == KEY_PLAIN || IsNoAssignment(scan, kind, start, pos))
 		return false;
 	CountWork(scan, WORK_STEP);
 	at = ValueStart(scan, pos);

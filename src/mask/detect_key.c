@@ -143,19 +143,24 @@ UrlStart(const MaskScan *scan, size_t start)
 	return at;
 }
 
-/* True for small letters and separators alone: sk-your-api-key-here. */
+/*
+ * True for small letters and separators alone, sk-your-api-key-here, or many
+ * words with a digit or two, as tests are named: test_llama2_with_no_content.
+ */
 static bool
 IsWords(const MaskScan *scan, size_t start, size_t end)
 {
-	bool		joined = false;
+	int			joins = 0;
+	int			digits = 0;
 
 	for (size_t i = start; i < end; i++)
 	{
-		if (IsDigit(scan->text[i]) || IsUpper(scan->text[i]))
+		if (IsUpper(scan->text[i]))
 			return false;
-		joined |= scan->text[i] == '-' || scan->text[i] == '_';
+		digits += IsDigit(scan->text[i]);
+		joins += scan->text[i] == '-' || scan->text[i] == '_';
 	}
-	return joined;
+	return joins > 0 && (digits == 0 || (digits < 3 && joins > 2));
 }
 
 /*

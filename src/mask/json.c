@@ -113,6 +113,14 @@ typedef struct JsonRoot
 									 * are less likely to come again */
 } JsonRoot;
 
+/* Where an object stands in a JSON schema, which describes values. */
+typedef enum SchemaPlace
+{
+	SCHEMA_NOT = 0,
+	SCHEMA_NAMES,				/* its members are named as the values are */
+	SCHEMA_WITHIN				/* they say what the values may be */
+} SchemaPlace;
+
 typedef struct JsonWalk
 {
 	JsonRoot   *root;
@@ -128,6 +136,10 @@ typedef struct JsonWalk
 	MaskStatus	status;
 	const char *reason;
 	KeyKind		named;			/* what a member "name" says of "value" */
+	SchemaPlace schema;
+	bool		thinks;			/* a member says that a model's thought
+								 * follows */
+	bool		spelt;			/* or that a piece of text does */
 	bool		cut;			/* the rest is withheld */
 	MaskResult	found;			/* what was found; its counts only */
 	JsonContext context;
@@ -877,7 +889,7 @@ StringPart(JsonWalk *walk, KeyKind kind, const JsonScalar *place,
 
 	if (len == 0)
 		return true;
-	if (kind >= KEY_SECRET)
+	if (kind >= KEY_SECRET && !NamesNoSecret(kind, text, len))
 		return IsMaskedForm(text, len) ||
 			WholePart(walk, kind, place, piece, masked);
 	first = FirstChar(text, len);
@@ -972,6 +984,9 @@ ReadTrailPart(const TextPiece *piece, char *digits)
 		memcpy(digits, text, 8);
 		return (int) len;
 	}
+	/* a date, as versions have it among the headers of a response */
+	if (len == 10 && text[4] == '-' && text[7] == '-')
+		return 0;
 	for (size_t i = 0; i < len; i++)
 	{
 		unsigned char c = (unsigned char) text[i];
@@ -1248,6 +1263,29 @@ IsLiteral(const char *text, size_t len)
 }
 
 /*
+ * True for a number that measures something: it has a fraction, or, if it is
+ * the key's own value, at most three digits.
+ */
+static bool
+IsMeasure(const char *text, size_t len, bool own)
+{
+	size_t		whole = 0;
+
+	while (whole < len && (IsDigit((unsigned char) text[whole]) ||
+						   text[whole] == '-'))
+		whole++;
+	if (whole + 1 < len && (text[whole] | 0x20) == 'e')
+		return text[whole + 1] == '-';
+
+	if (whole == len || text[whole] != '.')
+		return own && whole <= 3;
+	for (size_t i = whole + 1; i < len; i++)
+		if (text[i] != '0')
+			return true;
+	return whole <= 3;
+}
+
+/*
  * A number or a literal; a number that is masked becomes a string.  What is no
  * number of JSON but made of the same characters is let pass, and looked at as
  * a string is: telephones and addresses are written so, too.
@@ -1273,7 +1311,9 @@ WalkScalar(JsonWalk *walk, KeyKind kind)
 			Fail(walk, MASK_WITHHELD, not_json);
 	if (walk->cut)
 		return true;
-	if (kind >= KEY_SECRET)
+	if (kind >= KEY_SECRET &&
+		!(kind == KEY_SECRET && number == end &&
+		  IsMeasure(text, piece.len, false)))
 		good = WholePart(walk, kind, &place, &piece, &masked);
 	else if (number < end || NumberMayMatter(text, &piece.len) ||
 			 walk->root->set != NULL)
@@ -1437,6 +1477,142 @@ WalkWithheld(JsonWalk *walk)
 	return WalkValue(walk, KEY_PLAIN);
 }
 
+/* Where in a schema the value is that the walk has come to, by its key. */
+static SchemaPlace
+EnterSchema(const JsonWalk *walk, const char *key, size_t len)
+{
+	static const char holders[] =
+	"|properties|patternProperties|$defs|definitions|dependentSchemas|"
+	"parameter_definitions|schemas|securitySchemes|"
+	"securityDefinitions|flows|";
+	static const char carriers[] =
+	"|items|prefixItems|anyOf|oneOf|allOf|not|if|then|else|schema|"
+	"additionalProperties|discriminator|";
+	char		next = Peek(walk);
+
+	if (next != '{' && next != '[')
+		return SCHEMA_NOT;
+	if (walk->schema == SCHEMA_NAMES)
+		return next == '{' ? SCHEMA_WITHIN : SCHEMA_NOT;
+	if (next == '{' && IsListed(holders, key, len))
+		return SCHEMA_NAMES;
+	return walk->schema == SCHEMA_WITHIN && IsListed(carriers, key, len) ?
+		SCHEMA_WITHIN : SCHEMA_NOT;
+}
+
+/*
+ * True if a member of a schema says what a value is, and is none: a default or
+ * an example may be a secret, and so may one word with digits.
+ */
+static bool
+OnlyDescribes(const JsonWalk *walk, const char *key, size_t len)
+{
+	static const char says[] =
+	"|type|title|description|$ref|format|pattern|enum|required|nullable|"
+	"minLength|maxLength|minimum|maximum|minItems|maxItems|uniqueItems|"
+	"propertyOrdering|propertyName|mapping|in|name|scheme|bearerFormat|"
+	"tokenUrl|authorizationUrl|refreshUrl|scopes|";
+	const char *text = walk->text +walk->pos;
+	size_t		left = walk->len - walk->pos;
+	const char *end;
+
+	if (!IsListed(says, key, len))
+		return false;
+	if (*text !='"' && (*text !='[' || len != 4))
+		return true;
+	end = memchr(text +1, *text == '[' ? ']' : '"', left - 1);
+	if (end == NULL)
+		return false;
+	left = (size_t) (end - text);
+	if (*text == '"' && (text[1] == '#' || text[1] == '^' ||
+						 memchr(text, ' ', left) != NULL))
+		return true;
+	for (size_t i = 0; i < left; i++)
+		if (IsDigit((unsigned char) text[i]))
+			return false;
+	return true;
+}
+
+/* True if a string begins, at the walk's place, with one of these. */
+static bool
+BeginsThought(const JsonWalk *walk)
+{
+	static const char *const types[] =
+	{"\"thinking", "\"signature_delta", "\"reasoning"};
+
+	for (int i = 0; i < 3; i++)
+	{
+		size_t		n = strlen(types[i]);
+
+		if (walk->len - walk->pos > n &&
+			memcmp(walk->text +walk->pos, types[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* True if one of the nearest keys has a word of small letters. */
+static bool
+IsAmong(const JsonContext *context, const char *word)
+{
+	size_t		n = strlen(word);
+
+	for (size_t i = 0; i + n <= context->len; i++)
+		if (memcmp(context->words + i, word, n) == 0)
+			return true;
+	return false;
+}
+
+/* True if the string at the walk's place is long and of base64 alone. */
+static bool
+IsLongBase64(const JsonWalk *walk)
+{
+	size_t		at = walk->pos + 1;
+
+	while (at < walk->len && (IsAlnum((unsigned char) walk->text[at]) ||
+							  memchr("+/-_=", walk->text[at], 5) != NULL))
+		at++;
+	return at < walk->len && walk->text[at] == '"' && at - walk->pos > 80;
+}
+
+/*
+ * What a member's own key says of its value, where its object or the value
+ * says more than the key does.
+ */
+static KeyKind
+KindOfMember(JsonWalk *walk, KeyKind kind, const char *key, size_t len)
+{
+	char		next = Peek(walk);
+
+	if (next == '"' && len == 4 && memcmp(key, "type", 4) == 0)
+		walk->thinks = BeginsThought(walk);
+	else if (len == 8 && memcmp(key, "thinking", 8) == 0)
+		walk->thinks = true;
+	else if (next == '"' && len == 5 && memcmp(key, "token", 5) == 0)
+		walk->spelt = true;
+	/* the bytes of a piece of text tell what its token would */
+	else if (next == '[' && len == 5 && memcmp(key, "bytes", 5) == 0 &&
+			 (walk->spelt || IsAmong(&walk->context, "ogprob")))
+		return KEY_SECRET;
+	if (kind != KEY_SECRET)
+		return kind;
+	/* what a model signs its thoughts with opens nothing */
+	if (next == '"' && len == 9 && memcmp(key, "signature", 9) == 0 &&
+		(walk->thinks || IsAmong(&walk->context, "reasoning") ||
+		 IsAmong(&walk->context, "anthropic")) &&
+		IsLongBase64(walk))
+		return KEY_PLAIN;
+	if (IsDigit((unsigned char) next) || next == '-')
+	{
+		size_t		end = NumberEnd(walk);
+
+		return end == BareEnd(walk, end) &&
+			(IsMeasure(walk->text +walk->pos, end - walk->pos, true) ||
+			 KeyCountsTokens(key, len)) ? KEY_PLAIN : kind;
+	}
+	return kind;
+}
+
 /* One key and its value; outer is the context of their object. */
 static bool
 WalkMember(JsonWalk *walk, KeyKind kind, JsonContext *outer)
@@ -1474,8 +1650,15 @@ WalkMember(JsonWalk *walk, KeyKind kind, JsonContext *outer)
 	SkipSpace(walk);
 	if (memo->names)
 		NoteName(walk);
-	own = memo->holds && walk->named > memo->kind ? walk->named : memo->kind;
-	return WalkValue(walk, own > kind ? own : kind);
+	own = KindOfMember(walk, memo->kind, name, len);
+	if (memo->holds && walk->named > own)
+		own = walk->named;
+	own = own > kind ? own : kind;
+	if (own >= KEY_SECRET && walk->schema == SCHEMA_WITHIN &&
+		OnlyDescribes(walk, name, len))
+		own = KEY_PLAIN;
+	walk->schema = EnterSchema(walk, name, len);
+	return WalkValue(walk, own);
 }
 
 /* An object or array, at its bracket. */
@@ -1485,12 +1668,16 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 	JsonContext outer;
 	KeyKind		named = walk->named;
 	bool		shown = !walk->cut;
+	SchemaPlace schema = walk->schema;
+	bool		thinks = walk->thinks;
+	bool		spelt = walk->spelt;
 
 	if (++walk->depth > walk->root->max_depth)
 		return Fail(walk, MASK_WITHHELD, too_deep);
 	CutContext(&walk->context, &outer);
 	walk->pos++;
 	walk->named = KEY_PLAIN;
+	walk->thinks = walk->spelt = false;
 	SkipSpace(walk);
 	for (bool first = true; Peek(walk) != close; first = false)
 	{
@@ -1501,6 +1688,7 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 			walk->pos++;
 			SkipSpace(walk);
 		}
+		walk->schema = schema;
 		if (close == '}' ? !WalkMember(walk, kind, &outer) :
 			!WalkValue(walk, kind))
 			return false;
@@ -1511,6 +1699,8 @@ WalkContainer(JsonWalk *walk, KeyKind kind, char close)
 	if (walk->cut)
 		return !shown || Emit(walk, &close, 1);
 	walk->named = named;
+	walk->thinks = thinks;
+	walk->spelt = spelt;
 	CopyContext(&walk->context, &outer);
 	return true;
 }

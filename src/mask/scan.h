@@ -537,6 +537,9 @@ extern uint64_t IdleNumbers(const BlockMasks *masks, uint64_t starts,
 							uint64_t alnum, uint64_t alnum_before);
 
 extern KeyKind KindOfKey(const unsigned char *key, size_t len);
+extern bool IsListed(const char *list, const char *word, size_t len);
+extern bool KeyCountsTokens(const char *key, size_t len);
+extern bool NamesNoSecret(KeyKind kind, const char *text, size_t len);
 
 /* encoding.c: how many bytes of a text are UTF-8 */
 extern size_t Utf8Prefix(const char *text, size_t len);

@@ -40,6 +40,12 @@ Masks(const MaskOptions *options, const char *text, const char *expect)
 }
 
 static void
+Stays(const char *text)
+{
+	Masks(&plain, text, text);
+}
+
+static void
 TestKeys(void)
 {
 	Masks(&plain, "{\"a\": 1, \"password\" : \"x\"}",
@@ -64,6 +70,105 @@ TestKeys(void)
 		  "\"outputTokensDetails\": [{\"modality\": \"TEXT\", \"tokenCount\": 5}]}");
 	Masks(&plain, "{\"passwords\": [\"x\"], \"passwordss\": \"x\", \"passwords_file\": \"x\"}",
 		  "{\"passwords\": [\"<PASSWORD>\"], \"passwordss\": \"<PASSWORD>\", \"passwords_file\": \"x\"}");
+}
+
+/* What a schema says of a secret is none; its default and examples may be. */
+static void
+TestSchemas(void)
+{
+	Masks(&plain, "{\"properties\":{\"token\":{\"type\":[\"string\",\"null\"],"
+		  "\"description\":\"Bearer token\",\"default\":\"x1\"},\"token2\":\"x1\"}}",
+		  "{\"properties\":{\"token\":{\"type\":[\"string\",\"null\"],"
+		  "\"description\":\"Bearer token\",\"default\":\"<SECRET>\"},\"token2\":\"<SECRET>\"}}");
+	Masks(&plain, "{\"properties\":{\"password\":{\"type\":\"string\",\"minLength\":8,"
+		  "\"examples\":[\"q\"],\"description\":\"hunter2\",\"value\":\"x\"}}}",
+		  "{\"properties\":{\"password\":{\"type\":\"string\",\"minLength\":8,"
+		  "\"examples\":[\"<PASSWORD>\"],\"description\":\"<PASSWORD>\",\"value\":\"<PASSWORD>\"}}}");
+	Masks(&plain, "{\"$defs\":{\"Secret\":{\"anyOf\":[{\"type\":\"string\"},{\"const\":\"x\"}],"
+		  "\"$ref\":\"#/$defs/A\"}}}",
+		  "{\"$defs\":{\"Secret\":{\"anyOf\":[{\"type\":\"string\"},{\"const\":\"<SECRET>\"}],"
+		  "\"$ref\":\"#/$defs/A\"}}}");
+	Masks(&plain, "{\"properties\":{\"creds\":{\"properties\":{\"id\":{\"type\":\"string\"}},"
+		  "\"required\":[\"id\"],\"enum\":[\"basic\"]},\"auth\":{\"enum\":[\"basic\",\"x1\"]}}}",
+		  "{\"properties\":{\"creds\":{\"properties\":{\"id\":{\"type\":\"string\"}},"
+		  "\"required\":[\"id\"],\"enum\":[\"basic\"]},\"auth\":{\"enum\":[\"<SECRET>\",\"<SECRET>\"]}}}");
+	Masks(&plain, "{\"securitySchemes\":{\"apiKey\":{\"type\":\"apiKey\",\"name\":\"X-API-Key\"}}}",
+		  "{\"securitySchemes\":{\"apiKey\":{\"type\":\"apiKey\",\"name\":\"X-API-Key\"}}}");
+	/* outside of one, and a value where a description would be */
+	Masks(&plain, "{\"token\":{\"type\":\"bearer\"},\"properties\":{\"a\":{\"token\":{\"type\":\"x\"}}}}",
+		  "{\"token\":{\"type\":\"<SECRET>\"},\"properties\":{\"a\":{\"token\":{\"type\":\"<SECRET>\"}}}}");
+	Masks(&plain, "{\"properties\":{\"token\":[{\"type\":\"x\"}],\"note\":{\"description\":\"ab@b.kz\"}}}",
+		  "{\"properties\":{\"token\":[{\"type\":\"<SECRET>\"}],"
+		  "\"note\":{\"description\":\"<EMAIL_ADDRESS:a***@b.kz>\"}}}");
+}
+
+/* Tokens of a model, measures, and names of things about a secret. */
+static void
+TestMeasures(void)
+{
+	Stays("{\"input_cost_per_token\": 5e-07, \"cost_per_audio_token\": 0, \"token_accuracy\": 0.93, "
+		  "\"tokens_evaluated\": 1034, \"max_tokens_to_sample\": 2048, \"tokenizer_class\": \"Llama\", "
+		  "\"llm.token_count.prompt\": 1200, \"time_to_first_token\": 1312, \"secret_recall\": 1.0}");
+	Stays("{\"bos_token\": {\"content\": \"x1\"}, \"padToken\": \"x1\", \"image_token\": \"<|image_pad|>\", "
+		  "\"mask_token\": \"[MASK]\", \"fim_token\": \"</s>\"}");
+	Stays("{\"nextPageToken\": \"x1\", \"page_token\": \"x1\", \"_meta\": {\"progressToken\": \"x1\"}, "
+		  "\"NextToken\": \"x1\", \"continuation_token\": \"x1\"}");
+	Stays("{\"user_api_key_alias\": \"x1\", \"user_api_key_team_id\": \"x1\", \"apiKeyUserId\": \"x1\", "
+		  "\"user_api_key_spend\": 0.0, \"user_api_key_request_route\": \"/x\", "
+		  "\"password_last_changed\": \"2024-01-01\", \"api_key.created\": {\"id\": \"x\"}}");
+	Stays("{\"valueFrom\": {\"secretKeyRef\": {\"name\": \"db\", \"key\": \"password\"}}, "
+		  "\"last_token_time\": 1725.0}");
+	/* their neighbours */
+	Masks(&plain, "{\"token\": 738291, \"secret\": [1.5, 7], \"token_secret\": \"x\", \"tokens_value\": \"x\", "
+		  "\"page_access_token\": \"x\", \"ipad_token\": \"x\", \"helper_token\": \"x\", "
+		  "\"token\": 738291.0, \"user_api_key\": \"x\", \"token_corporate\": \"x\", \"token\": \"<x1>\"}",
+		  "{\"token\": \"<SECRET>\", \"secret\": [1.5, \"<SECRET>\"], \"token_secret\": \"<SECRET>\", "
+		  "\"tokens_value\": \"<SECRET>\", \"page_access_token\": \"<SECRET>\", \"ipad_token\": \"<SECRET>\", "
+		  "\"helper_token\": \"<SECRET>\", \"token\": \"<SECRET>\", \"user_api_key\": \"<SECRET>\", "
+		  "\"token_corporate\": \"<SECRET>\", \"token\": \"<SECRET>\"}");
+	Masks(&plain, "{\"password\": 7, \"password\": 1.5, \"password_id_value\": \"x\"}",
+		  "{\"password\": \"<PASSWORD>\", \"password\": \"<PASSWORD>\", \"password_id_value\": \"<PASSWORD>\"}");
+}
+
+/* Where a secret is, instead of the secret. */
+static void
+TestReferences(void)
+{
+	Stays("{\"api_key\": \"{{OPENAI_KEY}}\", \"token\": \"${input:gh_token}\", \"password\": \"${DB_PASSWORD}\", "
+		  "\"api_key\": \"os.environ/AZURE_API_KEY\", \"token\": \"${{ secrets.PAT }}\", "
+		  "\"secret\": \"#/components/schemas/OAuth2\", \"api_key\": [\"OPENAI_API_KEY\"]}");
+	Masks(&plain, "{\"password\": \"${DB:-hunter}\", \"token\": \"{{a1}}\", \"password\": \"<abc>\", "
+		  "\"api_key\": \"MAIN\", \"password\": \"MY_PASSWORD\", \"token\": \"os.environ/x1\"}",
+		  "{\"password\": \"<PASSWORD>\", \"token\": \"<SECRET>\", \"password\": \"<PASSWORD>\", "
+		  "\"api_key\": \"<SECRET>\", \"password\": \"<PASSWORD>\", \"token\": \"<SECRET>\"}");
+}
+
+#define BASE64_90 \
+	"EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds" \
+	"41OyuaAz7WD7BtHWJsX9UGncFcYhC3+0/4Kzvrt"
+
+/* What a model signs its thoughts with, and pieces of what it said. */
+static void
+TestThoughts(void)
+{
+	Stays("{\"type\": \"thinking\", \"thinking\": \"x\", \"signature\": \"" BASE64_90 "\"}");
+	Stays("{\"delta\": {\"type\": \"signature_delta\", \"signature\": \"" BASE64_90 "\"}}");
+	Stays("{\"reasoningText\": {\"text\": \"x\", \"signature\": \"" BASE64_90 "\"}, "
+		  "\"thoughtSignature\": \"" BASE64_90 "\"}");
+	Stays("{\"anthropic\": {\"signature\": \"" BASE64_90 "\"}}");
+	Masks(&plain, "{\"type\": \"thinking\", \"signature\": \"4f1c\", \"token\": \"" BASE64_90 "\", "
+		  "\"b\": {\"signature\": \"" BASE64_90 "\"}}",
+		  "{\"type\": \"thinking\", \"signature\": \"<SECRET>\", \"token\": \"<SECRET>\", "
+		  "\"b\": {\"signature\": \"<SECRET>\"}}");
+	Masks(&plain, "[{\"token\": \"He\", \"logprob\": -1, \"bytes\": [72, 101]}, {\"bytes\": [72]}, {\"bytes\": 72}]",
+		  "[{\"token\": \"<SECRET>\", \"logprob\": -1, \"bytes\": [\"<SECRET>\", \"<SECRET>\"]}, "
+		  "{\"bytes\": [72]}, {\"bytes\": 72}]");
+	/* as jsonb orders them */
+	Masks(&plain, "{\"logprobs\": {\"content\": [{\"bytes\": [72], \"token\": \"H\", \"logprob\": -1.25}]}}",
+		  "{\"logprobs\": {\"content\": [{\"bytes\": [\"<SECRET>\"], \"token\": \"<SECRET>\", \"logprob\": -1.25}]}}");
+	/* headers of a response that are a card's digits together */
+	Stays("{\"openai-version\": \"2020-10-01\", \"openai-processing-ms\": \"547\", "
+		  "\"x-ratelimit-limit-requests\": \"30000\"}");
 }
 
 static char told[200];
@@ -595,6 +700,10 @@ main(void)
 {
 	TestKeys();
 	TestShapes();
+	TestSchemas();
+	TestMeasures();
+	TestReferences();
+	TestThoughts();
 	TestFound();
 	TestContent();
 	TestLengths();

@@ -157,6 +157,24 @@ TestSecrets(void)
 	Masks("curl -u joe:s3cret http://x", "curl -u <PASSWORD> http://x");
 }
 
+/* What looks like an assignment and is none, beside one that is. */
+static void
+TestNoSecrets(void)
+{
+	Masks("properties:\n  password:\n    type: string\n  token: abcd1234\n",
+		  "properties:\n  password:\n    type: string\n  token: <SECRET>\n");
+	Masks("password:\n  hunter\n", "password:\n  <PASSWORD>\n");
+	Stays("DB_PASSWORD: ${DB_PASSWORD:?not set}");
+	Masks("DB_PASSWORD: ${DB_PASSWORD:?h4nter}", "DB_PASSWORD: ${DB_PASSWORD:<PASSWORD>}");
+	Stays("model ft:open-mistral-7b:587a6b29:20240514:7e773925");
+	Masks("mistral:587a6b29:20240514:7e773925", "mistral:<SECRET>");
+	Stays("see test_vision/test_vision_base64_with_no_content.yaml");
+	Masks("test_a8f5f167f44f4964e6c998dee827110c381", "test_****c381");
+	Stays("data: {\"delta\":{\"type\":\"signature_delta\",\"signature\":\"EqQBCgIYAhIM1gbcDa9G\"}}");
+	Masks("data: {\"type\":\"x\",\"signature\":\"EqQBCgIYAhIM1gbcDa9G\"}",
+		  "data: {\"type\":\"x\",\"signature\":\"<SECRET>\"}");
+}
+
 static void
 TestWords(void)
 {
@@ -356,6 +374,7 @@ main(void)
 	TestAddresses();
 	TestPhones();
 	TestSecrets();
+	TestNoSecrets();
 	TestWords();
 	TestFar();
 	TestDisguises();

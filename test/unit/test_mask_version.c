@@ -28,7 +28,7 @@ static const struct
 	{1, "2d7cd32d02350d24e5547d46c099ebb0653954b363bd4a3dcdcc5f18edf4ed7a"},
 	{2, "075d3060ade31ae4432de900356d99360a7859096403f1be319423b840a41549"},
 	{3, "1364a39c092ed0679b591b4ce48d73397d04cdb056c86aa8a639baab9777ca88"},
-	{4, "a70f4dd8c3ccf7d7ca6808f12ee1f95208f0edb1b20d85bae627c9c0d44d743a"},
+	{4, "8fe4804bf90ef8514cc37987bdfdc30a219d2ffc1e7575610846e2f711710e51"},
 };
 
 #define VERSIONS ((int) (sizeof(versions) / sizeof(versions[0])))
@@ -272,6 +272,7 @@ TakeTables(void)
 	"connectionstring|mnemonic|cookie|signature|hmackey|publickeytoken|"
 	"sessionid|auth|sig|xauth|key|access|dbpwd|userpass|bypass|compass|"
 	"tokencount|passwordhint|apikeyid|github|stripe|slacklimit|authorization|"
+	"page_token|cost_per_image_token|user_api_key_team_id|thoughtSignature|"
 	LEX_PASSWORD "|" LEX_SECRET;
 	static char known[1000000];
 
