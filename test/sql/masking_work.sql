@@ -16,7 +16,8 @@ SELECT llm_audit.create_ledger('note');
 CREATE FUNCTION pg_temp.hostile(pieces int, separator text) RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg((ARRAY['password: ', 'sk-ant-', 'tel 1 ', 'api_key=', 'token', 'curl -u ', 'пароль ',
 			'full name: ', 'card ', 'secret=x1 ', 'Bearer ', 'eyJ', 'iin ', 'AKIA', 'a:b@', '::'])
-			[1 + (('x' || substr(md5(i::text), 1, 4))::bit(16)::int & 15)], separator ORDER BY i)
+			[1 + (('x' || substr(md5(i::text), 1, 4))::bit(16)::int & 15)] || CASE separator WHEN '' THEN '' ELSE i::text END,
+			separator ORDER BY i)
 	FROM generate_series(1, pieces) AS i $$;
 CREATE TEMP TABLE hostile AS SELECT 'card 4403123412344298, ' || pg_temp.hostile(900000, '') ||
 	', card 5555555555554444' AS text;
@@ -44,6 +45,7 @@ SELECT column_name, outcome, entity, count(*) FROM llm_audit.masking_report('-in
 	WHERE ledger = 'llm_call' AND outcome IS NOT NULL GROUP BY 1, 2, 3;
 
 -- JSON stays JSON: one string stands for the rest, and what is open is closed
+-- (strings that come again are known, and hardly any work)
 CREATE TEMP TABLE document AS SELECT ('{"card": "4403123412344298", "parts": ["' ||
 	pg_temp.hostile(900000, '", "') || '", "5555555555554444"], "last": "5555555555554444"}')::jsonb AS j;
 INSERT INTO note (n, a, j, tags) SELECT 1, j::text, j, ARRAY[j::text, 'card 5555555555554444'] FROM document;
