@@ -265,7 +265,7 @@ extern const int DetectorCount;
 #define WORK_WORD 28			/* a word that may be one of the dictionary */
 #define WORK_SURPRISE 75		/* one that did not follow the last before */
 #define WORK_DETECTOR 45		/* a detector that is asked about it */
-#define WORK_AT 56
+#define WORK_AT 50
 #define WORK_SIGN 20			/* of an assignment */
 #define WORK_COLON 40			/* of an address or a URL */
 #define WORK_DIGITS 12			/* a run of them */
