@@ -24,6 +24,18 @@ Release(void *arg, void *chunk)
 	free(chunk);
 }
 
+static uint64_t state = 88172645463325252u;
+
+/* xorshift: the same texts on every run. */
+static inline unsigned
+Random(unsigned below)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (unsigned) (state % below);
+}
+
 static const MaskOptions plain = {.allocator = {Alloc, Release, NULL}};
 
 #endif							/* MASK_TAP_H */

@@ -598,17 +598,6 @@ TestMemory(void)
 	Ok(result.status == MASK_MASKED, "and in the end none did");
 }
 
-static uint64_t state = 88172645463325252u;
-
-static unsigned
-Random(unsigned below)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (unsigned) (state % below);
-}
-
 /* A time in one of the forms in which programs write it. */
 static size_t
 PutTime(char *out)

@@ -14,18 +14,6 @@
 #include "mask/scan.h"
 #include "mask_tap.h"
 
-static uint64_t state = 88172645463325252u;
-
-/* xorshift: the same bytes on every run. */
-static unsigned
-Random(unsigned below)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (unsigned) (state % below);
-}
-
 static const char *const pieces[] =
 {
 	"4111111111111111", "ivan@bank.kz", "password=", "hunter2 ", "a", "1",

@@ -13,18 +13,6 @@
 
 #define MEGABYTE ((size_t) 1 << 20)
 
-static uint64_t state;
-
-/* xorshift: the same texts on every run. */
-static unsigned
-Random(unsigned below)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (unsigned) (state % below);
-}
-
 /* Pieces that begin what the scanner looks for, and hardly ever are it. */
 static const char *const triggers[] =
 {
