@@ -6,7 +6,8 @@
  * No PostgreSQL header is needed here: the same code runs in the insert
  * trigger, in SQL functions, in unit tests and under fuzzers.  Memory comes
  * from the caller's MaskAllocator only, so that a memory context can own it.
- * All entry points are linear in the length of the text, whatever the text.
+ * All entry points are linear in the length of the text, whatever the text,
+ * and what it may cost is bounded beside that (work.c).
  * Text is in UTF-8; what is not can't be masked and is to be withheld.
  *
  * The usual call is MaskDocument(): one text in, one masked text out.
@@ -189,7 +190,8 @@ extern const char *MaskEntityName(MaskEntity entity);
 
 /*
  * Finds what has to be masked in plain text.  *hits becomes an allocated
- * array (NULL when there is none) ordered by start, without overlaps.
+ * array (NULL when there is none) ordered by start, without overlaps; the
+ * last is of MASK_ENTITY_REST, to the text's end, if that is too much work.
  * Returns MASK_CLEAN, MASK_MASKED, MASK_WITHHELD (known values beyond
  * reason, or a text that isn't UTF-8) or MASK_NO_MEMORY.
  */
