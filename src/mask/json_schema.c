@@ -67,7 +67,7 @@ JsonOnlyDescribes(const JsonWalk *walk, const char *key, size_t len)
 	size_t		left = walk->len - walk->pos;
 	const char *end;
 
-	if (!IsListed(says, key, len))
+	if (left == 0 || !IsListed(says, key, len))
 		return false;
 	if (*text !='"' && (*text !='[' || len != 4))
 		return true;

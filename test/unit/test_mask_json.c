@@ -511,6 +511,30 @@ TestNoNumbers(void)
 	Ok(good, "what is nothing of that stays");
 }
 
+/*
+ * A document that ends anywhere is none, and nothing behind it is read, which
+ * a sanitizer notices.
+ */
+static void
+TestEnds(void)
+{
+	static const char doc[] = "{\"properties\" : {\"password\" : {\"type\" : [\"a\"], "
+	"\"title\" : \"b\"}}, \"name\" : \"token\", \"value\" : \"x\\u0031\", "
+	"\"token\" : -1.5e+3, \"type\" : \"thinking\", \"signature\" : \"c\", \"bytes\" : [1]}";
+	int			whole = 0;
+
+	for (size_t len = 0; len < sizeof(doc) - 1; len++)
+	{
+		char	   *copy = malloc(len + (len == 0));
+		MaskResult	result;
+
+		memcpy(copy, doc, len);
+		whole += MaskJson(&plain, copy, len, &result) != MASK_WITHHELD;
+		free(copy);
+	}
+	Ok(whole == 0, "a document that ends too early is none");
+}
+
 static void
 TestDepth(void)
 {
@@ -703,6 +727,7 @@ main(void)
 	TestNumbers();
 	TestNoNumbers();
 	TestDepth();
+	TestEnds();
 	TestKnown();
 	TestMemory();
 	printf("1..%d\n", number);
