@@ -192,19 +192,6 @@ MayReach(const MaskScan *scan, size_t pos, char charset, size_t least)
 			key_chars[ByteAt(scan, pos + least - 1)] & bit) != 0;
 }
 
-/* True if a part of a UUID begins there: EAAC4653-81D7-BCFB-DA3B-34D4B3D09734. */
-static bool
-IsInUuid(const MaskScan *scan, size_t pos)
-{
-	static const uint8_t parts[] = {0, 9, 14, 19, 24};
-
-	for (size_t i = 0; i < sizeof(parts); i++)
-		if (pos >= parts[i] && scan->len - (pos - parts[i]) >= 36 &&
-			IsUuid(scan->text +pos - parts[i]))
-			return true;
-	return false;
-}
-
 /*
  * A key by its prefix, as the table describes what follows.  Repetitive
  * text after a prefix is an example and no key; it is not looked at again.
@@ -215,6 +202,7 @@ DetectPrefixedKey(MaskScan *scan, const MaskDetector *self, size_t pos)
 	size_t		start = scan->word_start;
 	size_t		end;
 	size_t		len;
+	size_t		uuid;
 
 	if (start < scan->key_done || IsAlnum(ByteBefore(scan, start)) ||
 		!MayReach(scan, pos, self->charset[0], (size_t) self->min_len))
@@ -231,7 +219,8 @@ DetectPrefixedKey(MaskScan *scan, const MaskDetector *self, size_t pos)
 	if (len < (size_t) self->min_len)
 		return false;
 	if (IsWords(scan, pos, end) || IsMember(scan, pos, end) ||
-		IsInUuid(scan, start) || TextEntropy((const char *) scan->text +pos, len) <
+		FindUuid(scan->text, scan->len, start, &uuid) ||
+		TextEntropy((const char *) scan->text +pos, len) <
 		(double) self->min_entropy)
 	{
 		scan->key_done = end;

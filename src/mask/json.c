@@ -66,12 +66,9 @@ EmitHits(JsonWalk *walk, const JsonScalar *place, const TextPiece *piece,
 		good = JsonEmitEscaped(walk, text +pos, hits[i].start - pos) &&
 			JsonEmitEscaped(walk, form, n);
 		pos = hits[i].end;
-		if (hits[i].entity == MASK_ENTITY_REST)
-			walk->found.cut = true;
-		else
-			NoteFound(walk->root->options, &walk->found,
-					  (MaskEntity) hits[i].entity, text +hits[i].start,
-					  hits[i].end - hits[i].start);
+		NoteFound(walk->root->options, &walk->found,
+				  (MaskEntity) hits[i].entity, text +hits[i].start,
+				  hits[i].end - hits[i].start);
 	}
 	return good && JsonEmitEscaped(walk, text +pos, piece->len - pos) &&
 		JsonEmit(walk, "\"", place->bare);
@@ -520,6 +517,17 @@ ReadKey(JsonWalk *walk, JsonScalar *key, char *decoded, const char **name,
 	return true;
 }
 
+/* Passes over the colon behind a key. */
+static bool
+PassColon(JsonWalk *walk)
+{
+	SkipSpace(walk);
+	if (Peek(walk) != ':')
+		return Fail(walk, MASK_WITHHELD, NotJson);
+	walk->pos++;
+	return true;
+}
+
 /* A member that is withheld, which is to be JSON none the less. */
 static bool
 WalkWithheld(JsonWalk *walk)
@@ -528,13 +536,8 @@ WalkWithheld(JsonWalk *walk)
 
 	if (Peek(walk) != '"' || !JsonReadString(walk, &key))
 		return Fail(walk, MASK_WITHHELD, NotJson);
-	if (!MaskString(walk, &key, KEY_PLAIN))
-		return false;
-	SkipSpace(walk);
-	if (Peek(walk) != ':')
-		return Fail(walk, MASK_WITHHELD, NotJson);
-	walk->pos++;
-	return WalkValue(walk, KEY_PLAIN);
+	return MaskString(walk, &key, KEY_PLAIN) && PassColon(walk) &&
+		WalkValue(walk, KEY_PLAIN);
 }
 
 /* One key and its value; outer is the context of their object. */
@@ -560,12 +563,8 @@ WalkMember(JsonWalk *walk, KeyKind kind, JsonContext *outer)
 
 		memo = JsonMemoOf(walk->root, &piece, true);
 	}
-	if (!MaskKey(walk, &key, memo, outer))
+	if (!MaskKey(walk, &key, memo, outer) || !PassColon(walk))
 		return false;
-	SkipSpace(walk);
-	if (Peek(walk) != ':')
-		return Fail(walk, MASK_WITHHELD, NotJson);
-	walk->pos++;
 	JsonPushContext(&walk->context, name, len, memo);
 	if (memo == NULL)
 		JsonJudgeKey(memo = &judged, name, len);

@@ -182,6 +182,11 @@ void
 NoteFound(const MaskOptions *options, MaskResult *result, MaskEntity entity,
 		  const char *value, size_t len)
 {
+	if (entity == MASK_ENTITY_REST)
+	{
+		result->cut = true;
+		return;
+	}
 	result->entities |= UINT64_C(1) << entity;
 	result->counts[entity]++;
 	result->hit_count++;
@@ -209,11 +214,8 @@ RenderHits(const MaskOptions *options, const char *text, size_t len,
 		n = Put(result->text, n, text +pos, hits[i].start - pos);
 		n += MaskForm(text, &hits[i], result->text +n);
 		pos = hits[i].end;
-		if (hits[i].entity == MASK_ENTITY_REST)
-			result->cut = true;
-		else
-			NoteFound(options, result, hits[i].entity, text +hits[i].start,
-					  hits[i].end - hits[i].start);
+		NoteFound(options, result, hits[i].entity, text +hits[i].start,
+				  hits[i].end - hits[i].start);
 	}
 	n = Put(result->text, n, text +pos, len - pos);
 	result->text[n] = '\0';
@@ -222,7 +224,7 @@ RenderHits(const MaskOptions *options, const char *text, size_t len,
 }
 
 /* MaskText with known values that were prepared before. */
-MaskStatus
+static MaskStatus
 TextWithSet(const MaskOptions *options, const KnownSet *set, const char *text,
 			size_t len, MaskResult *result)
 {

@@ -737,16 +737,10 @@ static __attribute__((noinline))
 bool
 PassUuid(MaskScan *scan)
 {
-	size_t		start = scan->run.token_start;
-	size_t		len = scan->run.token_end - start;
+	size_t		start;
 
-	if (len == 12)
-		start -= 24;
-	else if (len == 4 && start >= 9)
-		start -= scan->text[start - 6] != '-' ? 9 :
-			start < 11 || scan->text[start - 11] != '-' ? 14 : 19;
-	if (start > scan->run.token_start || scan->len - start < 36 ||
-		!IsUuid(scan->text +start) || IsAlnum(ByteAt(scan, start + 36)) ||
+	if (!FindUuid(scan->text, scan->len, scan->run.token_start, &start) ||
+		IsAlnum(ByteAt(scan, start + 36)) ||
 		ByteAt(scan, start + 36) == '-' || ByteBefore(scan, start) == '-' ||
 		IsAlnum(ByteBefore(scan, start)) || scan->outer != 0 ||
 		(scan->context_last > 0 && start <= scan->context_last + 64))

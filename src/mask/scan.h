@@ -570,6 +570,10 @@ extern void ShadowMapHits(const Shadow *shadow, const char *text, size_t len,
 extern bool IsTimestamp(const unsigned char *text, size_t len);
 extern bool IsUuid(const unsigned char *text);
 
+/* shape.c: true if one of the five parts of a UUID begins at pos; its start. */
+extern bool FindUuid(const unsigned char *text, size_t len, size_t pos,
+					 size_t *start);
+
 /* fold.c */
 extern size_t FoldCopy(const unsigned char *text, size_t len,
 					   unsigned char *out);
@@ -600,7 +604,10 @@ IsWordByte(unsigned char c)
 		(c >= '0' && c <= '9') || c >= 0x80;
 }
 
-/* render.c: counts a finding in result, and tells the caller of it. */
+/*
+ * render.c: counts a finding in result, and tells the caller of it; of the rest
+ * of a text, which is none, result says that it is cut.
+ */
 extern void NoteFound(const MaskOptions *options, MaskResult *result,
 					  MaskEntity entity, const char *value, size_t len);
 
@@ -612,15 +619,12 @@ extern KnownSet *TextPrepare(const MaskOptions *options, const char *text,
 							 size_t len, MaskResult *result);
 
 /*
- * scan.c, render.c: as MaskFind and MaskText, with a prepared set, of a text
- * that is UTF-8 (one that isn't causes no fault, but misses).
+ * scan.c: as MaskFind, with a prepared set, of a text that is UTF-8 (one that
+ * isn't causes no fault, but misses).
  */
 extern MaskStatus FindWithSet(const MaskOptions *options, const KnownSet *set,
 							  const char *text, size_t len,
 							  MaskHit **hits, size_t *count);
-extern MaskStatus TextWithSet(const MaskOptions *options, const KnownSet *set,
-							  const char *text, size_t len,
-							  MaskResult *result);
 
 /* A text that is one of many in a document. */
 typedef struct TextPiece

@@ -79,3 +79,17 @@ IsUuid(const unsigned char *text)
 	AreHex(text +25, 0x8080808080808080) &&
 	AreHex(text +28, 0x8080808080808080);
 }
+
+bool
+FindUuid(const unsigned char *text, size_t len, size_t pos, size_t *start)
+{
+	static const uint8_t parts[] = {0, 9, 14, 19, 24};
+
+	for (size_t i = 0; i < sizeof(parts) && parts[i] <= pos; i++)
+	{
+		*start = pos - parts[i];
+		if (len - *start >= 36 && IsUuid(text +*start))
+			return true;
+	}
+	return false;
+}

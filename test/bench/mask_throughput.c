@@ -115,13 +115,26 @@ Fill(char *text, size_t len, const char *const *pieces, unsigned count)
  */
 static bool scaled = false;
 
-/* The work that a text may take. */
-static MaskWork *
-Allow(MaskWork *work, size_t len)
+/* What a text of that length is masked with. */
+static MaskOptions
+Options(MaskWork *work, size_t len)
 {
+	MaskOptions options = {.allocator = {Alloc, Release, NULL}};
+
 	WorkAllow(work, (size_t) 1 << 30);
 	work->allowed = work->allowed * len >> 30;
-	return scaled ? work : NULL;
+	options.work = scaled ? work : NULL;
+	return options;
+}
+
+/* Seconds of processor time so far. */
+static double
+Now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (double) now.tv_sec + (double) now.tv_nsec / 1e9;
 }
 
 /* How much of the last text that was measured was looked at, in hundredths. */
@@ -137,25 +150,18 @@ Measure(const char *text, size_t len, int rounds, size_t *hits_out)
 	kept = 100;
 	for (int i = 0; i < rounds; i++)
 	{
-		MaskOptions options = {0};
-		MaskHit    *hits;
 		MaskWork	work;
-		struct timespec from;
-		struct timespec to;
+		MaskOptions options = Options(&work, len);
+		MaskHit    *hits;
 		double		seconds;
 
-		options.allocator.alloc = Alloc;
-		options.allocator.release = Release;
-		options.work = Allow(&work, len);
-		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+		seconds = Now();
 		if (MaskFind(&options, text, len, &hits, hits_out) > MASK_MASKED)
 			exit(2);
-		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+		seconds = Now() - seconds;
 		if (*hits_out > 0 && hits[*hits_out - 1].entity == MASK_ENTITY_REST)
 			kept = 100.0 * (double) hits[*hits_out - 1].start / (double) len;
 		free(hits);
-		seconds = (double) (to.tv_sec - from.tv_sec) +
-			(double) (to.tv_nsec - from.tv_nsec) / 1e9;
 		if (seconds < best)
 			best = seconds;
 	}
@@ -463,24 +469,17 @@ MeasureDocument(const char *text, size_t len)
 
 	for (int i = 0; i < 2; i++)
 	{
-		MaskOptions options = {0};
-		MaskResult	result;
 		MaskWork	work;
-		struct timespec from;
-		struct timespec to;
+		MaskOptions options = Options(&work, len);
+		MaskResult	result;
 		double		seconds;
 
-		options.allocator.alloc = Alloc;
-		options.allocator.release = Release;
-		options.work = Allow(&work, len);
-		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+		seconds = Now();
 		if (MaskDocument(&options, text, len, &result) > MASK_MASKED)
 			exit(2);
-		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+		seconds = Now() - seconds;
 		kept = result.cut ? 0 : 100;
 		free(result.text);
-		seconds = (double) (to.tv_sec - from.tv_sec) +
-			(double) (to.tv_nsec - from.tv_nsec) / 1e9;
 		if (seconds < best)
 			best = seconds;
 	}
